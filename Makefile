@@ -1,0 +1,66 @@
+# make demo    train a small network on the embedded pictures and write designs/ (at most 5 minutes on 2 cores)
+# make test    everything that CI runs
+# make lab     JupyterLab on the notebooks
+# make export  notebooks -> fashion_style/ and README.md
+#
+# PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries.
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lab export check-export check-notebooks check-wheel pytest clean
+
+PYTHON ?=
+EXTRAS ?= dev
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Two notebooks at a time, one TensorFlow thread each: faster on two cores than one notebook with two threads.
+WORKERS ?= 2
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PYTHONUTF8 := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+install: $(STAMP)
+
+# Editable, so that the command, the tests and the notebooks all see a change at once; what a user gets from the
+# wheel is checked apart, by check-wheel. Done again when the requirements change.
+$(STAMP): settings.ini setup.py
+	@python=$$(sh tools/find_python.sh $(PYTHON)) && sh tools/make_venv.sh "$$python" $(VENV)
+	$(BIN)/python -m pip install --no-input --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/fashion-style demo
+
+lab: $(STAMP)
+	$(BIN)/python -m jupyterlab nbs
+
+export: $(STAMP)
+	$(BIN)/nbdev_clean
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/make_readme.py
+
+# One after the other, also under "make -j"; pytest last, so that its summary closes the log.
+test: $(STAMP)
+	@$(MAKE) --no-print-directory check-export
+	@$(MAKE) --no-print-directory check-notebooks
+	@$(MAKE) --no-print-directory check-wheel
+	@$(MAKE) --no-print-directory pytest
+
+check-export: $(STAMP)
+	$(BIN)/python tools/check_export.py
+
+check-notebooks: $(STAMP)
+	MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --timing --do_print
+
+check-wheel: $(STAMP)
+	$(BIN)/python tools/check_wheel.py
+
+pytest: $(STAMP)
+	MPLBACKEND=agg $(BIN)/python -m pytest
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache designs

@@ -1,0 +1,28 @@
+"""Fixtures for pictures and weights that lie beside the checkout and are never part of it."""
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
+VGG19_NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real garments, flats, fabrics, repeats and paintings."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the real pictures: no folder {folder} (set FASHION_STYLE_SHARED to name another place)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vgg19_weights():
+    """Path of the real VGG19 weights."""
+    path = SHARED / "weights" / VGG19_NAME
+    if not path.is_file():
+        pytest.skip(f"needs real VGG19 weights: no file {path} (set FASHION_STYLE_SHARED to name another place)")
+    return path

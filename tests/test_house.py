@@ -1,0 +1,190 @@
+"""The house rules of the project, checked over notebooks and syntax trees (nothing is imported)."""
+import ast
+import pathlib
+import re
+import sys
+
+import nbformat
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+import make_readme
+
+NOTEBOOKS = sorted(path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+STAND_ALONE = ("content", "gram", "wasserstein", "generator", "critic")
+NOTEBOOK_BYTES, ALL_NOTEBOOKS_BYTES = 300_000, 5_000_000
+FUNCTION_LINES, MODULE_LINES = 45, 320
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def default_exp(notebook):
+    """The module a notebook exports to, or None."""
+    found = re.search(r"^#\|\s*default_exp\s+(\S+)", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
+    return found and found[1]
+
+
+def room_order():
+    """{module: sortable number}: 10_training -> (10, ""), 10a_runs -> (10, "a")."""
+    order = {}
+    for path in NOTEBOOKS:
+        number = re.match(r"(\d+)([a-z]?)_", path.name)
+        module = default_exp(read(path))
+        if number and module:
+            order[module] = (int(number[1]), number[2])
+    return order
+
+
+ORDER = room_order()
+ROOMS = [path for path in NOTEBOOKS if path.parent.name != "tutorials" and path.stem != "index"]
+
+
+def imported_rooms(tree):
+    """Names of our own modules that a syntax tree imports anywhere, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "fashion_style" and "." in alias.name:
+                    yield alias.name.split(".")[1]
+        elif isinstance(node, ast.ImportFrom):
+            path = (node.module or "").split(".")
+            if node.level == 0 and path[0] != "fashion_style":
+                continue
+            path = path[1:] if node.level == 0 else [part for part in path if part]
+            yield from [path[0]] if path else [alias.name for alias in node.names if alias.name != "__version__"]
+
+
+def parse(module):
+    return ast.parse((ROOT / "fashion_style" / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def functions_and_classes(tree):
+    """(dotted name, node) of everything public that a reader can call or make, methods included."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    for node in tree.body:
+        if isinstance(node, kinds):
+            yield node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from ((f"{node.name}.{child.name}", child) for child in node.body if isinstance(child, kinds))
+
+
+def headings(notebook):
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.findall(r"^(#+ .*\S)\s*$", text, re.MULTILINE)
+
+
+# The helpers can see what they look for -------------------------------------------------------------------------------
+def test_every_way_to_import_a_room_is_seen():
+    source = """
+import fashion_style.one
+from fashion_style.two import something
+from fashion_style import three
+from .four import something
+from . import five, __version__
+def lazy():
+    from .six import something
+import numpy
+from tensorflow.keras import layers
+"""
+    assert sorted(imported_rooms(ast.parse(source))) == sorted(["one", "two", "three", "four", "five", "six"])
+
+
+# Rooms ----------------------------------------------------------------------------------------------------------------
+def test_every_module_has_a_notebook_and_every_notebook_its_own_module():
+    modules = {path.stem for path in (ROOT / "fashion_style").glob("*.py")} - {"__init__", "_modidx"}
+    assert modules == set(ORDER)
+    exports = [default_exp(read(path)) for path in ROOMS]
+    assert len(exports) == len(set(exports)), exports
+
+
+@pytest.mark.parametrize("module", sorted(ORDER, key=ORDER.get))
+def test_imports_go_forward(module):
+    wrong = [other for other in imported_rooms(parse(module)) if other not in ORDER or ORDER[other] >= ORDER[module]]
+    assert not wrong, f"{module} may import rooms with a lower number only, not {wrong}"
+    if module in STAND_ALONE:
+        assert not list(imported_rooms(parse(module))), f"{module} must stand alone"
+
+
+@pytest.mark.parametrize("module", sorted(ORDER, key=ORDER.get))
+def test_module_is_short_and_documented(module):
+    text = (ROOT / "fashion_style" / f"{module}.py").read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    lines = len(text.splitlines())
+    assert lines <= MODULE_LINES, f"{module}: {lines} lines, at most {MODULE_LINES}: split the notebook"
+    nodes = list(functions_and_classes(tree))
+    assert ast.get_docstring(tree), f"{module}: the notebook's first cell lacks its one-line '> summary'"
+    public = [(name, node) for name, node in nodes if not any(part.startswith("_") for part in name.split("."))]
+    silent = [name for name, node in public if not ast.get_docstring(node)]
+    assert not silent, f"{module}: no docstring: {silent}"
+    long = {name: node.end_lineno - node.lineno + 1 for name, node in nodes if not isinstance(node, ast.ClassDef)}
+    long = {name: count for name, count in long.items() if count > FUNCTION_LINES}
+    assert not long, f"{module}: functions above {FUNCTION_LINES} lines: {long}"
+
+
+@pytest.mark.parametrize("module", sorted(ORDER, key=ORDER.get))
+def test_no_star_import_and_no_global_random_state(module):
+    for node in ast.walk(parse(module)):
+        if isinstance(node, ast.ImportFrom):
+            assert all(alias.name != "*" for alias in node.names), f"line {node.lineno}: star import"
+        if isinstance(node, ast.Attribute):
+            name = ast.unparse(node)
+            assert not re.match(r"(np|numpy)\.random\.(seed|rand|randn|randint|uniform|normal|choice|shuffle)$", name), name
+            assert not re.match(r"(tf|tensorflow)\.random\.(set_seed|uniform|normal|shuffle)$", name), name
+
+
+# Notebooks ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_is_clean(path):
+    notebook = read(path)
+    assert path.stat().st_size <= NOTEBOOK_BYTES, f"{path.stat().st_size} bytes, at most {NOTEBOOK_BYTES}"
+    assert "widgets" not in notebook.metadata, "widget state saved: run `make export`"
+    identifiers = [cell.get("id") for cell in notebook.cells]
+    assert all(identifiers) and len(set(identifiers)) == len(identifiers), "cells without their own id: run `make export`"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count is None, "execution counts saved: run `make export`"
+            for output in cell.outputs:
+                assert output.output_type != "error", f"saved error: {output.get('ename')}"
+                assert output.get("name") != "stderr", f"saved warning: {output.get('text', '')[:200]}"
+                assert not any("widget" in kind for kind in output.get("data", {})), "saved widget view"
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
+def test_room_has_its_shape(path):
+    notebook = read(path)
+    assert default_exp(notebook), "a room exports a module"
+    assert re.match(r"# .+\n+> .+", notebook.cells[0].source), "first cell: '# Title' and a one-line '> summary'"
+    assert headings(notebook)[-2:] == ["## Try it", "## Summary"], headings(notebook)[-3:]
+
+
+def test_all_notebooks_together_are_small():
+    assert sum(path.stat().st_size for path in NOTEBOOKS) <= ALL_NOTEBOOKS_BYTES
+
+
+def test_no_path_of_one_machine():
+    pattern = re.compile(r"/(home|root|Users|work|mnt|tmp)/[\w.-]+")
+    texts = list((ROOT / "fashion_style").glob("*.py")) + NOTEBOOKS + [ROOT / "README.md"]
+    found = {path.name: pattern.search(path.read_text(encoding="utf-8")) for path in texts}
+    assert not {name: match[0] for name, match in found.items() if match}
+
+
+def test_index_names_every_room_and_tutorial():
+    text = "\n".join(cell.source for cell in read(ROOT / "nbs" / "index.ipynb").cells)
+    missing = [path.name for path in NOTEBOOKS if path.stem != "index" and path.name not in text]
+    assert not missing, f"the map of the notebooks lacks {missing}"
+
+
+# README ---------------------------------------------------------------------------------------------------------------
+def test_readme_is_made_from_index():
+    assert (ROOT / "README.md").read_text(encoding="utf-8") == make_readme.markdown_of(ROOT / "nbs" / "index.ipynb"), \
+        "run `make export`"
+
+
+def test_readme_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r"src=\"([^\"]+)\"", text)
+    dead = [link for link in links if not re.match(r"https?:|mailto:", link) and not (ROOT / link).exists()]
+    assert links and not dead, dead
