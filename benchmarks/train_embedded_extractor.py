@@ -1,6 +1,6 @@
 """Train the embedded extractor of notebook 04a and write its weights file.
 
-    python benchmarks/train_embedded_extractor.py --steps 4000 --out fashion_style/weights/embedded_extractor.npz
+    python benchmarks/train_embedded_extractor.py --steps 1500 --out fashion_style/weights/embedded_extractor.npz
 
 Prints the held-out accuracy and the file's SHA-256, which belongs into EMBEDDED_SHA256 in notebook 04.
 """
@@ -15,8 +15,8 @@ HELD_OUT_SEED = 1_000_000
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4000, help="training steps (default: %(default)s)")
-    parser.add_argument("--each", type=int, default=48, help="pictures drawn per family and per kind (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1500, help="training steps (default: %(default)s)")
+    parser.add_argument("--each", type=int, default=24, help="pictures drawn per family and per kind (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of pictures and network (default: %(default)s)")
     parser.add_argument("--out", default="embedded_extractor.npz", help="file to write (default: %(default)s)")
     options = parser.parse_args()

@@ -6,7 +6,7 @@
 __all__ = ['MAX_PIXELS', 'SHIPPED_WEIGHTS', 'tile_style', 'keep_garment_colours', 'lock_garment', 'Design', 'Designer',
            'export_generator', 'load_designer']
 
-# %% ../nbs/12_design.ipynb #fb502616
+# %% ../nbs/12_design.ipynb #7722fed4
 import hashlib
 import io
 import json
@@ -23,7 +23,7 @@ from .garments import garment_mask
 from .generator import StyleGenerator, mix_style_codes
 from .images import PictureError, read_picture, resize_picture
 from .patterns import seam_error
-from .runs import assign_arrays, newest_checkpoint
+from .checkpoints import assign_arrays, newest_checkpoint
 from .training import TrainingError, TrainingSettings, build_networks
 
 # %% ../nbs/12_design.ipynb #bcb8684e

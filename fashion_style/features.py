@@ -104,7 +104,7 @@ def build_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,)):
     extractor.trainable = False
     return extractor
 
-# %% ../nbs/04_features.ipynb #d48c8d33
+# %% ../nbs/04_features.ipynb #a51cd066
 VGG19_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 VGG19_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/" + VGG19_FILE
 VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
@@ -128,7 +128,7 @@ def find_vgg19_weights():
 
 
 def download_vgg19_weights():
-    "Fetch Keras' own VGG19 file (80 MB, once) into Keras' cache. Raises `WeightsError` that says what to do offline."
+    "Fetch Keras' own VGG19 file (once) into Keras' cache. Raises `WeightsError` that says what to do offline."
     try:
         return Path(keras.utils.get_file(VGG19_FILE, VGG19_ADDRESS, cache_subdir="models", file_hash=VGG19_MD5))
     except Exception as problem:
@@ -183,8 +183,8 @@ def check_weights(arrays, shapes, source):
         if not all(np.isfinite(array).all() for array in pair):
             raise WeightsError(f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again.")
 
-# %% ../nbs/04_features.ipynb #e54d45b0
-EMBEDDED_SHA256 = "ad587003d8120eb3a08dc7163d8c0128ff3e4a96fa6dcf8dcc77b77280fefab4"
+# %% ../nbs/04_features.ipynb #3f5cb779
+EMBEDDED_SHA256 = "3b64695bc76a1b1df3f852d0bf0a847b5c89483e21b354c6608068a4535fed62"
 
 
 def load_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,), *, weights=None):

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-# %% ../nbs/00_images.ipynb #1842c475
+# %% ../nbs/00_images.ipynb #e7679fc3
 class FashionStyleError(Exception):
     "Root of every error that a user of this package can cause: it says what was received, what was expected and what to do."
 
@@ -31,7 +31,7 @@ class PictureError(FashionStyleError):
     "A picture cannot be read, used or written. Holds `name` (file or argument), `reason` and `remedy`; its text is one line."
 
     def __init__(self, name, reason, remedy):
-        self.name, self.reason, self.remedy = _one_line(name), _one_line(reason), _one_line(remedy)
+        self.name, self.reason, self.remedy = _one_line(name), _one_line(reason).rstrip("."), _one_line(remedy).rstrip(".")
         super().__init__(f"{self.name}: {self.reason}. {self.remedy}.")
 
     def __reduce__(self):
@@ -39,8 +39,8 @@ class PictureError(FashionStyleError):
 
 
 def _one_line(text, limit=300):
-    "`text` without unprintable characters and without a full stop at its end, cut in the middle to about `limit` characters."
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split()).rstrip(".")
+    "`text` without unprintable characters, cut in the middle to about `limit` characters."
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
     return line if len(line) <= limit else line[: limit // 2] + " ... " + line[-limit // 2:]
 
 # %% ../nbs/00_images.ipynb #290a81c2
@@ -93,7 +93,7 @@ def _check_size(name, width, height, max_pixels):
         raise PictureError(name, f"{width} x {height} pixels, expected 1 to {max_pixels:,} in all",
                            "Resize the picture, or change max_pixels")
 
-# %% ../nbs/00_images.ipynb #eb128598
+# %% ../nbs/00_images.ipynb #670c7158
 def _upright(image):
     "Turn the picture as its EXIF orientation says. A torn EXIF block is no reason to refuse a good picture."
     try:
@@ -129,8 +129,8 @@ def _decode(name, data, max_pixels, at_least):
     "Bytes of a picture file -> uint8 (H, W, 3). The size in the header is checked before any pixel is decoded."
     try:
         image = Image.open(io.BytesIO(data), formats=sorted(set(_FORMATS.values())))
-    except Image.DecompressionBombError as error:
-        raise PictureError(name, f"its header asks for too many pixels ({error})", "Resize the picture") from None
+    except Image.DecompressionBombError:
+        raise PictureError(name, f"its header asks for far more than {max_pixels:,} pixels", "Resize the picture") from None
     except Exception:
         raise PictureError(name, "this is not a JPEG, PNG, WEBP, BMP, GIF or TIFF picture, or its beginning is damaged",
                            "Open it in another program and save it as PNG or JPEG") from None
@@ -252,7 +252,7 @@ def read_picture(source, size=None, *, fit="crop"):
     at_least = max(_pair(size)) if fit == "crop" else None
     return to_float(resize_picture(open_picture(source, at_least=at_least), size, fit=fit))
 
-# %% ../nbs/00_images.ipynb #22ddc696
+# %% ../nbs/00_images.ipynb #27c13e95
 def tile_grid(pictures, columns, *, padding=4, background=1.0):
     """Pictures of one size (list, or batch (B, H, W, 3)) -> one float32 picture (H', W', 3) with `columns` to a row.
 
@@ -275,10 +275,10 @@ def tile_grid(pictures, columns, *, padding=4, background=1.0):
 def _title_image(title, font, widest, width=None):
     "White Pillow image with `title` in black, wrapped at `widest` pixels and centred; `width` pixels wide if given."
     title = "\n".join(textwrap.fill(line, max(4, int(widest / (0.55 * font.size)))) for line in str(title).split("\n"))
-    box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), title, font=font, align="center")
-    text_width, text_height = (int(np.ceil(end)) for end in box[2:])
-    image = Image.new("RGB", (width or text_width + 8, text_height + 8), "white")
-    ImageDraw.Draw(image).multiline_text(((image.width - text_width) // 2, 4), title, fill="black", font=font, align="center")
+    box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), title + "\nAg", font=font)  # "Ag": one line more
+    text_width, text_height = int(box[2]) + 8, int(box[3])
+    image = Image.new("RGB", (width or text_width, text_height), "white")
+    ImageDraw.Draw(image).multiline_text((image.width / 2, text_height / 2), title, "black", font, anchor="mm", align="center")
     return image
 
 

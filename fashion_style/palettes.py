@@ -15,17 +15,20 @@ from .images import FashionStyleError
 class PatternError(FashionStyleError):
     "A pattern cannot be drawn as asked: the message says what was received, what was expected and what to do."
 
-# %% ../nbs/01b_palettes.ipynb #336a2171
+# %% ../nbs/01b_palettes.ipynb #0963628a
 PALETTES = {
     "indigo": ("#f3efe4", "#1f3a68", "#5b7fae", "#b9cbdd", "#0f1f3d"),
     "madder": ("#f4e6d3", "#9c2a2a", "#d98a5f", "#5a1a1c", "#e3b98a"),
     "porcelain": ("#fbfbf6", "#1d3f94", "#6b8fcc", "#c5d6ee", "#0e2463"),
     "sogan": ("#f2e2c0", "#5a3218", "#2a1a12", "#b5803f", "#d9b67c"),
+    "soga night": ("#33190c", "#f0dcb4", "#a8692e", "#d2a35f", "#1d120c"),
+    "indigo vat": ("#1c3766", "#f1f0ea", "#6f93bf", "#0d1d3f"),
     "tobacco": ("#d9a566", "#2b1a10", "#8a5427", "#f0d9ad", "#5b361b"),
     "celadon": ("#e9efe2", "#3f6b57", "#8fb39a", "#c9a24b", "#24443a"),
     "cochineal": ("#7a1230", "#f1d9b5", "#d9a441", "#c4475a", "#33091a"),
     "weld": ("#f7edc8", "#b8860b", "#4a5a2a", "#d9b440", "#6e3b1e"),
     "olive drab": ("#8a8055", "#3d4426", "#5c3f28", "#1f1d18", "#b5ab7d"),
+    "noir": ("#dcb8a0", "#1c181b", "#4a3c40", "#f3e3d6"),
     "ivory": ("#f7f2e7", "#bfb39b", "#8f8269", "#ded5c1"),
     "charcoal": ("#e9e6df", "#26262a", "#7d7b78", "#b3aea5", "#9c2a2a"),
     "navy": ("#16213e", "#f2ead8", "#9aa7c7", "#b23a48", "#d4b26a"),
@@ -35,7 +38,7 @@ PALETTES = {
     "turquoise": ("#eef5f1", "#0f7c86", "#e0782f", "#0b3c49", "#f2c14e"),
     "jade brocade": ("#0f4d43", "#d8b45a", "#f0e6c2", "#7fb3a0", "#a8322e"),
     "imperial": ("#8e1b22", "#e2b64f", "#f4e5b8", "#2c5f73", "#3a0d12"),
-    "black watch": ("#10254f", "#0d4a30", "#12120f"),
+    "black watch": ("#14140f", "#15326b", "#0f5a38"),
     "royal stewart": ("#c0141c", "#101010", "#0b5a2b", "#1b2f7a", "#f2ecdc", "#e2b400"),
     "granite": ("#efebe3", "#c86f52", "#3e4a52", "#d9a94f", "#8fa79a", "#b9b2a6"),
     "sherbet": ("#fff3e2", "#ef6f8e", "#57b7c9", "#f7b538", "#8b5fbf"),

@@ -6,12 +6,12 @@
 __all__ = ['FAMILIES', 'PATTERN_FAMILIES', 'draw_pattern', 'PALETTES', 'PatternError', 'random_palette', 'seam_error',
            'tile_pattern', 'parse_threadcount']
 
-# %% ../nbs/02_patterns.ipynb #a1dcf48f
+# %% ../nbs/02_patterns.ipynb #0ec44e2a
 import zlib
 
 import numpy as np
 
-from . import geometric, woven
+from . import engraved, geometric, knitted, motifs, natural, ornament, resist, woven
 from .palettes import PALETTES, PatternError, palette_array, random_palette
 from .torus import Torus, seam_error, tile_pattern
 from .woven import parse_threadcount
@@ -19,7 +19,7 @@ from .woven import parse_threadcount
 # %% ../nbs/02_patterns.ipynb #288eb472
 _all_ = ["PALETTES", "PatternError", "random_palette", "seam_error", "tile_pattern", "parse_threadcount"]
 
-# %% ../nbs/02_patterns.ipynb #0e1ac93f
+# %% ../nbs/02_patterns.ipynb #5e1d537b
 FAMILIES = {
     "stripe": (woven.draw_stripe, "navy", "sherbet"),
     "ticking": (woven.draw_ticking, "indigo", "madder"),
@@ -29,13 +29,40 @@ FAMILIES = {
     "tartan": (woven.draw_tartan, "royal stewart", "black watch"),
     "houndstooth": (woven.draw_houndstooth, "charcoal", "tobacco"),
     "herringbone": (woven.draw_herringbone, "ivory", "charcoal"),
+    "cable knit": (knitted.draw_cable_knit, "ivory", "navy"),
+    "fair isle": (knitted.draw_fair_isle, "navy", "madder"),
     "ikat": (woven.draw_ikat, "pomegranate", "turquoise"),
     "polka dot": (geometric.draw_polka_dot, "navy", "sherbet"),
     "argyle": (geometric.draw_argyle, "celadon", "madder"),
     "chevron": (geometric.draw_chevron, "turquoise", "sherbet"),
     "seigaiha": (geometric.draw_seigaiha, "indigo", "porcelain"),
     "asanoha": (geometric.draw_asanoha, "indigo", "madder"),
+    "greek key": (geometric.draw_greek_key, "porcelain", "imperial"),
+    "trellis": (geometric.draw_trellis, "turquoise", "celadon"),
+    "ogee": (geometric.draw_ogee, "marigold", "pomegranate"),
+    "yagasuri": (geometric.draw_yagasuri, "indigo", "cochineal"),
     "shippo": (geometric.draw_shippo, "porcelain", "cochineal"),
+    "leopard": (natural.draw_leopard, "tobacco", "sherbet"),
+    "zebra": (natural.draw_zebra, "charcoal", "ivory"),
+    "snake": (natural.draw_snake, "ivory", "weld"),
+    "camouflage": (natural.draw_camouflage, "olive drab", "granite"),
+    "terrazzo": (natural.draw_terrazzo, "granite", "sherbet"),
+    "marbled": (natural.draw_marbled, "pomegranate", "turquoise"),
+    "ditsy": (motifs.draw_ditsy, "sage rose", "marigold"),
+    "paisley": (motifs.draw_paisley, "pomegranate", "cochineal"),
+    "suzani": (motifs.draw_suzani, "pomegranate", "marigold"),
+    "lace": (motifs.draw_lace, "noir", "navy"),
+    "damask": (ornament.draw_damask, "ivory", "imperial"),
+    "toile": (engraved.draw_toile, "indigo", "madder"),
+    "porcelain scroll": (ornament.draw_porcelain, "porcelain", "celadon"),
+    "cloud brocade": (ornament.draw_cloud_brocade, "jade brocade", "imperial"),
+    "kawung": (resist.draw_kawung, "soga night", "sogan"),
+    "parang": (resist.draw_parang, "soga night", "sogan"),
+    "wax print": (resist.draw_wax_print, "marigold", "turquoise"),
+    "bandhani": (resist.draw_bandhani, "cochineal", "imperial"),
+    "shibori": (resist.draw_shibori, "indigo vat", "indigo"),
+    "kumo shibori": (resist.draw_kumo, "indigo vat", "cochineal"),
+    "tie-dye": (resist.draw_tie_dye, "sherbet", "marigold"),
 }
 PATTERN_FAMILIES = tuple(FAMILIES)
 

@@ -109,7 +109,14 @@ def jensen_shannon(p, q):
     middle = (p + q) / 2
     return float((rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2)
 
-# %% ../nbs/07_wasserstein.ipynb #93f07921
+# %% ../nbs/07_wasserstein.ipynb #27ba43f2
+def _cell_shares(pixels, cells):
+    "Matrix (cells, pixels): the share of each cell of a shorter axis that each pixel fills; rows sum to 1."
+    pixels, cells = tf.cast(pixels, tf.float32), tf.cast(cells, tf.float32)
+    left, pixel = tf.range(cells)[:, None] * pixels / cells, tf.range(pixels)
+    return tf.nn.relu(tf.minimum(left + pixels / cells, pixel + 1) - tf.maximum(left, pixel)) * cells / pixels
+
+
 def _weighted_mean(scores, mask, axis=None):
     "Mean of `scores` over `axis`, weighted by `mask` (resized to a patch map); 0 where the mask is empty."
     scores = tf.cast(scores, tf.float32)
@@ -120,7 +127,8 @@ def _weighted_mean(scores, mask, axis=None):
         raise ValueError(f"Expected a mask of the scores' rank. Received: mask {mask.shape}, scores {scores.shape}. "
                          "Use (B, H, W, 1) for a patch map.")
     if mask.shape.rank == 4:
-        mask = tf.image.resize(mask, tf.shape(scores)[1:3], method="area")
+        rows, columns = (_cell_shares(tf.shape(mask)[axis], tf.shape(scores)[axis]) for axis in (1, 2))
+        mask = tf.einsum("yh,bhwc,xw->byxc", rows, mask, columns)
     mask = mask * tf.ones_like(scores)
     return tf.math.divide_no_nan(tf.reduce_sum(mask * scores, axis=axis), tf.reduce_sum(mask, axis=axis))
 
@@ -167,7 +175,7 @@ def vanilla_generator_loss(fake_output, mask=None, *, saturating=False):
     logits = tf.cast(fake_output, tf.float32)
     return _weighted_mean(-tf.math.softplus(logits) if saturating else tf.math.softplus(-logits), mask)
 
-# %% ../nbs/07_wasserstein.ipynb #7ea8b1da
+# %% ../nbs/07_wasserstein.ipynb #f7fae3da
 class LipschitzEstimate(NamedTuple):
     "Lower bounds of a critic's Lipschitz constant: the steepest pair of points and the steepest gradient that were found."
     pair_slope: float
@@ -205,7 +213,7 @@ def lipschitz_estimate(critic, points_a, points_b, *, condition=None, root_mean_
         points_a, points_b (B, ...): the ends of B pairs. Gradients are taken at all 2 B ends.
     Returns: LipschitzEstimate(pair_slope, gradient_norm), floats; lower bounds, a steeper place may lie between.
     """
-    points_a, points_b = (tf.convert_to_tensor(points, tf.float32) for points in (points_a, points_b))
+    points_a, points_b = (tf.cast(points, tf.float32) for points in (points_a, points_b))
     scores = [_sample_scores(critic, points, condition, None, False) for points in (points_a, points_b)]
     pair_slopes = tf.abs(scores[0] - scores[1]) / _norms(points_a - points_b, root_mean_square)
     slopes = tf.concat([_slopes(critic, points, condition, None, False, root_mean_square)
@@ -239,7 +247,7 @@ def uniform_mix(batch_size, seed, step, *, rank=4):
     shape = tf.concat([[batch_size], tf.ones(rank - 1, tf.int32)], axis=0)
     return tf.ensure_shape(tf.random.stateless_uniform(shape, seed=key), [None] + [1] * (rank - 1))
 
-# %% ../nbs/07_wasserstein.ipynb #6b6eba97
+# %% ../nbs/07_wasserstein.ipynb #bdca5f12
 def gradient_penalty(critic, real, fake, mix, *, condition=None, mask=None, one_sided=False, root_mean_square=False):
     """Mean squared distance of the critic's slope from 1, on random points between real and fake; float32 scalar.
 
@@ -252,7 +260,7 @@ def gradient_penalty(critic, real, fake, mix, *, condition=None, mask=None, one_
     Raises: ValueError for a mix that is not one number per sample.
     Source: Gulrajani et al. 2017, equation 3 (weight 10 there). root_mean_square and mask are our additions.
     """
-    real, fake, mix = (tf.convert_to_tensor(values, tf.float32) for values in (real, fake, mix))
+    real, fake, mix = (tf.cast(values, tf.float32) for values in (real, fake, mix))
     rank = real.shape.rank
     if mix.shape.rank != rank or any(size != 1 for size in mix.shape[1:]):
         raise ValueError(f"Expected one mixing share per sample, shape (B{', 1' * (rank - 1)}). Received: {mix.shape} for "

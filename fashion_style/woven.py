@@ -96,24 +96,25 @@ def draw_windowpane(torus, rng):
     order = np.tile(pane, panes)
     weave(torus, order, order, TWILL, 96)
 
-# %% ../nbs/01d_woven.ipynb #4c8ed80e
+# %% ../nbs/01d_woven.ipynb #1869d8e4
 SETTS = {
     "Black Watch": "B/22 K2 B2 K2 B2 K16 G16 K2 G16 K16 B16 K2 B/2",
     "Royal Stewart": "R/72 B8 K12 Y2 K2 W2 K2 G16 R8 K2 R4 W/2",
-    "Wallace": "K/4 R32 K32 Y/4",
 }
 
 
 def parse_threadcount(text):
     """Colour letters and thread counts of a tartan: 'B/22 K2 B2' -> [('B', 22), ('K', 2), ('B', 2)].
 
-    A slash marks a pivot, the stripe at which the order turns back. Raises `PatternError` for words that are not threads.
+    A slash marks a pivot, the stripe at which the order turns back; dots ('...') mark a sett that repeats instead.
+    Raises `PatternError` for words that are not stripes.
     """
     remedy = "Write each stripe as colour letters and a number of threads, such as 'B/24 K4 R/6'."
-    if not isinstance(text, str) or not text.split(): raise PatternError(f"A thread count of {text!r} was received. {remedy}")
+    words = text.replace(",", " ").replace("...", " ").split() if isinstance(text, str) else []
+    if not words: raise PatternError(f"A thread count of {text!r} was received. {remedy}")
     stripes = []
-    for word in text.replace(",", " ").split():
-        found = re.fullmatch(r"/?([A-Za-z]{1,2})/?([1-9][0-9]{0,3})/?", word)
+    for word in words:
+        found = re.fullmatch(r"/?([A-Za-z]{1,3})/?([1-9][0-9]{0,3})/?", word)
         if not found: raise PatternError(f"The stripe {word!r} of the thread count {text!r} is not understood. {remedy}")
         stripes.append((found[1].upper(), int(found[2])))
     return stripes
@@ -128,16 +129,17 @@ def sett_threads(text):
     if "/" in text: stripes = stripes + stripes[-2:0:-1]
     return [letter for letter, count in stripes for _ in range(count)]
 
-# %% ../nbs/01d_woven.ipynb #f2cef2a5
+# %% ../nbs/01d_woven.ipynb #bd060705
 def draw_tartan(torus, rng):
     "The same sett in warp and weft, crossed in 2/2 twill; the most used colour becomes the ground."
-    if rng.random() < 0.5: letters = sett_threads(SETTS[rng.choice(list(SETTS))])
-    else:
-        inner = " ".join(f"{'BKGRW'[i % 5]}{2 * rng.integers(1, 12)}" for i in rng.permutation(rng.integers(3, 7)))
-        letters = sett_threads(f"R/{2 * rng.integers(6, 16)} {inner} Y/{2 * rng.integers(1, 4)}")
-    names, counts = np.unique(letters, return_counts=True)
+    known = [sett for sett in SETTS.values() if len(set(sett_threads(sett))) == len(torus.palette)]
+    letters = rng.permutation(list("BGKWY"))[:max(1, len(torus.palette) - 1)]
+    inner = " ".join(f"{letter}{2 * rng.integers(1, 13)}" for letter in [*letters, *letters[:2]])
+    sett = f"R/{2 * rng.integers(8, 17)} {inner} R{2 * rng.integers(2, 8)} {letters[-1]}/{2 * rng.integers(1, 4)}"
+    threads = sett_threads(known[0] if known else sett)
+    names, counts = np.unique(threads, return_counts=True)
     order = list(names[np.argsort(-counts, kind="stable")])
-    inks = [order.index(letter) for letter in letters]
+    inks = [order.index(letter) for letter in threads]
     weave(torus, inks, inks, TWILL, 96)
 
 # %% ../nbs/01d_woven.ipynb #86d97c1e

@@ -1,0 +1,474 @@
+"""sources and data: a fair split, bounded memory, batches that are a pure function of (seed, step), and no crash by bad files."""
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from fashion_style import sources
+from fashion_style.data import (Batch, DataError, PictureSource, batches, folder_source, garment_source, held_out_pairs, make_batch,
+                                pattern_source, pipeline_speed)
+from fashion_style.images import FashionStyleError, PictureError, open_picture, save_picture, to_float, to_uint8
+from hostile import write_hostile_files
+
+pytestmark = [pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"), pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
+PARTS = ("content", "style", "mask")
+
+
+def random_picture(seed, height=48, width=40):
+    """A picture whose pixels tell pictures, places and directions apart."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def write_pictures(folder, count, start=0):
+    """`count` different PNG files in a folder -> their paths."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return [save_picture(random_picture(start + number), Path(folder) / f"{start + number:03}.png") for number in range(count)]
+
+
+def memory_source(pictures, masks=None, labels=None):
+    """Arrays as a source."""
+    masks = masks or [None] * len(pictures)
+    return PictureSource(tuple(map(str, range(len(pictures)))), lambda index: (pictures[index], masks[index]),
+                         labels or ("",) * len(pictures))
+
+
+def equal(first, second):
+    """Whether two batches are the same bit for bit."""
+    return all(np.array_equal(getattr(first, part), getattr(second, part)) for part in PARTS)
+
+
+# --- the split -------------------------------------------------------------------------------------------------------------
+
+def contents_of(names):
+    """The bytes of files, whatever they are called now."""
+    return {Path(name).read_bytes() for name in names}
+
+
+def test_split_is_complete_disjoint_and_near_its_share(tmp_path):
+    write_pictures(tmp_path, 300)
+    parts = {part: folder_source(tmp_path, part=part, held_out=0.2) for part in ("train", "held_out", "all")}
+    assert set(parts["train"].names).isdisjoint(parts["held_out"].names)
+    assert set(parts["train"].names) | set(parts["held_out"].names) == set(parts["all"].names) and len(parts["all"]) == 300
+    assert 36 <= len(parts["held_out"]) <= 84  # 60 expected, standard deviation 7
+
+
+def test_split_survives_renaming_moving_copying_and_new_files(tmp_path):
+    paths = write_pictures(tmp_path / "a", 60)
+    before = {part: contents_of(folder_source(tmp_path, part=part, held_out=0.3).names) for part in ("train", "held_out")}
+    order = [Path(name).read_bytes() for name in folder_source(tmp_path, part="all").names]
+    for number, path in enumerate(paths):
+        (tmp_path / "b" / str(number % 3)).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "b" / str(number % 3) / f"{99 - number}.PNG")
+    assert order == [Path(name).read_bytes() for name in folder_source(tmp_path, part="all").names]
+    shutil.copytree(tmp_path / "b", tmp_path / "copies")
+    write_pictures(tmp_path / "new", 40, start=500)
+    after = {part: contents_of(folder_source(tmp_path, part=part, held_out=0.3).names) for part in ("train", "held_out")}
+    for part in before:
+        assert before[part] <= after[part]
+    assert after["train"].isdisjoint(after["held_out"])
+
+
+def test_split_depends_on_the_seed(tmp_path):
+    write_pictures(tmp_path, 60)
+    held = [set(folder_source(tmp_path, part="held_out", held_out=0.3, seed=seed).names) for seed in (0, 0, 1)]
+    assert held[0] == held[1] != held[2]
+
+
+def test_pictures_that_differ_only_after_64_kilobytes_are_told_apart_by_length(tmp_path):
+    for length in (70_000, 70_001):
+        (tmp_path / f"{length}.bmp").write_bytes(b"BM" + bytes(length))
+    assert sources._file_share(str(tmp_path / "70000.bmp"), 0) != sources._file_share(str(tmp_path / "70001.bmp"), 0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_small_folders_have_both_parts(count, tmp_path):
+    write_pictures(tmp_path, count)
+    sizes = [len(folder_source(tmp_path, part=part, held_out=0.01)) for part in ("train", "held_out")]
+    assert sizes == [count - 1, 1]
+    assert len(folder_source(tmp_path, part="train", held_out=0)) == count
+
+
+def test_one_picture_cannot_be_held_out(tmp_path):
+    write_pictures(tmp_path, 1)
+    assert len(folder_source(tmp_path)) == 1
+    with pytest.raises(DataError):
+        folder_source(tmp_path, part="held_out")
+
+
+# --- folders -----------------------------------------------------------------------------------------------------------------
+
+def test_unusable_folders(tmp_path):
+    (tmp_path / "empty" / "deep").mkdir(parents=True)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.jpg").write_text("text")
+    (tmp_path / "file.png").write_text("text")
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in (tmp_path / "missing", tmp_path / "empty", tmp_path / "bad", tmp_path / "file.png", tmp_path / "loop", [], None, 3,
+                   [None], "", "a\0b", [tmp_path / "bad", tmp_path / "missing"]):
+        with pytest.raises(DataError) as caught:
+            folder_source(folder)
+        assert isinstance(caught.value, FashionStyleError) and "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="1 of them bad"):
+        folder_source(tmp_path / "bad")
+    write_pictures(tmp_path / "good", 2)
+    for options in (dict(part="test"), dict(held_out=1.0), dict(held_out=-0.1), dict(working_size=0), dict(working_size="big")):
+        with pytest.raises(DataError):
+            folder_source(tmp_path / "good", **options)
+
+
+def test_recursion_several_folders_hidden_files_and_links(tmp_path):
+    write_pictures(tmp_path / "a", 3)
+    write_pictures(tmp_path / "a" / "deep" / "deeper", 3, start=10)
+    write_pictures(tmp_path / "b", 3, start=20)
+    write_pictures(tmp_path / "a" / ".hidden", 3, start=30)
+    (tmp_path / "a" / "._000.png").write_bytes(b"metadata of another system")
+    (tmp_path / "a" / "notes.txt").write_text("no picture by its suffix")
+    (tmp_path / "a" / "circle").symlink_to(tmp_path / "a")
+    source = folder_source(tmp_path / "a", part="all")
+    assert len(source) == 6 and source.skipped == [] and set(source.labels) == {"a", "deeper"}
+    assert len(folder_source([tmp_path / "a", str(tmp_path / "b")], part="all")) == 9
+
+
+def test_200_hostile_files_in_a_folder(tmp_path):
+    files = write_hostile_files(tmp_path)
+    write_pictures(tmp_path / "good", 5)
+    source = folder_source(tmp_path, part="all", working_size=32)
+    good = [index for index in range(len(source)) if source.good(index) == index]
+    walked = {file.path for file in files if not (file.path.is_dir() and not file.path.is_symlink())}
+    assert {Path(error.name) for error in source.skipped} | {Path(source.names[index]) for index in good} \
+        == walked | set((tmp_path / "good").iterdir())
+    errors = {file.path for file in files if file.expected == "error"} & walked
+    assert errors <= {Path(error.name) for error in source.skipped}
+    assert len(source.skipped) + len(good) == len(walked) + 5 and len(good) > 20
+    for index in good:
+        picture, mask = source.load(index)
+        assert min(picture.shape[:2]) <= 32 and max(picture.shape[:2]) <= 96 and mask is None
+    for step in range(4):
+        batch = make_batch(source, source, batch_size=16, size=16, seed=0, step=step)
+        assert all(np.isfinite(getattr(batch, part)).all() for part in PARTS)
+    assert f"{len(source.skipped)} bad" in source.report()
+
+
+def test_working_copies(tmp_path):
+    save_picture(random_picture(0, 300, 400), tmp_path / "large.jpg")
+    save_picture(random_picture(1, 20, 30), tmp_path / "small.png")
+    save_picture(random_picture(2, 10, 900), tmp_path / "long.png")
+    source = folder_source(tmp_path, part="all", working_size=150)
+    shapes = {Path(name).name: source.load(index)[0].shape for index, name in enumerate(source.names)}
+    assert shapes == {"large.jpg": (150, 200, 3), "small.png": (20, 30, 3), "long.png": (10, 30, 3)}
+
+
+def test_masks(tmp_path):
+    picture = np.full((60, 60, 3), 240, np.uint8)
+    picture[15:45, 20:40] = (180, 30, 40)
+    save_picture(picture, tmp_path / "a.png")
+    save_picture(random_picture(3), tmp_path / "b.png")
+    source = folder_source(tmp_path, part="all", masks=True)
+    index = [Path(name).name for name in source.names].index("a.png")
+    mask = source.load(index)[1]
+    truth = np.zeros((60, 60), bool)
+    truth[15:45, 20:40] = True
+    assert mask.dtype == np.uint8 and mask.shape == (60, 60)
+    assert ((mask > 127) & truth).sum() / ((mask > 127) | truth).sum() > 0.8
+
+
+def test_mask_that_fails_is_a_bad_file_and_no_crash(tmp_path, monkeypatch):
+    write_pictures(tmp_path, 3)
+    monkeypatch.setattr(sources, "garment_mask", lambda picture: 1 / 0)
+    with pytest.raises(DataError, match="no garment"):
+        folder_source(tmp_path, masks=True)
+
+
+# --- memory ------------------------------------------------------------------------------------------------------------------
+
+def test_memory_is_bounded_and_least_recently_used_goes_first():
+    reads = []
+    def read(index):
+        reads.append(index)
+        return random_picture(index, 10, 10), np.zeros((10, 10), np.uint8)
+    source = PictureSource(tuple("abcdef"), read, tuple("abcdef"), cache_bytes=1200)
+    for index in (0, 1, 2, 0, 3, 0, 1, 2, 2):
+        source.load(index)
+        assert source._used <= 1200 and source._used == 400 * len(source._kept)
+    assert reads == [0, 1, 2, 3, 1, 2]
+
+
+def test_picture_larger_than_the_memory_still_loads():
+    source = PictureSource(("a",), lambda index: (random_picture(0), None), ("a",), cache_bytes=10)
+    assert (source.load(0)[0] == random_picture(0)).all() and source._used == 0
+
+
+def test_bad_file_is_read_once_and_counted_once_also_by_threads():
+    reads = []
+    def read(index):
+        reads.append(index)
+        raise PictureError(index, "bad", "Look")
+    source = PictureSource(("a", "b"), read, ("", ""))
+    threads = [threading.Thread(target=source.good) for _ in range(8)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    assert len(source.skipped) == 2
+    before = len(reads)
+    assert source.good() is None and len(reads) == before
+
+
+# --- batches -----------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def embedded():
+    return garment_source(count=12, size=48), pattern_source(count=20, size=48)
+
+
+def test_shapes_types_ranges(embedded):
+    batch = make_batch(*embedded, batch_size=5, size=24, seed=0, step=0)
+    assert isinstance(batch, Batch)
+    assert batch.content.shape == batch.style.shape == (5, 24, 24, 3) and batch.mask.shape == (5, 24, 24, 1)
+    for part, low in zip(PARTS, (-1, -1, 0)):
+        array = getattr(batch, part)
+        assert array.dtype == np.float32 and low <= array.min() < array.max() <= 1
+
+
+def test_same_seed_same_batch(embedded):
+    fresh = garment_source(count=12, size=48), pattern_source(count=20, size=48)
+    for step in (7, 0, 123456):
+        assert equal(make_batch(*embedded, batch_size=5, size=24, seed=3, step=step), make_batch(*fresh, batch_size=5, size=24, seed=3, step=step))
+    first = make_batch(*embedded, batch_size=5, size=24, seed=3, step=0)
+    for other in (dict(seed=4, step=0), dict(seed=3, step=1)):
+        assert not equal(first, make_batch(*embedded, batch_size=5, size=24, **other))
+
+
+def test_nothing_depends_on_global_random_state(embedded):
+    np.random.seed(0), tf.random.set_seed(0)
+    first = make_batch(*embedded, batch_size=4, size=24, seed=0, step=2)
+    np.random.seed(1), tf.random.set_seed(1)
+    state = np.random.get_state()[1].copy()
+    assert equal(first, make_batch(*embedded, batch_size=4, size=24, seed=0, step=2))
+    assert (state == np.random.get_state()[1]).all()
+
+
+def taken(source_pair, count, **options):
+    """The first batches of the data set."""
+    return [Batch(*(part.numpy() for part in element)) for element in batches(*source_pair, batch_size=4, size=24, **options).take(count)]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_data_set_is_make_batch_with_any_number_of_workers(embedded, workers):
+    for number, batch in enumerate(taken(embedded, 12, seed=5, workers=workers)):
+        assert equal(batch, make_batch(*embedded, batch_size=4, size=24, seed=5, step=number))
+
+
+def test_data_set_started_at_step_k(embedded):
+    whole = taken(embedded, 10, seed=5, workers=4)
+    for start in (1, 7):
+        for batch, expected in zip(taken(embedded, 3, seed=5, start=start, workers=2), whole[start:]):
+            assert equal(batch, expected)
+
+
+def test_data_set_has_static_shapes_and_can_be_read_twice(embedded):
+    dataset = batches(*embedded, batch_size=4, size=24)
+    assert [tuple(spec.shape) for spec in dataset.element_spec] == [(4, 24, 24, 3), (4, 24, 24, 3), (4, 24, 24, 1)]
+    first, second = (next(iter(dataset))[0].numpy() for _ in range(2))
+    assert (first == second).all()
+
+
+def test_slow_pictures_do_not_change_the_order():
+    """Workers that finish in another order than they began still deliver in order."""
+    import time
+    def read(index):
+        time.sleep(0.02 * (index % 3))
+        return np.full((8, 8, 3), index, np.uint8), None
+    source = PictureSource(tuple(map(str, range(12))), read, ("",) * 12, cache_bytes=0)
+    for number, element in enumerate(batches(source, source, batch_size=1, size=8, workers=4).take(12)):
+        assert (element[0].numpy() == make_batch(source, source, batch_size=1, size=8, seed=0, step=number).content).all()
+
+
+def test_each_picture_comes_once_an_epoch():
+    source = memory_source([np.full((8, 8, 3), 10 * number, np.uint8) for number in range(7)])
+    seen = [value for step in range(14) for value in to_uint8(make_batch(source, source, batch_size=3, size=8, seed=1, step=step).content)[:, 0, 0, 0].tolist()]
+    epochs = [seen[begin:begin + 7] for begin in range(0, 42, 7)]
+    assert all(sorted(epoch) == [10 * number for number in range(7)] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_garments_and_styles_are_paired_anew_each_epoch():
+    source = memory_source([np.full((8, 8, 3), 10 * number, np.uint8) for number in range(20)])
+    pairs = []
+    for step in range(2):
+        batch = make_batch(source, source, batch_size=20, size=8, seed=0, step=step)
+        pairs.append(set(zip(to_uint8(batch.content)[:, 0, 0, 0].tolist(), to_uint8(batch.style)[:, 0, 0, 0].tolist())))
+    assert len(pairs[0] & pairs[1]) < 10
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (64, 40), (40, 64), (200, 30), (1, 1), (1, 9)])
+def test_mask_and_picture_share_their_window(shape):
+    """A garment that is white where the mask is 1, on black: after window, flip and resize both must still agree."""
+    random = np.random.default_rng(0)
+    masks = [(np.kron(random.random((40, 40)) > 0.5, np.ones((5, 5)))[: shape[0], : shape[1]] * 255).astype(np.uint8) for _ in range(6)]
+    for mask in masks:  # a black margin: beyond the picture the mask is 0
+        mask[:8], mask[-8:], mask[:, :8], mask[:, -8:] = 0, 0, 0, 0
+    source = memory_source([np.repeat(mask[..., None], 3, axis=2) for mask in masks], masks)
+    for step in range(5):
+        batch = make_batch(source, source, batch_size=6, size=32, seed=0, step=step)
+        assert np.abs((batch.content[..., :1] + 1) / 2 - batch.mask).max() < 1e-5
+    pairs = held_out_pairs(source, source, 6, size=32)
+    assert np.abs((pairs.content[..., :1] + 1) / 2 - pairs.mask).max() < 1e-5
+
+
+def test_source_without_masks_gives_ones():
+    source = memory_source([random_picture(0, 60, 20)])
+    assert (make_batch(source, source, batch_size=2, size=16, seed=0, step=0).mask == 1).all()
+
+
+def test_windows_vary_in_place_scale_and_direction():
+    ramp = np.tile(np.arange(0, 250, 2, dtype=np.uint8)[None, :, None], (125, 1, 3))
+    upright = np.ascontiguousarray(ramp.transpose(1, 0, 2))
+    styles = [make_batch(memory_source([ramp]), memory_source([picture]), batch_size=64, size=16, seed=0, step=0).style for picture in (ramp, upright)]
+    slopes = styles[0][:, 8, -1, 0] - styles[0][:, 8, 0, 0]
+    falls = styles[1][:, -1, 8, 0] - styles[1][:, 0, 8, 0]
+    for steps in (slopes, falls):
+        assert 16 < (steps > 0).sum() < 48  # flipped about half of the time
+        assert 1.5 < np.abs(steps).max() / np.abs(steps).min() < 2.2  # scale from 50 to 100 %
+    garments = make_batch(memory_source([upright]), memory_source([ramp]), batch_size=64, size=16, seed=0, step=0).content
+    assert (garments[:, -1, 8, 0] > garments[:, 0, 8, 0]).all()  # garments never stand upside down
+
+
+@pytest.mark.parametrize("wrong", [dict(batch_size=0), dict(batch_size=2.5), dict(size=0), dict(seed=-1), dict(step=-1), dict(step=None), dict(size=True)])
+def test_wrong_numbers(embedded, wrong):
+    with pytest.raises(DataError):
+        make_batch(*embedded, **{**dict(batch_size=2, size=8, seed=0, step=0), **wrong})
+
+
+@pytest.mark.parametrize("wrong", [dict(workers=0), dict(prefetch=-1), dict(start=-1), dict(batch_size="4")])
+def test_wrong_numbers_for_the_data_set_are_refused_at_once(embedded, wrong):
+    with pytest.raises(DataError):
+        batches(*embedded, **{**dict(batch_size=2, size=8), **wrong})
+
+
+# --- bad files while it runs ---------------------------------------------------------------------------------------------------
+
+def test_bad_file_is_replaced_deterministically(tmp_path):
+    paths = write_pictures(tmp_path, 8)
+    styles = memory_source([random_picture(50)])
+    good = folder_source(tmp_path, part="all")
+    before = [make_batch(good, styles, batch_size=8, size=16, seed=0, step=step) for step in range(3)]
+    victim = Path(good.names[3])
+    assert victim in paths
+    length = victim.stat().st_size
+    damaged = bytearray(victim.read_bytes())
+    damaged[length // 2:] = bytes(length - length // 2)
+    runs = []
+    for _ in range(2):
+        source = folder_source(tmp_path, part="all")  # scanned while good: same order; read when bad
+        source._kept.clear()
+        original = victim.read_bytes()
+        victim.write_bytes(damaged)
+        runs.append([make_batch(source, styles, batch_size=8, size=16, seed=0, step=step) for step in range(3)])
+        assert [Path(error.name) for error in source.skipped] == [victim]
+        victim.write_bytes(original)
+    for first, second, whole in zip(*runs, before):
+        assert equal(first, second)
+        changed = (first.content != whole.content).any(axis=(1, 2, 3))
+        assert changed.sum() == 1 and (first.style == whole.style).all()
+
+
+def test_picture_deleted_midway(tmp_path):
+    write_pictures(tmp_path, 10)
+    source = folder_source(tmp_path, part="all", cache_bytes=0)
+    stream = iter(batches(source, memory_source([random_picture(9)]), batch_size=5, size=16, workers=2, prefetch=1))
+    next(stream)
+    Path(source.names[4]).unlink()
+    Path(source.names[7]).write_bytes(b"")
+    for _ in range(12):
+        assert np.isfinite(next(stream)[0].numpy()).all()
+    assert {Path(error.name) for error in source.skipped} == {Path(source.names[4]), Path(source.names[7])}
+
+
+def test_pictures_in_memory_survive_the_loss_of_their_files(tmp_path):
+    write_pictures(tmp_path / "a", 6)
+    source = folder_source(tmp_path / "a", part="all")
+    first = make_batch(source, source, batch_size=6, size=16, seed=0, step=0)
+    shutil.rmtree(tmp_path / "a")
+    assert equal(first, make_batch(source, source, batch_size=6, size=16, seed=0, step=0)) and source.skipped == []
+
+
+def test_all_pictures_lost_is_one_clear_error(tmp_path):
+    write_pictures(tmp_path / "a", 4)
+    source = folder_source(tmp_path / "a", part="all", cache_bytes=0)
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(DataError, match="None of 4 pictures"):
+        make_batch(source, source, batch_size=2, size=16, seed=0, step=0)
+    with pytest.raises(tf.errors.OpError, match="None of 4 pictures"):
+        next(iter(batches(source, source, batch_size=2, size=16)))
+
+
+# --- embedded sets and held-out pairs --------------------------------------------------------------------------------------------
+
+def test_embedded_parts_are_disjoint_and_repeatable():
+    for make in (garment_source, pattern_source):
+        train, held, both = (make(part=part, count=40, size=32) for part in ("train", "held_out", "all"))
+        assert set(train.names).isdisjoint(held.names) and both.names == train.names + held.names
+        assert make(count=40, size=32).names == train.names != make(count=40, size=32, seed=1).names
+        assert len(train) == 40 and len(set(train.labels)) == min(40, len(set(make(count=500).labels)))
+        picture, mask = train.load(1)
+        again, _ = make(count=40, size=32).load(1)
+        assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8 and (picture == again).all()
+        assert (mask is None) == (make is pattern_source)
+        for wrong in (dict(part="x"), dict(count=0), dict(size=0), {"kinds" if make is garment_source else "families": ("anorak?",)}):
+            with pytest.raises(DataError):
+                make(**wrong)
+
+
+def test_a_longer_set_begins_with_the_shorter_one():
+    assert pattern_source(count=30, size=32).names[:10] == pattern_source(count=10, size=32).names
+
+
+def test_held_out_pairs_are_whole_unflipped_and_varied():
+    pictures = [random_picture(number, 32, 32) for number in range(9)]
+    contents = memory_source(pictures, labels=tuple("aaaaaabbc"))
+    pairs = held_out_pairs(contents, memory_source(pictures), 9, size=32)
+    known = {to_float(picture).tobytes(): number for number, picture in enumerate(pictures)}
+    numbers = [known[np.ascontiguousarray(picture).tobytes()] for picture in pairs.content]
+    assert sorted(numbers) == list(range(9)) and sorted(known[np.ascontiguousarray(picture).tobytes()] for picture in pairs.style) == list(range(9))
+    assert sorted("aaaaaabbc"[number] for number in numbers[:3]) == ["a", "b", "c"]
+    assert equal(pairs, held_out_pairs(contents, memory_source(pictures), 9, size=32))
+    assert not equal(pairs, held_out_pairs(contents, memory_source(pictures), 9, size=32, seed=1))
+    assert len(held_out_pairs(contents, memory_source(pictures), 20, size=32).content) == 20
+
+
+def test_held_out_pair_shows_a_tall_garment_whole():
+    tall = np.full((80, 40, 3), 100, np.uint8)
+    tall[0], tall[-1] = 0, 250
+    pairs = held_out_pairs(memory_source([tall]), memory_source([tall]), 1, size=80)
+    picture = to_uint8(pairs.content[0])
+    assert (picture[0] == 0).all() and (picture[-1] == 250).all() and (picture[1:-1] == 100).all()
+    assert (to_uint8(pairs.style[0]) == 100).all()
+
+
+# --- speed and real folders --------------------------------------------------------------------------------------------------------
+
+def test_pipeline_speed(embedded):
+    assert pipeline_speed(*embedded, size=48, seconds=0.5, workers=1) > 100
+
+
+def test_real_folders(shared_data):
+    garments = folder_source(shared_data / "garments" / "skirt", masks=True, working_size=96)
+    styles = folder_source([shared_data / "patterns", shared_data / "paintings"], working_size=96)
+    assert garments.skipped == styles.skipped == [] and len(styles) > 600
+    assert {"fabric", "repeat", "paintings"} == set(styles.labels)
+    batch = make_batch(garments, styles, batch_size=4, size=64, seed=0, step=0)
+    assert batch.content.std() > 0.1 and batch.style.std() > 0.1 and 0.05 < batch.mask.mean() < 0.95
+    names = {part: set(folder_source(shared_data / "garments", part=part).names) for part in ("train", "held_out")}
+    assert 40 < len(names["held_out"]) < 100 and len(names["train"] | names["held_out"]) == 700
+
+
+def test_masks_do_not_depend_on_the_thread(shared_data):
+    folder = shared_data / "garments" / "skirt"
+    alone, together = (folder_source(folder, masks=True, working_size=64) for _ in range(2))
+    threads = [threading.Thread(target=together.load, args=(index,)) for index in range(8)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    for index in range(8):
+        assert (alone.load(index)[1] == together.load(index)[1]).all()
