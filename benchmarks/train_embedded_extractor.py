@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--out", default="embedded_extractor.npz", help="file to write (default: %(default)s)")
     options = parser.parse_args()
     started = time.perf_counter()
-    arrays = train_embedded_extractor(options.steps, patterns_each=options.each, garments_each=options.each, seed=options.seed)
+    arrays = train_embedded_extractor(options.steps, each=options.each, seed=options.seed)
     digest = save_embedded_extractor(arrays, options.out)
     print(f"{options.steps} steps in {time.perf_counter() - started:.0f} s, {options.out}, SHA-256 {digest}")
     print(measure_accuracy(load_recogniser(options.out), draw_set(12, 12, seed=HELD_OUT_SEED), batches=10, seed=HELD_OUT_SEED))

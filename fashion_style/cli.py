@@ -90,7 +90,7 @@ def read_places(run):
     except (OSError, ValueError, TypeError):
         return places
 
-# %% ../nbs/14_cli.ipynb #3069346f
+# %% ../nbs/14_cli.ipynb #55d5d3e9
 def run_settings(options):
     """The `TrainingSettings` of a run: typed ones over those of the resumed run, or over the defaults.
 
@@ -98,7 +98,7 @@ def run_settings(options):
         BadUse: for values that make no sense. TrainingError: for a run that cannot be resumed.
     """
     import_quietly("tensorflow")
-    from fashion_style.runs import newest_checkpoint
+    from fashion_style.checkpoints import newest_checkpoint
     from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 
     base = newest_checkpoint(options.resume)[0] if options.resume else TrainingSettings()
@@ -135,7 +135,8 @@ def _held_out_batch(places, settings, count=6):
 
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
-    from fashion_style.runs import list_checkpoints, train
+    from fashion_style.checkpoints import list_checkpoints
+    from fashion_style.runs import train
 
     run = options.resume or options.run
     settings, places = run_settings(options), _run_places(options)
@@ -157,7 +158,7 @@ def command_train(options):
     say(f"Use it with: fashion-style stylize GARMENT STYLE -o OUT.png --run {run}")
     return 0
 
-# %% ../nbs/14_cli.ipynb #962b253a
+# %% ../nbs/14_cli.ipynb #3645e5b6
 def command_stylize(options):
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
     from fashion_style.images import PICTURE_SUFFIXES, open_picture, save_picture
@@ -180,7 +181,8 @@ def command_stylize(options):
         garment, styles, weights=options.shares, strength=options.strength, size=options.size, motif_scale=options.motif_scale,
         keep_colours=options.keep_colours, lock=options.lock)
     names = dict(garment=Path(options.garment).name, styles=[Path(name).name for name in options.styles])
-    save_picture(design.picture, out, metadata={"fashion_style": json.dumps(design.recipe | names)})
+    recipe = {"fashion_style": json.dumps(design.recipe | names)} if out.suffix.lower() == ".png" else None
+    save_picture(design.picture, out, metadata=recipe)
     say(f"wrote {out}")
     return 0
 
@@ -269,9 +271,11 @@ def build_parser(with_training=True):
     _lab_parser(command("lab", command_lab, "copy the notebooks to a folder and open JupyterLab there"))
     return parser
 
-# %% ../nbs/14_cli.ipynb #a46c906c
-def _show_warning(message, *_, **__):
-    print(f"fashion-style: warning: {one_line(message)}", file=sys.stderr)
+# %% ../nbs/14_cli.ipynb #4cac3b71
+def _show_warning(message, category, filename, *_, **__):
+    """Our own warnings in one line; those of the libraries below are for their programmers."""
+    if Path(filename).parent == Path(fashion_style.__file__).parent:
+        print(f"fashion-style: warning: {one_line(message)}", file=sys.stderr)
 
 
 def main(argv=None):
@@ -284,6 +288,7 @@ def main(argv=None):
     """
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
     with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
         try:
             options = build_parser(with_training="train" in argv).parse_args(argv)

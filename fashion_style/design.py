@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'SHIPPED_WEIGHTS', 'tile_style', 'keep_garment_colours', 'lock_garment', 'Design', 'Designer',
-           'export_generator', 'load_designer']
+           'export_generator', 'load_designer', 'propose']
 
 # %% ../nbs/12_design.ipynb #7722fed4
 import hashlib
@@ -26,7 +26,7 @@ from .patterns import seam_error
 from .checkpoints import assign_arrays, newest_checkpoint
 from .training import TrainingError, TrainingSettings, build_networks
 
-# %% ../nbs/12_design.ipynb #bcb8684e
+# %% ../nbs/12_design.ipynb #210a7037
 MAX_PIXELS = 6_000_000  # about 2400 x 2400: what the generator's maps need then stays under a few GB
 
 
@@ -51,19 +51,19 @@ def tile_style(style, height, width, *, motif_scale=1.0):
     grow = [(0, max(0, target - side)) for target, side in zip((height, width), shape)]
     return np.pad(tile, grow + [(0, 0)], mode=mode)[:height, :width]
 
-
+# %% ../nbs/12_design.ipynb #69b4b97d
 def keep_garment_colours(generated, garment):
     """The lightness of the generated picture with the colours (a, b of CIELAB) of the garment (Gatys et al. 2016, "Preserving Color"); both (H, W, 3) in [-1, 1]."""
     lab = rgb2lab((np.clip(garment, -1, 1) + 1) / 2)
     lab[..., 0] = rgb2lab((np.clip(generated, -1, 1) + 1) / 2)[..., 0]
     return (2 * lab2rgb(lab) - 1).astype("float32")
 
-
+# %% ../nbs/12_design.ipynb #054dfc07
 def lock_garment(generated, garment, mask):
     """Generated picture inside the mask, the garment's own pixels outside: bit-identical where the mask is 0."""
     return np.where(mask > 0, garment + mask * (generated - garment), garment).astype("float32")
 
-# %% ../nbs/12_design.ipynb #2abbc444
+# %% ../nbs/12_design.ipynb #eb5c8b54
 @dataclass(frozen=True)
 class Design:
     """A stylised garment: `picture` (H, W, 3) in [-1, 1], `mask` (H, W, 1), and the `recipe` that made it (plain dict)."""
@@ -72,7 +72,7 @@ class Design:
     mask: np.ndarray
     recipe: dict
 
-
+# %% ../nbs/12_design.ipynb #e0ce1534
 class Designer:
     """A trained generator and the things a designer asks of it.
 
@@ -136,6 +136,8 @@ class Designer:
 def _load(source, size=None):
     """Path, bytes or float picture -> (H, W, 3) float32 with `size` pixels on its short side, or as it is."""
     picture = read_picture(source)
+    if isinstance(source, np.ndarray) and source.dtype.kind == "f":
+        picture = source.astype("float32")  # checked by reading it, but not rounded to 8 bits
     height, width = picture.shape[:2]
     if size is not None:
         factor = size / min(height, width)
@@ -202,3 +204,32 @@ def load_designer(weights=None):
     generator, _ = build_networks(settings)
     assign_arrays({f"generator/{i:03d}": v for i, v in enumerate(generator.variables)}, arrays, "generator/")
     return Designer(generator, name)
+
+# %% ../nbs/12_design.ipynb #3ea88246
+def propose(designer, garment, styles, count, *, preference=None, seed=0, mask=None):
+    """Many designs of one garment for a designer to choose from (article section 2.4).
+
+    Args:
+        designer: a `Designer`.
+        garment: path, bytes or picture.
+        styles: {name: style picture or path}.
+        count: how many proposals.
+        preference: {name: share >= 0}, from a trend or a customer's profile; names left out get 0; default: all equal.
+        seed: the same seed proposes the same designs.
+        mask: see `Designer.stylize`.
+    Returns:
+        List of `Design`; each recipe names its `styles`. About one in three is a mix of two.
+    Raises:
+        PictureError: if no style is left to choose from.
+    """
+    names = list(styles)
+    shares = np.array([(preference or {}).get(name, 0.0 if preference else 1.0) for name in names], float)
+    if not names or (shares < 0).any() or not 0 < shares.sum() < np.inf:
+        raise PictureError(f"proposals need styles with shares >= 0, not all 0. Received: styles {names}, preference {preference}. Give at least one of the styles a positive share.")
+    random, proposals = np.random.default_rng(seed), []
+    for _ in range(count):
+        wanted = 2 if random.uniform() < 1 / 3 and (shares > 0).sum() > 1 else 1
+        chosen = [names[index] for index in random.choice(len(names), wanted, replace=False, p=shares / shares.sum())]
+        design = designer.stylize(garment, [styles[name] for name in chosen], mask=mask, strength=float(random.uniform(0.75, 1.0)), motif_scale=float(2 ** random.uniform(-1.5, 0.3)))
+        proposals.append(Design(design.picture, design.mask, dict(design.recipe, styles=chosen)))
+    return proposals

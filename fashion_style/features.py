@@ -183,8 +183,8 @@ def check_weights(arrays, shapes, source):
         if not all(np.isfinite(array).all() for array in pair):
             raise WeightsError(f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again.")
 
-# %% ../nbs/04_features.ipynb #3f5cb779
-EMBEDDED_SHA256 = "3b64695bc76a1b1df3f852d0bf0a847b5c89483e21b354c6608068a4535fed62"
+# %% ../nbs/04_features.ipynb #ce83b174
+EMBEDDED_SHA256 = "3d6a041a01b6918221946874d08db19dae118f5763b1c1d772cd8b1175a4b838"
 
 
 def load_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,), *, weights=None):

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['bezier', 'bend', 'spline', 'path', 'mirrored', 'closed', 'Fold', 'Panel', 'mirror_panel', 'both_sides',
-           'radiating_folds', 'hanging_folds', 'loose_folds']
+           'panel_figure', 'radiating_folds', 'hanging_folds', 'loose_folds']
 
-# %% ../nbs/00a_garment_curves.ipynb #a055e45f
+# %% ../nbs/00a_garment_curves.ipynb #9be9711f
 from dataclasses import dataclass, replace
 
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 
 # %% ../nbs/00a_garment_curves.ipynb #106f9fc9
@@ -103,6 +104,24 @@ def mirror_panel(panel):
 def both_sides(panel):
     """The panel and its mirror image."""
     return panel, mirror_panel(panel)
+
+# %% ../nbs/00a_garment_curves.ipynb #7ab0d33d
+def panel_figure(*stacks, titles=(), size=1.9):
+    """Each stack of panels as a line drawing of `size` inches, side by side -> matplotlib `Figure`; no pyplot state."""
+    figure = Figure(figsize=(size * len(stacks), 1.25 * size), dpi=75, layout="constrained")
+    for number, panels in enumerate(stacks):
+        axes = figure.add_subplot(1, len(stacks), number + 1, aspect="equal")
+        axes.set_title(titles[number] if titles else "", fontsize=9)
+        for order, panel in enumerate(panels):
+            colour = "white" if panel.tone == 1 else "0.85"
+            (cloth,) = axes.fill(*panel.outline.T, facecolor=colour, edgecolor="black", linewidth=1.2, zorder=order)
+            for line in (*panel.seams, *panel.stitches):
+                style = (0, (3, 2)) if any(line is stitch for stitch in panel.stitches) else "-"
+                (drawn,) = axes.plot(*line.T, color="0.3", linewidth=0.6, linestyle=style, zorder=order)
+                drawn.set_clip_path(cloth)
+        axes.invert_yaxis()
+        axes.axis("off")
+    return figure
 
 # %% ../nbs/00a_garment_curves.ipynb #4acc1b67
 def radiating_folds(rng, origin, direction, count, *, spread=0.5, length=0.5, width=0.03, depth=0.9):

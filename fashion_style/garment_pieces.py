@@ -7,13 +7,14 @@ __all__ = ['Cut', 'draw_cut', 'neckline', 'hem_step', 'torso_outline', 'inner_ba
            'sleeve_panel', 'collar_panel', 'front_panel', 'lapel_panels', 'bust_folds', 'hood_folds', 'waistband',
            'skirt_panel', 'leg_panel', 'button_row', 'box']
 
-# %% ../nbs/00b_garment_pieces.ipynb #1f93f530
+# %% ../nbs/00b_garment_pieces.ipynb #a8d68f9d
 from dataclasses import dataclass
 
 import numpy as np
 
-from .garment_curves import (Fold, Panel, closed, hanging_folds, loose_folds, mirrored, path,
-                                          radiating_folds)
+from fashion_style.garment_curves import (
+    Fold, Panel, closed, hanging_folds, loose_folds, mirrored, path, radiating_folds,
+)
 
 # %% ../nbs/00b_garment_pieces.ipynb #f3a7e3ac
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ __all__ = ['LIGHT', 'AMBIENT', 'FLAT_LIGHT', 'smooth_step', 'fold_height', 'lamb
 import cv2
 import numpy as np
 
-# %% ../nbs/00e_garment_render.ipynb #a885ea18
+# %% ../nbs/00e_garment_render.ipynb #7b7d67a9
 LIGHT = np.array([-0.45, -0.5, 0.74])
 AMBIENT = 0.3
 FLAT_LIGHT = 0.82
@@ -27,7 +27,7 @@ def fold_height(folds, horizontal, vertical):
 
     A fold from p to q with unit direction u and normal v has, at a point x, the share t = (x - p).u / |q - p| and the
     distance d = (x - p).v - bow |q - p| 4 t (1 - t). Its height is depth * width * taper(t) * exp(-d^2 / (2 width^2)),
-    where the taper rises over the first 60 % of the fold and falls over the last 30 %.
+    where the taper rises over the first 60 % of the fold and falls over the last 40 %.
     """
     height = np.zeros_like(horizontal)
     for fold in folds:
@@ -37,7 +37,7 @@ def fold_height(folds, horizontal, vertical):
         t = ((horizontal - fold.start[0]) * along[0] + (vertical - fold.start[1]) * along[1]) / length
         distance = (horizontal - fold.start[0]) * across[0] + (vertical - fold.start[1]) * across[1]
         distance -= fold.bow * length * 4 * t * (1 - t)
-        taper = smooth_step(t / 0.6) * smooth_step((1 - t) / 0.3)
+        taper = smooth_step(t / 0.6) * smooth_step((1 - t) / 0.4)
         height += fold.depth * fold.width * taper * np.exp(-0.5 * (distance / fold.width) ** 2)
     return height
 

@@ -5,13 +5,16 @@
 # %% auto #0
 __all__ = ['GARMENT_SHAPES', 'skirt', 'dress', 'qipao', 'kimono', 'trousers', 'shorts', 'jumpsuit', 'scarf']
 
-# %% ../nbs/00d_garment_shapes.ipynb #94d9469a
+# %% ../nbs/00d_garment_shapes.ipynb #6e1cd557
 import numpy as np
 
-from .garment_curves import (Fold, Panel, both_sides, closed, hanging_folds, loose_folds, mirror_panel, path,
-                                          radiating_folds)
-from .garment_pieces import (bust_folds, button_row, draw_cut, inner_back, leg_panel, neck_rib, skirt_panel, sleeve_panel,
-                                          torso_folds, torso_outline, waistband)
+from fashion_style.garment_curves import (
+    Fold, Panel, both_sides, closed, hanging_folds, loose_folds, mirror_panel, path, radiating_folds,
+)
+from fashion_style.garment_pieces import (
+    bust_folds, button_row, draw_cut, inner_back, leg_panel, neck_rib, skirt_panel, sleeve_panel, torso_folds,
+    torso_outline, waistband,
+)
 from .garment_tops import blazer, coat, hoodie, polo, shirt, sweater, t_shirt, tank_top, waistcoat
 
 # %% ../nbs/00d_garment_shapes.ipynb #2d0f3242

@@ -5,14 +5,16 @@
 # %% auto #0
 __all__ = ['t_shirt', 'tank_top', 'sweater', 'hoodie', 'shirt', 'polo', 'blazer', 'coat', 'waistcoat']
 
-# %% ../nbs/00c_garment_tops.ipynb #5c2c518e
+# %% ../nbs/00c_garment_tops.ipynb #f496c697
 from dataclasses import replace
 
 import numpy as np
 
 from .garment_curves import Panel, both_sides, closed, mirror_panel, mirrored, path
-from .garment_pieces import (box, button_row, collar_panel, draw_cut, front_panel, hem_line, hood_folds, inner_back,
-                                          lapel_panels, neck_rib, sleeve_panel, torso_folds, torso_outline)
+from fashion_style.garment_pieces import (
+    box, button_row, collar_panel, draw_cut, front_panel, hem_line, hood_folds, inner_back, lapel_panels,
+    neck_rib, sleeve_panel, torso_folds, torso_outline,
+)
 
 # %% ../nbs/00c_garment_tops.ipynb #a96c6d23
 def t_shirt(rng):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GARMENT_KINDS', 'RENDERS', 'FABRIC_COLOURS', 'GarmentError', 'Garment', 'draw_garment', 'mask_iou', 'garment_mask',
-           'paste_andshade_panels']
+           'paste_and_shade']
 
 # %% ../nbs/01_garments.ipynb #2ac5e602
 import zlib
@@ -40,7 +40,7 @@ FABRIC_COLOURS = ("#f4f2ec", "#f7f6f4", "#e6dccb", "#c9c9c7", "#8b8d90", "#4a4d5
                   "#a3242c", "#6b1f2e", "#c4532f", "#c79a62", "#7a5236", "#6c6f45", "#2f5140", "#93a995", "#dfa9ae", "#a79bc4", "#d9a531",
                   "#1f6f78", "#d6336c", "#f2e3a0")
 
-# %% ../nbs/01_garments.ipynb #ac91137a
+# %% ../nbs/01_garments.ipynb #b0b612bb
 def _colour(rng, choice):
     "A colour (3,) in [0, 1]: the chosen one, or a random one near a usual fabric colour."
     if choice is None:
@@ -58,7 +58,7 @@ def _colour(rng, choice):
 
 def _check_request(kind, size, seed, render):
     "Raise `GarmentError` unless this garment can be drawn."
-    if kind not in GARMENT_SHAPES:
+    if kind not in GARMENT_KINDS:
         raise GarmentError(f"Kind {kind!r} is unknown. Expected one of: {', '.join(GARMENT_KINDS)}.")
     if render not in RENDERS:
         raise GarmentError(f"Render {render!r} is unknown. Expected 'shaded' or 'flat'.")
@@ -185,8 +185,8 @@ def garment_mask(picture, *, iterations=5):
         return np.ones((*large.shape[:2], 1), np.float32)
     return np.float32(_soft_edge(binary, small, large)[..., None])
 
-# %% ../nbs/01_garments.ipynb #081d2735
-def paste_andshade_panels(garment_picture, mask, pattern):
+# %% ../nbs/01_garments.ipynb #4381240e
+def paste_and_shade(garment_picture, mask, pattern):
     """The simple baseline: `pattern` times the garment's folds inside `mask`, the garment picture elsewhere.
 
     garment_picture, pattern: (H, W, 3) in [-1, 1]; mask: (H, W, 1) in [0, 1]. The folds are the garment's luminance,

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-# %% ../nbs/10b_history.ipynb #9c63f204
-HISTORY_FIELDS = ("step", "total", "adversarial", "content", "style", "variation", "background", "critic_loss", "critic_gap", "penalty",
+# %% ../nbs/10b_history.ipynb #a237c57f
+HISTORY_FIELDS = ("step", "total", "adversarial", "content", "style", "variation", "background", "shading", "critic_loss", "critic_gap", "penalty",
                   "generator_gradient", "critic_gradient", "held_out_gap", "seconds")
 
 

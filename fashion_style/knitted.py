@@ -27,7 +27,7 @@ def shadow_ink(torus):
     light = torus.palette.mean(1)
     return 1 + int(np.argmin(np.abs(light[1:] - light[0] * 2 / 3)))
 
-# %% ../nbs/01e_knitted.ipynb #dba3a6e6
+# %% ../nbs/01e_knitted.ipynb #e28c5665
 def draw_cable_knit(torus, rng):
     "Ropes of plain stitches that cross over each other on a purl ground, in one colour."
     cables, twists = int(rng.integers(2, 5)), int(rng.integers(2, 4))
@@ -37,11 +37,11 @@ def draw_cable_knit(torus, rng):
     for over in (False, True):
         sign = np.where((np.cos(turn) > 0) == over, 1, -1)
         local = (panel - sign * swing * np.sin(turn)) / radius
-        strand = 0.12 + 0.3 * local ** 2 + 0.5 * np.maximum(np.abs(local) - 0.75, 0) * 4 * 0.5 + 0.3 * stitch_shade(local, torus.y * rows)
+        strand = 0.12 + 0.3 * local ** 2 + np.maximum(np.abs(local) - 0.75, 0) + 0.3 * stitch_shade(local, torus.y * rows)
         shade = np.where(np.abs(local) < 1, strand, shade)
     edge = np.abs(np.abs(panel) - 0.42) < 0.05
     shade = np.where(edge, 0.2 + 0.45 * stitch_shade((panel - 0.42) / 0.1, torus.y * rows), shade)
-    torus.blend(np.clip(shade, 0, 1) * np.ones_like(torus.picture[..., 0]), shadow_ink(torus))
+    torus.blend(np.clip(shade, 0, 1), shadow_ink(torus))
 
 # %% ../nbs/01e_knitted.ipynb #c056b300
 def star_chart():

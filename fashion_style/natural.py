@@ -37,14 +37,13 @@ def draw_leopard(torus, rng):
     for point in scattered_points(rng, count * 3)[count:]:
         if np.hypot(*wrap(points - point).T).min() > 1.75 * size: torus.polygon(blob(rng, point, 0.25 * size, wobble=0.3), 1)
 
-# %% ../nbs/01g_natural.ipynb #03ce25e2
+# %% ../nbs/01g_natural.ipynb #78f52020
 def draw_zebra(torus, rng):
     "Dark stripes that fork and taper: noise whose waves all run nearly the same way, cut at one level."
     frequency, direction = rng.uniform(5, 9), rng.choice([0, 90]) + rng.uniform(-25, 25)
     stripes = periodic_noise(torus, rng, frequency, spread=0.12, direction=direction, tightness=0.3)
     level = 0.3 * periodic_noise(torus, rng, 2)
-    slope = 2 * np.pi * frequency
-    torus.fill((level - stripes - 0.1) / slope, 1)
+    torus.fill(level - stripes - 0.1, 1)
 
 # %% ../nbs/01g_natural.ipynb #7fdea260
 def draw_snake(torus, rng):
@@ -79,9 +78,9 @@ def draw_terrazzo(torus, rng):
             middle = cell.mean(0)
             torus.polygon(middle + (cell - middle) * shrink * rng.uniform(0.75, 1.1, (len(cell), 1)), rng.integers(1, 6))
 
-# %% ../nbs/01g_natural.ipynb #34135c0c
+# %% ../nbs/01g_natural.ipynb #cee9632b
 def draw_marbled(torus, rng):
-    "Bands of floating colour, swirled and then combed, as on marbled paper and silk."
+    "Bands of floating colour, swirled and drawn into waves, as on marbled paper and silk."
     bands, teeth = int(rng.integers(2, 4)), int(rng.integers(2, 5))
     inks = rng.integers(0, 6, 14)
     swirl = 0.16 * periodic_noise(torus, rng, 1.6) + 0.035 * periodic_noise(torus, rng, 5)

@@ -6,20 +6,20 @@
 __all__ = ['FAMILIES', 'PATTERN_FAMILIES', 'draw_pattern', 'PALETTES', 'PatternError', 'random_palette', 'seam_error',
            'tile_pattern', 'parse_threadcount']
 
-# %% ../nbs/02_patterns.ipynb #0ec44e2a
+# %% ../nbs/02_patterns.ipynb #631d1650
 import zlib
 
 import numpy as np
 
 from . import engraved, geometric, knitted, motifs, natural, ornament, resist, woven
-from .palettes import PALETTES, PatternError, palette_array, random_palette
+from .palettes import PALETTES, PatternError, random_palette
 from .torus import Torus, seam_error, tile_pattern
 from .woven import parse_threadcount
 
 # %% ../nbs/02_patterns.ipynb #288eb472
 _all_ = ["PALETTES", "PatternError", "random_palette", "seam_error", "tile_pattern", "parse_threadcount"]
 
-# %% ../nbs/02_patterns.ipynb #5e1d537b
+# %% ../nbs/02_patterns.ipynb #1a427e0f
 FAMILIES = {
     "stripe": (woven.draw_stripe, "navy", "sherbet"),
     "ticking": (woven.draw_ticking, "indigo", "madder"),
@@ -29,7 +29,7 @@ FAMILIES = {
     "tartan": (woven.draw_tartan, "royal stewart", "black watch"),
     "houndstooth": (woven.draw_houndstooth, "charcoal", "tobacco"),
     "herringbone": (woven.draw_herringbone, "ivory", "charcoal"),
-    "cable knit": (knitted.draw_cable_knit, "ivory", "navy"),
+    "cable knit": (knitted.draw_cable_knit, "ivory", "celadon"),
     "fair isle": (knitted.draw_fair_isle, "navy", "madder"),
     "ikat": (woven.draw_ikat, "pomegranate", "turquoise"),
     "polka dot": (geometric.draw_polka_dot, "navy", "sherbet"),

@@ -156,14 +156,16 @@ def equalise_activations(arrays, pictures, *, floor=0.05):
         equal[f"{head}/kernel"] = arrays[f"{head}/kernel"] * incoming[:, None]
     return equal
 
-# %% ../nbs/04a_recogniser.ipynb #f13583a0
-def train_embedded_extractor(steps=1500, *, batch_size=48, patterns_each=24, garments_each=24, learning_rate=3e-3, seed=0, callback=None):
+# %% ../nbs/04a_recogniser.ipynb #e5716521
+def train_embedded_extractor(steps=1500, *, each=24, drawn=None, batch_size=48, learning_rate=3e-3, seed=0, progress=True, callback=None):
     """Train the recogniser on drawn pictures and return the arrays of the embedded extractor's file by name.
 
     `steps` updates by Adam with a cosine schedule on `training_batch`, two thirds of them at 48 pixels and the rest at 64.
+    `drawn`: the stock of pictures; without one, `each` pictures of every family and kind are drawn.
     `callback(step, loss)` after every update.
     """
-    drawn = DrawnSet(**{name: tf.constant(array) for name, array in vars(draw_set(patterns_each, garments_each, seed=seed)).items()})
+    drawn = drawn or draw_set(each, each, seed=seed)
+    drawn = DrawnSet(**{name: tf.constant(array) for name, array in vars(drawn).items()})
     network = build_training_network(seed=seed)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps))
     optimizer.build(network.trainable_variables)
@@ -178,7 +180,7 @@ def train_embedded_extractor(steps=1500, *, batch_size=48, patterns_each=24, gar
         optimizer.apply(tape.gradient(loss, variables), network.trainable_variables)
         return loss
 
-    for step in tqdm(range(steps), desc="embedded extractor"):
+    for step in tqdm(range(steps), desc="embedded extractor", disable=not progress):
         loss = update(tf.constant(step), 48 if 3 * step < 2 * steps else 64)
         if callback is not None:
             callback(step, float(loss))

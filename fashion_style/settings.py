@@ -16,7 +16,7 @@ from .wasserstein import CONSTRAINTS
 class TrainingError(FashionStyleError):
     """A training run was asked for or met something it cannot work with; the message says what, and what to do."""
 
-# %% ../nbs/09a_settings.ipynb #cab06f0c
+# %% ../nbs/09a_settings.ipynb #2a78153a
 def _setting(default, text, **more):
     return field(default=default, metadata={"help": text, **more})
 
@@ -25,14 +25,15 @@ def _setting(default, text, **more):
 class LossWeights:
     """The lambdas of the article's total loss, and two that keep training sound. All >= 0, no units."""
 
-    adversarial: float = _setting(0.02, "lambda_adv, weight of the critic's score in the generator's loss")
+    adversarial: float = _setting(0.2, "lambda_adv, weight of the critic's score in the generator's loss")
     content: float = _setting(1.0, "lambda_content, weight of the relative content loss")
-    style: float = _setting(1.0, "lambda_style, weight of the relative style loss")
+    style: float = _setting(1.5, "lambda_style, weight of the relative style loss")
     variation: float = _setting(0.1, "weight of the total variation, which calms pixel noise")
-    background: float = _setting(10.0, "weight of the mean squared change outside the garment mask")
+    background: float = _setting(4.0, "weight of the mean absolute change outside the garment mask")
+    shading: float = _setting(0.3, "weight of 1 - correlation of the coarse light and dark inside the garment: folds")
     penalty: float = _setting(10.0, "weight of the gradient penalty in the critic's loss")
 
-# %% ../nbs/09a_settings.ipynb #bedad4a3
+# %% ../nbs/09a_settings.ipynb #d80894fd
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides a run. The same settings, pictures and machine give the same run."""
@@ -51,7 +52,7 @@ class TrainingSettings:
     penalty_every: int = _setting(4, "gradient penalty on every n-th step, weighted n times (lazy regularisation)")
     clip: float = _setting(0.01, "limit of each critic weight when the constraint is 'clip'")
     learning_rate: float = _setting(1e-3, "Adam learning rate of the generator; falls to 0 along a cosine over the run")
-    critic_learning_rate: float = _setting(1e-3, "Adam learning rate of the critic")
+    critic_learning_rate: float = _setting(4e-4, "Adam learning rate of the critic")
     mask_share: float = _setting(1.0, "share of the style loss and critic taken inside the garment mask only, 0 (whole picture) to 1")
     content_layer: str = _setting("block3_conv1", "layer of the content loss")
     style_layers: tuple = _setting(("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), "layers of the style loss")

@@ -7,13 +7,13 @@ __all__ = ['PLAIN', 'TWILL', 'SETTS', 'colour_and_weave', 'thread_at', 'weave', 
            'draw_gingham', 'draw_windowpane', 'parse_threadcount', 'sett_threads', 'draw_tartan', 'draw_houndstooth',
            'draw_herringbone', 'draw_ikat']
 
-# %% ../nbs/01d_woven.ipynb #809169a6
+# %% ../nbs/01d_woven.ipynb #f2187064
 import re
 
 import numpy as np
 
 from .palettes import PatternError
-from .torus import periodic_noise, wrap
+from .torus import wrap
 
 # %% ../nbs/01d_woven.ipynb #eb0b0636
 PLAIN = np.array([[1, 0], [0, 1]], bool)
@@ -70,7 +70,7 @@ def draw_ticking(torus, rng):
     stripe = np.array([torus.ink(number) for number in range(3)])[thread_at(warp, torus.x)]
     torus.picture += 0.5 * stripe
 
-# %% ../nbs/01d_woven.ipynb #0d105bb2
+# %% ../nbs/01d_woven.ipynb #eaae27d2
 def draw_pinstripe(torus, rng):
     "Thin pale lines, far apart, on a dark worsted twill."
     inks = sorted(range(len(torus.palette)), key=lambda number: float(torus.palette[number].sum()))
@@ -78,8 +78,7 @@ def draw_pinstripe(torus, rng):
     lines = int(rng.integers(5, 11))
     weave(torus, [0], [1], np.array([[1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 1, 1], [0, 1, 1, 1]], bool), 96)
     torus.picture[:] = torus.ink(0) + 0.3 * (torus.picture - torus.ink(0))
-    number = len(inks) - 1
-    torus.blend(0.85 * np.clip(0.5 - (np.abs(wrap(torus.x * lines)) / lines - 0.0045) * torus.work, 0, 1) * np.ones_like(torus.y), number)
+    torus.blend(0.85 * (np.abs(wrap(torus.x * lines)) < 0.0045 * lines), len(inks) - 1)
 
 # %% ../nbs/01d_woven.ipynb #fa7a5fec
 def draw_gingham(torus, rng):
@@ -88,11 +87,11 @@ def draw_gingham(torus, rng):
     order = np.tile([0, 1], checks)
     weave(torus, order, order, PLAIN, 64)
 
-# %% ../nbs/01d_woven.ipynb #c91f2e54
+# %% ../nbs/01d_woven.ipynb #4a1f543e
 def draw_windowpane(torus, rng):
     "Thin lines far apart both ways: a window's frame on suiting twill."
     panes = int(rng.integers(2, 5))
-    pane = [0] * 28 + [1, 1] + [0] * int(rng.choice([2, 40])) + [2]
+    pane = [0] * 28 + [1, 1, 1] + [0] * int(rng.choice([2, 40])) + [2]
     order = np.tile(pane, panes)
     weave(torus, order, order, TWILL, 96)
 
@@ -128,6 +127,59 @@ def sett_threads(text):
     stripes = parse_threadcount(text)
     if "/" in text: stripes = stripes + stripes[-2:0:-1]
     return [letter for letter, count in stripes for _ in range(count)]
+
+# %% ../nbs/01d_woven.ipynb #1869d8e4-2
+SETTS = {
+    "Black Watch": "B/22 K2 B2 K2 B2 K16 G16 K2 G16 K16 B16 K2 B/2",
+    "Royal Stewart": "R/72 B8 K12 Y2 K2 W2 K2 G16 R8 K2 R4 W/2",
+}
+
+
+def parse_threadcount(text):
+    """Colour letters and thread counts of a tartan: 'B/22 K2 B2' -> [('B', 22), ('K', 2), ('B', 2)].
+
+    A slash marks a pivot, the stripe at which the order turns back; dots ('...') mark a sett that repeats instead.
+    Raises `PatternError` for words that are not stripes.
+    """
+    remedy = "Write each stripe as colour letters and a number of threads, such as 'B/24 K4 R/6'."
+    words = text.replace(",", " ").replace("...", " ").split() if isinstance(text, str) else []
+    if not words: raise PatternError(f"A thread count of {text!r} was received. {remedy}")
+    stripes = []
+    for word in words:
+        found = re.fullmatch(r"/?([A-Za-z]{1,3})/?([1-9][0-9]{0,3})/?", word)
+        if not found: raise PatternError(f"The stripe {word!r} of the thread count {text!r} is not understood. {remedy}")
+        stripes.append((found[1].upper(), int(found[2])))
+    return stripes
+
+
+def sett_threads(text):
+    """Every thread of one full repeat, as a list of colour letters.
+
+    With slashes the sett is mirrored at its two pivots, which are not doubled (a b c b); without, it simply repeats (a b c).
+    """
+    stripes = parse_threadcount(text)
+    if "/" in text: stripes = stripes + stripes[-2:0:-1]
+    return [letter for letter, count in stripes for _ in range(count)]
+
+# %% ../nbs/01d_woven.ipynb #70f5879c-2
+def thread_at(sequence, coordinate):
+    "Element of `sequence` (laid once along the tile) that covers each `coordinate` (tiles)."
+    sequence = np.asarray(sequence)
+    return sequence[np.floor(coordinate * len(sequence)).astype(int) % len(sequence)]
+
+
+def weave(torus, warp, weft, tie_up, threads):
+    """Print a cloth: `warp` and `weft` ink numbers laid once along the tile, crossed by `tie_up` with `threads` threads each way.
+
+    Threads finer than a pixel are not drawn one by one but as their mean, as the eye sees them.
+    """
+    row, column = (np.floor(axis * threads).astype(int) % side for axis, side in zip((torus.y, torus.x), tie_up.shape))
+    sharpness = np.clip(torus.size / threads - 0.5, 0, 1)
+    lifted = tie_up.mean() + sharpness * (tie_up[row, column] - tie_up.mean())
+    torus.flat(np.broadcast_to(thread_at(weft, torus.y), lifted.shape))
+    warp_inks = thread_at(warp, torus.x)
+    warp_colours = np.array([torus.ink(number) for number in range(warp_inks.max() + 1)])[warp_inks]
+    torus.picture += lifted[..., None].astype(np.float32) * (warp_colours - torus.picture)
 
 # %% ../nbs/01d_woven.ipynb #bd060705
 def draw_tartan(torus, rng):

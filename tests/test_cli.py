@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -93,6 +94,7 @@ def test_pictures_that_cannot_be_read(shell, pictures, tmp_path):
 
 
 def test_200_hostile_files_get_one_line_each(shell, pictures, tmp_path):
+    (tmp_path / "hostile").mkdir()
     files = hostile.write_hostile_files(tmp_path / "hostile")
     assert len(files) == hostile.COUNT
     missing = tmp_path / "no-run"
@@ -148,10 +150,10 @@ def test_unexpected_errors_and_interrupts(shell, monkeypatch):
     assert shell("demo")[0] == 1
 
 
-def test_warning_is_one_line(shell, monkeypatch):
+def test_our_warnings_are_one_line_and_those_of_libraries_none(shell, monkeypatch):
     def warn(options):
-        import warnings
-        warnings.warn("first line\nsecond line")
+        warnings.warn_explicit("first line\nsecond line", UserWarning, cli.__file__, 1)
+        warnings.warn_explicit("for programmers", UserWarning, Image.__file__, 1)
         return 0
 
     monkeypatch.setattr(cli, "command_demo", warn)
@@ -183,11 +185,11 @@ def test_every_setting_is_an_option_with_its_help_and_default(shell):
 
 
 def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
-    from fashion_style import runs
+    from fashion_style import checkpoints
     from fashion_style.settings import LossWeights, TrainingSettings
 
     stored = TrainingSettings(size=128, steps=10, weights=LossWeights(style=3.0))
-    monkeypatch.setattr(runs, "newest_checkpoint", lambda run: (stored, {}))
+    monkeypatch.setattr(checkpoints, "newest_checkpoint", lambda run: (stored, {}))
     typed = cli.build_parser().parse_args(["train", "--resume", "run", "--steps", "20", "--content-weight", "2"])
     assert cli.run_settings(typed) == dataclasses.replace(stored, steps=20, weights=LossWeights(style=3.0, content=2.0))
     typed = cli.build_parser().parse_args(["train", "--run", "run", "--style-layers", "block1_conv1, block2_conv1"])

@@ -241,6 +241,14 @@ def test_same_seed_same_batch(embedded):
         assert not equal(first, make_batch(*embedded, batch_size=5, size=24, **other))
 
 
+def test_windows_alone_depend_on_seed_and_step():
+    source = memory_source([random_picture(0, 64, 64)])  # one picture: only windows and flips can differ
+    first = make_batch(source, source, batch_size=4, size=24, seed=0, step=0)
+    for other in (dict(seed=1, step=0), dict(seed=0, step=1)):
+        batch = make_batch(source, source, batch_size=4, size=24, **other)
+        assert (batch.content != first.content).any() and (batch.style != first.style).any()
+
+
 def test_nothing_depends_on_global_random_state(embedded):
     np.random.seed(0), tf.random.set_seed(0)
     first = make_batch(*embedded, batch_size=4, size=24, seed=0, step=2)

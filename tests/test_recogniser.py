@@ -13,7 +13,7 @@ from fashion_style.recogniser import (DrawnSet, build_training_network, draw_set
 
 @pytest.fixture(scope="module")
 def held_out():
-    return draw_set(3, 3, seed=3_000_000)
+    return draw_set(2, 3, seed=3_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,9 @@ def test_shipped_filters_are_equalised(held_out):
         assert 0.5 < float(tf.reduce_mean(values)) < 1.5, layer
 
 
-def test_short_training_learns_and_repeats():
+def test_short_training_learns_and_repeats(held_out):
     losses = {run: [] for run in ("first", "again")}
-    arrays = {run: train_embedded_extractor(4, batch_size=12, patterns_each=1, garments_each=1, seed=3,
+    arrays = {run: train_embedded_extractor(4, drawn=held_out, batch_size=6, seed=3,
                                             callback=lambda step, loss: losses[run].append(loss)) for run in losses}
     np.testing.assert_allclose(losses["first"], losses["again"], rtol=1e-3)
     assert len(losses["first"]) == 4 and set(arrays["first"]) >= {"block5_conv1/kernel", "family/kernel", "kind/bias"}
@@ -105,7 +105,7 @@ def test_the_shipped_recogniser_knows_todays_classes():
 
 def test_held_out_accuracy_is_far_above_chance(held_out):
     accuracy = measure_accuracy(load_recogniser(), held_out, batches=4, seed=3_000_000)
-    assert accuracy.family_of_cloth > BOUND_CLOTH and accuracy.family_when_worn > BOUND_WORN and accuracy.kind > BOUND_KIND
+    assert accuracy.family_of_cloth > 0.85 and accuracy.family_when_worn > 0.55 and accuracy.kind > 0.85
     assert accuracy.pictures == 384
 
 

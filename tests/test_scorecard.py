@@ -357,6 +357,13 @@ def test_diversity_is_its_formula_in_loops_and_zero_for_copies(embedded, pairs):
     assert set_diversity(outputs, embedded) > set_diversity(outputs[:2], embedded)
 
 
+def test_diversity_inside_a_full_mask_is_that_of_whole_pictures_and_a_background_lowers_it(embedded, pairs):
+    full, part = np.ones((5, SIZE, SIZE, 1), np.float32), disc(5)
+    np.testing.assert_allclose(set_diversity(pairs[2], embedded, full), set_diversity(pairs[2], embedded), rtol=1e-4)
+    on_white = part * 0.3 * pairs[2] + (1 - part)
+    assert set_diversity(on_white, embedded) < set_diversity(on_white, embedded, part)
+
+
 # The table -------------------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def table(embedded, pairs):
@@ -416,6 +423,7 @@ def test_figure_shows_every_row_and_names_the_extractor(table):
     assert "embedded" in axes.get_xlabel() and "embedded" in axes.get_ylabel()
     scattered = np.concatenate([dots.get_offsets() for dots in axes.collections if len(dots.get_offsets()) == 5])
     np.testing.assert_allclose(scattered[:, 1], np.concatenate([table.per_pair(row, "gram") for row in table.rows]))
+    assert axes.get_yscale() == "linear" and table.fig("content", "gram", scale="symlog").axes[0].get_yscale() == "symlog"
 
 
 # Errors: received, expected, what to do --------------------------------------------------------------------------------------
@@ -460,6 +468,10 @@ def test_other_bad_input_is_refused_too(embedded, table):
     for attempt in attempts:
         with pytest.raises(ScoreError, match="(?s)received.*expected.*"):
             attempt()
+    with pytest.raises(ScoreError, match="^outputs: "):
+        set_diversity(whole + 9, embedded)
+    with pytest.raises(ScoreError, match="^picture: "):
+        motif_repeat_error(whole + 9, 4)
 
 
 # Real weights ----------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Writes README.md from nbs/index.ipynb (nbdev's own way needs quarto)."""
+"""Writes the map of the notebooks into nbs/index.ipynb, and README.md from it (nbdev's own way needs quarto)."""
 import pathlib
 import re
 
@@ -6,6 +6,36 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+MAP_TITLE = "## The map"
+
+
+def title_and_summary(notebook):
+    """Title and one-line summary of a notebook, from its first cell: '# Title' and '> summary'."""
+    title, summary = (re.search(pattern, notebook.cells[0].source, re.MULTILINE) for pattern in (r"^# (.+)", r"^> (.+)"))
+    return title[1].strip() if title else "", summary[1].strip() if summary else ""
+
+
+def map_table(folder):
+    """The rows of the map: every notebook below a folder but the index, in reading order; tutorials last."""
+    paths = [path for path in folder.rglob("*.ipynb") if path.stem != "index" and not path.parent.name.startswith(".")]
+    rows = ["| notebook | module | what it is about |", "|---|---|---|"]
+    for path in sorted(paths, key=lambda path: (path.parent != folder, path.name)):
+        notebook = nbformat.read(path, as_version=4)
+        module = re.search(r"^#\|\s*default_exp\s+(\S+)", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
+        title, summary = title_and_summary(notebook)
+        name = path.relative_to(folder).as_posix()
+        summary = (summary[:1].upper() + summary[1:]).replace("|", "\\|")
+        rows.append(f"| [{path.stem}]({name}) | {f'`{module[1]}`' if module else ''} | {summary or title} |")
+    return "\n".join(rows)
+
+
+def with_map(notebook, table):
+    """Puts the table into the notebook's cell that opens with '## The map', below that cell's own words."""
+    for cell in notebook.cells:
+        if cell.source.startswith(MAP_TITLE):
+            words = "\n".join(line for line in cell.source.splitlines() if not line.startswith("|"))
+            cell.source = f"{words.strip()}\n\n{table}"
+    return notebook
 
 
 def markdown_of(notebook_path):
@@ -18,6 +48,8 @@ def markdown_of(notebook_path):
     notebook.cells = [cell for cell in notebook.cells if not re.match(r"#\|\s*hide", cell.source)]
     for cell in notebook.cells:
         cell.source = re.sub(r"^#\|.*\n", "", cell.source, flags=re.MULTILINE)
+        if cell.cell_type == "code":  # a figure would need a file beside the README: name a picture in the text instead
+            cell.outputs = [output for output in cell.outputs if "image/png" not in output.get("data", {})]
     text, _ = MarkdownExporter().from_notebook_node(notebook)
     text = re.sub(r"(\]\(|src=\")(?!https?:|#|/|nbs/|\.\./)", r"\1nbs/", text)
     text = text.replace("](../", "](")
@@ -25,8 +57,14 @@ def markdown_of(notebook_path):
 
 
 def main():
-    """Writes README.md beside setup.py."""
-    (ROOT / "README.md").write_text(markdown_of(ROOT / "nbs" / "index.ipynb"), encoding="utf-8")
+    """Refreshes the map in nbs/index.ipynb and writes README.md beside setup.py."""
+    index = ROOT / "nbs" / "index.ipynb"
+    notebook = nbformat.read(index, as_version=4)
+    before = nbformat.writes(notebook)
+    after = nbformat.writes(with_map(notebook, map_table(index.parent)))
+    if after != before:
+        index.write_text(after + "\n", encoding="utf-8")
+    (ROOT / "README.md").write_text(markdown_of(index), encoding="utf-8")
 
 
 if __name__ == "__main__":

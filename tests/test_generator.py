@@ -1,0 +1,116 @@
+"""The generators against the article's figures, and the promises of the one we ship."""
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fashion_style.generator import (CODE_KEYS, GENERATORS, AdaptiveInstanceNorm, PrintHead, ResizeLike, build_generator, build_style_generator,
+                                     build_unet_generator, count_gflop, mix_style_codes)
+
+
+def pictures(shape, seed):
+    return tf.random.stateless_uniform(shape, [seed, 1], -1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def style_generator():
+    return build_style_generator(width=8, blocks=2)
+
+
+def test_the_article_s_generator_has_its_parameters_and_shapes():
+    generator = build_generator()
+    assert generator.count_params() == 2_292_099
+    assert generator.input_shape == [(None, 256, 256, 3), (None, 256, 256, 3)] and generator.output_shape == (None, 256, 256, 3)
+    strides = [layer.strides[0] for layer in generator.layers if hasattr(layer, "strides")]
+    assert sorted(strides) == [1] * 4 + [2] * 6 and generator.layers[-1].activation.__name__ == "tanh"
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_article_s_generator_takes_any_batch_and_other_sizes(batch):
+    generator = build_generator(64)
+    assert generator.count_params() == 2_292_099
+    assert generator([pictures((batch, 64, 64, 3), 1), pictures((batch, 64, 64, 3), 2)]).shape == (batch, 64, 64, 3)
+
+
+@pytest.mark.parametrize("size", [0, 2, 50, -4])
+def test_a_size_the_article_s_decoder_cannot_return_to_is_refused(size):
+    with pytest.raises(ValueError, match="multiple of 4.*Received"):
+        build_generator(size)
+
+
+@pytest.mark.parametrize("shape", [(2, 48, 48, 3), (1, 33, 70, 3), (1, 17, 16, 3)])
+@pytest.mark.parametrize("name", ["unet", "style"])
+def test_ours_take_any_size_and_stay_in_range(name, shape):
+    generated = GENERATORS[name]()([pictures(shape, 1), pictures(shape, 2)])
+    assert generated.shape == shape and float(tf.reduce_max(tf.abs(generated))) <= 1.0
+
+
+def test_strength_zero_is_the_garment_and_strength_is_linear(style_generator):
+    content, style = pictures((2, 32, 32, 3), 1), pictures((2, 32, 32, 3), 2)
+    full = style_generator([content, style])
+    np.testing.assert_array_equal(style_generator([content, style, tf.zeros((2, 1))]), content)
+    half = style_generator([content, style, tf.fill((2, 1), 0.5)])
+    np.testing.assert_allclose(half, (content + full) / 2, atol=1e-5)
+
+
+def test_print_head_against_numpy():
+    random = np.random.default_rng(3)
+    maps, content, style = random.normal(size=(1, 4, 5, 5)), random.uniform(-1, 1, (1, 4, 5, 3)), random.uniform(-1, 1, (1, 4, 5, 3))
+    expected = np.empty_like(content)
+    for row in range(4):
+        for column in range(5):
+            raw, c, s = maps[0, row, column], (content[0, row, column] + 1) / 2, (style[0, row, column] + 1) / 2
+            gain, cover, correction = 2 / (1 + np.exp(-raw[0])), 1 / (1 + np.exp(-raw[1])), np.tanh(raw[2:])
+            mixed = 2 * (cover * np.minimum(s * gain, 1) + (1 - cover) * c) - 1
+            expected[0, row, column] = mixed + np.abs(correction) * (np.sign(correction) - mixed)
+    inputs = [tf.constant(x, tf.float32) for x in (maps, content, style)] + [tf.ones((1, 1))]
+    np.testing.assert_allclose(PrintHead()(inputs), expected, atol=1e-5)
+
+
+def test_adain_against_numpy():
+    random = np.random.default_rng(4)
+    features, code = random.normal(size=(2, 6, 5, 3)).astype("float32"), random.normal(size=(2, 4)).astype("float32")
+    layer = AdaptiveInstanceNorm()
+    answer = layer([features, code]).numpy()
+    scale, shift = (code @ dense.kernel.numpy() + dense.bias.numpy() for dense in (layer.scale, layer.shift))
+    normal = (features - features.mean((1, 2), keepdims=True)) / np.sqrt(features.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(answer, normal * (1 + scale[:, None, None]) + shift[:, None, None], atol=1e-4)
+
+
+def test_resize_like_draws_no_checkerboard():
+    flat = ResizeLike()([tf.fill((1, 5, 7, 2), 0.25), tf.zeros((1, 11, 13, 1))])
+    assert flat.shape == (1, 11, 13, 2) and float(tf.math.reduce_std(flat)) == 0.0
+
+
+def test_style_codes_are_complete_and_mix(style_generator):
+    content, first, second = (pictures((1, 24, 24, 3), seed) for seed in (1, 2, 3))
+    codes = [style_generator.encode_style(style) for style in (first, second)]
+    assert tuple(codes[0]) == CODE_KEYS
+    np.testing.assert_allclose(style_generator.paint(content, codes[0]), style_generator([content, first]), atol=1e-6)
+    np.testing.assert_allclose(style_generator.paint(content, mix_style_codes(codes, [2, 0])), style_generator([content, first]), atol=1e-5)
+    np.testing.assert_allclose(mix_style_codes(codes, [1, 3])["moments"], 0.25 * codes[0]["moments"] + 0.75 * codes[1]["moments"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0, 0], [1, -1], [1, float("nan")]])
+def test_a_mix_that_makes_no_sense_is_refused(style_generator, weights):
+    code = style_generator.encode_style(pictures((1, 16, 16, 3), 1))
+    with pytest.raises(ValueError, match="Received"):
+        mix_style_codes([code, code], weights)
+
+
+def test_gradients_reach_every_weight(style_generator):
+    content, style = pictures((2, 32, 32, 3), 1), pictures((2, 32, 32, 3), 2)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(style_generator([content, style], training=True) - style))
+    dead = [v.path for v, g in zip(style_generator.trainable_variables, tape.gradient(loss, style_generator.trainable_variables)) if g is None or float(tf.reduce_max(tf.abs(g))) == 0]
+    assert not dead
+
+
+def test_flops_against_the_sum_by_hand():
+    size, flops = 32, 0
+    layers = [(2, 3, 64, 1), (2, 64, 128, 2), (2, 128, 256, 4)]
+    flops += sum(copies * 2 * 9 * inputs * outputs * (size // shrink) ** 2 for copies, inputs, outputs, shrink in layers)
+    # A transposed convolution multiplies once for every input position.
+    flops += sum(2 * 9 * inputs * outputs * (size // shrink) ** 2 for inputs, outputs, shrink in [(512, 256, 4), (256, 128, 4), (128, 64, 2), (64, 3, 1)])
+    counted = count_gflop(build_generator(None), size) * 1e9
+    assert flops <= counted <= 1.02 * flops  # biases and activations come on top
+    assert count_gflop(build_style_generator(), 256) < 8 < count_gflop(build_unet_generator(), 256)
