@@ -16,7 +16,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-# %% ../nbs/09_critic.ipynb #def0c9b9
+# %% ../nbs/09_critic.ipynb #306d75e6
 def _check_size(size, smallest=8):
     """`size` as int; raises ValueError unless it is a whole number of pixels of at least `smallest`."""
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < smallest:
@@ -25,16 +25,17 @@ def _check_size(size, smallest=8):
     return int(size)
 
 
+def _normalised(layer, spectral):
+    """The layer itself, or wrapped so that Keras keeps the largest singular value of its kernel matrix near 1."""
+    if not spectral:
+        return layer
+    return keras.layers.SpectralNormalization(layer, dtype=layer.dtype_policy, name=f"{layer.name}_spectral")
+
+
 def _convolution(filters, kernel, stride, name, *, spectral=False, dtype=None):
-    """A "same" convolution; with `spectral`, Keras keeps the largest singular value of its kernel matrix near 1."""
+    """A "same" convolution."""
     layer = keras.layers.Conv2D(filters, kernel, strides=stride, padding="same", dtype=dtype, name=name)
-    return keras.layers.SpectralNormalization(layer, dtype=dtype, name=f"{name}_spectral") if spectral else layer
-
-
-def _dense(units, name, *, spectral=False, activation=None):
-    """A float32 fully connected layer, spectrally normalised on request."""
-    layer = keras.layers.Dense(units, activation=activation, dtype="float32", name=name)
-    return keras.layers.SpectralNormalization(layer, dtype="float32", name=f"{name}_spectral") if spectral else layer
+    return _normalised(layer, spectral)
 
 
 def _trunk(tensor, filters, spectral, name):
@@ -47,7 +48,7 @@ def _trunk(tensor, filters, spectral, name):
         outputs.append(tensor)
     return outputs
 
-# %% ../nbs/09_critic.ipynb #7234f2c3
+# %% ../nbs/09_critic.ipynb #20da2da9
 def build_dense_critic(size=256, *, width=64, probability=False, spectral=False):
     """The critic of the article's prose: four convolutions, then one fully connected verdict per picture.
 
@@ -66,10 +67,9 @@ def build_dense_critic(size=256, *, width=64, probability=False, spectral=False)
     side = _check_size(size)
     picture = keras.Input((side, side, 3), name="picture")
     hidden = _trunk(picture, (width, 2 * width, 4 * width, 8 * width), spectral, "picture")[-1]
-    activation = "sigmoid" if probability else None
-    flat = keras.layers.Flatten(name="positions")(hidden)
-    verdict = _dense(1, "verdict", spectral=spectral, activation=activation)(flat)
-    return keras.Model(picture, verdict, name="dense_critic")
+    verdict = keras.layers.Dense(1, activation="sigmoid" if probability else None, dtype="float32", name="verdict")
+    scores = _normalised(verdict, spectral)(keras.layers.Flatten(name="positions")(hidden))
+    return keras.Model(picture, scores, name="dense_critic")
 
 # %% ../nbs/09_critic.ipynb #bf580726
 def build_discriminator(size=256, *, width=64, spectral=False):
@@ -223,7 +223,7 @@ def fig_patch_map(picture, scores, cells=(), boxes=(), *, size=2.6):
     figure.colorbar(image, ax=right, shrink=0.85, label="score")
     return figure
 
-# %% ../nbs/09_critic.ipynb #6b1a3538
+# %% ../nbs/09_critic.ipynb #4d3c5bd3
 def _channel_moments(features, epsilon=1e-5):
     """Mean and standard deviation of every channel over positions: (B, H, W, C) -> float32 (B, 2 C).
 
@@ -258,7 +258,8 @@ def build_style_critic(width=32, *, spectral=False):
     hidden = keras.ops.cast(hidden, "float32")
     style_layers = _trunk(style, (width, 2 * width, 4 * width), spectral, "style")
     moments = keras.ops.concatenate([_channel_moments(layer) for layer in style_layers], axis=-1)
-    wanted = _dense(4 * width, "style_vector", spectral=spectral)(moments)
+    style_vector = keras.layers.Dense(4 * width, dtype="float32", name="style_vector")
+    wanted = _normalised(style_vector, spectral)(moments)
     wanted = keras.layers.Reshape((1, 1, 4 * width), dtype="float32", name="style_everywhere")(wanted)
     unconditional = _convolution(1, 1, 1, "score", spectral=spectral, dtype="float32")(hidden)
     scores = unconditional + keras.ops.sum(hidden * wanted, axis=-1, keepdims=True)

@@ -5,23 +5,23 @@
 # %% auto #0
 __all__ = ['DEMO_SETTINGS', 'Evaluation', 'dress_pairs', 'evaluate', 'write_evaluation', 'run_demo', 'verdict']
 
-# %% ../nbs/12a_demo.ipynb #687d0ecc
+# %% ../nbs/12a_demo.ipynb #7021ca0e
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .data import held_out_pairs
-from .design import load_designer
+from .design import DesignError, load_designer
 from .features import load_extractor
 from .history import fig_history
-from .images import PictureError, contact_sheet, save_picture
+from .images import contact_sheet, save_picture
 from .runs import train
 from .scorecard_table import scorecard
 from .settings import TrainingSettings
 from .sources import garment_source, pattern_source
 
-# %% ../nbs/12a_demo.ipynb #83712a86
+# %% ../nbs/12a_demo.ipynb #4fca2f9c
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found: `designs` (B, H, W, 3) locked to the garment, the `whole` and the `inside` `ScorecardTable`, and the `sheet` (uint8)."""
@@ -67,7 +67,7 @@ def write_evaluation(evaluation, history, out):
     """Write designs, contact sheet, loss curves and scorecard into folder `out`; returns the paths by name.
 
     Raises:
-        PictureError: if the folder cannot be written.
+        PictureError, DesignError: if the folder cannot be written.
     """
     out = Path(out)
     try:
@@ -80,10 +80,10 @@ def write_evaluation(evaluation, history, out):
         (out / "scorecard_garment.csv").write_text(evaluation.inside.to_csv(), encoding="utf-8")
         fig_history(history).savefig(paths["curves"], metadata={"Software": None})
     except OSError as error:
-        raise PictureError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
+        raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
 
-# %% ../nbs/12a_demo.ipynb #04025d19
+# %% ../nbs/12a_demo.ipynb #af8f4917
 DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12)
 
 
@@ -110,7 +110,7 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=24, size
     Returns:
         (`Evaluation`, folder).
     Raises:
-        PictureError, TrainingError: if the folder cannot be written or training fails.
+        FashionStyleError: if the folder cannot be written or training fails.
     """
     out = _free_folder(out)
     settings = TrainingSettings.from_dict(dict(DEMO_SETTINGS.to_dict(), steps=steps, seed=seed))

@@ -105,10 +105,10 @@ def both_sides(panel):
     """The panel and its mirror image."""
     return panel, mirror_panel(panel)
 
-# %% ../nbs/00a_garment_curves.ipynb #7ab0d33d
-def panel_figure(*stacks, titles=(), size=1.9):
+# %% ../nbs/00a_garment_curves.ipynb #510ca907
+def panel_figure(*stacks, titles=(), size=1.5):
     """Each stack of panels as a line drawing of `size` inches, side by side -> matplotlib `Figure`; no pyplot state."""
-    figure = Figure(figsize=(size * len(stacks), 1.25 * size), dpi=75, layout="constrained")
+    figure = Figure(figsize=(size * len(stacks), 1.25 * size), dpi=72, layout="constrained")
     for number, panels in enumerate(stacks):
         axes = figure.add_subplot(1, len(stacks), number + 1, aspect="equal")
         axes.set_title(titles[number] if titles else "", fontsize=9)

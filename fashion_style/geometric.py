@@ -18,11 +18,11 @@ def draw_polka_dot(torus, rng):
     for half, number in ((0, 1), (0.5, int(rng.choice([1, 2])))):
         torus.fill(wrap(torus.x * count + half) ** 2 + wrap(torus.y * count + half) ** 2 - radius ** 2, number)
 
-# %% ../nbs/01f_geometric.ipynb #e748e511
+# %% ../nbs/01f_geometric.ipynb #81d3456a
 def draw_argyle(torus, rng):
     "Diamonds in columns with a fine dashed lattice over them, as on Scottish stockings."
     across, down = ((2, 1), (3, 2), (4, 3), (5, 3))[rng.integers(4)]
-    for half, number in ((0, 1), (0.5, 2)):
+    for half, number in ((0, 1), (0.5, 2))[:len(torus.palette) - 1]:
         diamond = np.abs(wrap(torus.x * across + half)) + np.abs(wrap(torus.y * down + half)) - 0.5
         torus.fill(diamond, number)
     for sign in (1, -1):
@@ -75,12 +75,12 @@ def draw_shippo(torus, rng):
     x, y, _ = half_drop(torus, count, count)
     torus.fill(np.abs(x) + np.abs(y) - 0.09, 2)
 
-# %% ../nbs/01f_geometric.ipynb #aeae63d9
+# %% ../nbs/01f_geometric.ipynb #48c996a0
 def draw_yagasuri(torus, rng):
     "Arrow feathers: columns of slanting vanes, each column half a feather ahead of its neighbours."
-    columns, rows = 2 * int(rng.integers(2, 5)), int(rng.integers(2, 4))
+    columns, rows, slope = 2 * int(rng.integers(2, 5)), int(rng.integers(2, 4)), rng.uniform(1.1, 2)
     column, side = np.floor(torus.x * columns), np.abs((torus.x * columns) % 1 - 0.5)
-    place = torus.y * rows - 0.8 * side * rows / columns * 2 + 0.5 * (column % 2)
+    place = torus.y * rows - slope * side * rows / columns + 0.5 * (column % 2)
     notch = np.abs(wrap(place)) * 2
     torus.fill(np.where(place % 1 < 0.5, -1, 1), 1)
     torus.fill(np.where((notch > 0.86) & (side < 0.45), -1, 1), 2)

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['resize_mask', 'gram_matrix', 'fig_gram', 'style_loss', 'relative_style_loss']
 
-# %% ../nbs/06_gram.ipynb #3cd48fa3
+# %% ../nbs/06_gram.ipynb #f10c47ae
 import tensorflow as tf
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # %% ../nbs/06_gram.ipynb #cf328878
 def _rank_4(tensor, name, expected):
@@ -66,7 +67,7 @@ def gram_matrix(features, mask=None):
     sums = tf.matmul(tf.reshape(weighted, flat_shape), tf.reshape(features, flat_shape), transpose_a=True)
     return tf.math.divide_no_nan(sums, positions * tf.cast(channels, tf.float32))
 
-# %% ../nbs/06_gram.ipynb #4c34a680
+# %% ../nbs/06_gram.ipynb #68f62293
 def fig_gram(grams, titles, *, size=2.4):
     """Heat maps of Gram matrices side by side on one common square-root colour scale.
 
@@ -79,12 +80,14 @@ def fig_gram(grams, titles, *, size=2.4):
         matplotlib.figure.Figure; nothing is displayed and no pyplot state is touched.
     """
     matrices = [tf.reshape(gram, tf.shape(gram)[-2:]).numpy() for gram in grams]
-    figure = Figure(figsize=(size * len(matrices) + 0.8, size + 0.3), dpi=80, layout="constrained")
+    figure = Figure(figsize=(size * len(matrices) + 0.8, size + 0.3), dpi=72, layout="constrained")
     axes = figure.subplots(1, len(matrices), squeeze=False)[0]
     norm = PowerNorm(0.5, vmin=0.0, vmax=max(float(matrix.max()) for matrix in matrices) or 1.0)
     for axis, matrix, title in zip(axes, matrices, titles, strict=True):
         image = axis.imshow(matrix, cmap="magma", norm=norm, interpolation="nearest")
         axis.set(title=title, xlabel="channel k", ylabel="channel i")
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+        axis.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     figure.colorbar(image, ax=list(axes), shrink=0.8)
     return figure
 

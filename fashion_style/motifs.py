@@ -155,18 +155,18 @@ def draw_paisley(torus, rng):
             torus.polygon(flower(spot, radius, 5), 1)
             torus.disc(spot, radius * 0.35, 3)
 
-# %% ../nbs/01h_motifs.ipynb #6ee2e20d
+# %% ../nbs/01h_motifs.ipynb #543fdd9c
 def draw_suzani(torus, rng):
     "Suzani: great stitched rosettes ringed by leaves, in half drop, with vines and small blossoms between."
-    petals = int(rng.integers(10, 17))
+    petals, scale, spin = int(rng.integers(10, 17)), rng.uniform(0.88, 1.08), rng.uniform(0, 0.5)
     for half, (body, second) in ((0, (1, 3)), (0.5, (1, 2) if rng.random() < 0.5 else (3, 1))):
         centre = np.array([0.25 + half, 0.25 + half])
-        for angle in np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
-            out = unit(angle)
+        for angle in spin + np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
+            out = scale * unit(angle)
             torus.polygon(leaf(centre + 0.19 * out, centre + 0.265 * out, 0.42, bend=0.18), 4)
         for radius, count, depth, number in ((0.215, petals, 0.14, 2), (0.195, petals, 0.14, body), (0.14, petals, 0.12, 0),
                                              (0.125, petals, 0.2, second), (0.08, 8, 0.3, 0), (0.068, 8, 0.35, body), (0.03, 6, 0.2, 2)):
-            torus.polygon(flower(centre, radius, count, depth=depth), number)
+            torus.polygon(flower(centre, scale * radius, count, depth=depth, turn=spin), number)
     for x, y in ((0.75, 0.25), (0.25, 0.75)):
         centre = np.array([x, y])
         for angle in np.arange(4) * np.pi / 2 + np.pi / 4:

@@ -6,8 +6,9 @@
 __all__ = ['FAMILIES', 'PATTERN_FAMILIES', 'draw_pattern', 'PALETTES', 'PatternError', 'random_palette', 'seam_error',
            'tile_pattern', 'parse_threadcount']
 
-# %% ../nbs/02_patterns.ipynb #631d1650
+# %% ../nbs/02_patterns.ipynb #5c9f9c4c
 import zlib
+from numbers import Integral
 
 import numpy as np
 
@@ -66,7 +67,7 @@ FAMILIES = {
 }
 PATTERN_FAMILIES = tuple(FAMILIES)
 
-# %% ../nbs/02_patterns.ipynb #f42902e5
+# %% ../nbs/02_patterns.ipynb #883f493c
 def draw_pattern(family, size=256, seed=0, *, palette=None, origin=(0.0, 0.0)):
     """One repeat of a textile family, exactly seamless: float32 (size, size, 3) in [-1, 1].
 
@@ -75,9 +76,10 @@ def draw_pattern(family, size=256, seed=0, *, palette=None, origin=(0.0, 0.0)):
     seeds and `random_palette(seed)` for odd ones. `origin` slides the window over the endless cloth, in tiles.
     Raises `PatternError` for an unknown family, a size outside 8..4096 or a palette that cannot be read.
     """
-    if family not in FAMILIES: raise PatternError(f"No pattern family is called {family!r}. Choose one of: {', '.join(PATTERN_FAMILIES)}.")
-    if int(size) != size or not 8 <= size <= 4096: raise PatternError(f"size={size!r} pixels were asked for; give a whole number from 8 to 4096.")
-    if int(seed) != seed or seed < 0: raise PatternError(f"seed={seed!r} was received; give a whole number from 0.")
+    if not isinstance(family, str) or family not in FAMILIES: raise PatternError(f"No pattern family is called {family!r}. Choose one of: {', '.join(PATTERN_FAMILIES)}.")
+    if not isinstance(size, Integral) or not 8 <= size <= 4096: raise PatternError(f"size={size!r} pixels were asked for; give a whole number from 8 to 4096.")
+    if not isinstance(seed, Integral) or seed < 0: raise PatternError(f"seed={seed!r} was received; give a whole number from 0.")
+    if np.shape(origin) != (2,) or np.asarray(origin).dtype.kind not in "if" or not np.isfinite(origin).all(): raise PatternError(f"origin={origin!r} was received; give two numbers of tiles, (x, y).")
     draw, *traditional = FAMILIES[family]
     if palette is None: palette = random_palette(seed, 5) if seed % 2 else traditional[seed // 2 % len(traditional)]
     torus = Torus(int(size), palette, origin)

@@ -117,7 +117,7 @@ def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=Non
         raise TrainingError(f"cannot write to the run folder {run}: {error}. Name a folder that can be written.") from error
     return trainer
 
-# %% ../nbs/10c_runs.ipynb #2cf04eab
+# %% ../nbs/10c_runs.ipynb #37c8d55f
 class _Loop:
     """The loop itself, apart from setting up: step, record, look, save."""
 
@@ -129,7 +129,7 @@ class _Loop:
     def go(self, feed, stop):
         steps, reason = self.trainer.settings.steps, "finished"
         with tqdm(total=steps, initial=int(self.trainer.step), unit="step", desc="train") as bar:
-            for content, style, mask in feed:
+            for content, style, mask in self._readable(feed):
                 if int(self.trainer.step) >= steps:
                     break
                 row = self._advance(content, style, mask)
@@ -140,6 +140,13 @@ class _Loop:
                     break
         self._save()
         return reason
+
+    def _readable(self, feed):
+        """The batches; if no picture can be read any more, an error of ours instead of TensorFlow's."""
+        try:
+            yield from feed
+        except tf.errors.OpError as error:
+            raise TrainingError(f"reading pictures failed: {str(error.message).strip().splitlines()[-1]} Mend the folders, then resume the run.") from error
 
     def _advance(self, content, style, mask):
         started = time.perf_counter()

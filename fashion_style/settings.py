@@ -16,7 +16,7 @@ from .wasserstein import CONSTRAINTS
 class TrainingError(FashionStyleError):
     """A training run was asked for or met something it cannot work with; the message says what, and what to do."""
 
-# %% ../nbs/09a_settings.ipynb #2a78153a
+# %% ../nbs/09a_settings.ipynb #7f2a48ef
 def _setting(default, text, **more):
     return field(default=default, metadata={"help": text, **more})
 
@@ -25,12 +25,12 @@ def _setting(default, text, **more):
 class LossWeights:
     """The lambdas of the article's total loss, and two that keep training sound. All >= 0, no units."""
 
-    adversarial: float = _setting(0.2, "lambda_adv, weight of the critic's score in the generator's loss")
+    adversarial: float = _setting(0.005, "lambda_adv, weight of the critic's score in the generator's loss")
     content: float = _setting(1.0, "lambda_content, weight of the relative content loss")
-    style: float = _setting(1.5, "lambda_style, weight of the relative style loss")
+    style: float = _setting(2.0, "lambda_style, weight of the relative style loss")
     variation: float = _setting(0.1, "weight of the total variation, which calms pixel noise")
-    background: float = _setting(4.0, "weight of the mean absolute change outside the garment mask")
-    shading: float = _setting(0.3, "weight of 1 - correlation of the coarse light and dark inside the garment: folds")
+    background: float = _setting(6.0, "weight of the mean absolute change outside the garment mask")
+    shading: float = _setting(0.15, "weight of 1 - correlation of the coarse light and dark inside the garment: folds")
     penalty: float = _setting(10.0, "weight of the gradient penalty in the critic's loss")
 
 # %% ../nbs/09a_settings.ipynb #d80894fd

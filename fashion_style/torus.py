@@ -204,17 +204,17 @@ def tile_pattern(tile, height, width, *, scale=1.0):
     repeats = (-(-height // rows), -(-width // columns), 1)
     return np.clip(np.tile(tile, repeats)[:height, :width], -1, 1)
 
-# %% ../nbs/01c_torus.ipynb #e2433126
+# %% ../nbs/01c_torus.ipynb #df58d171
 def seam_error(tile):
     """How much rougher the tile's wrapped seam is than the roughest line inside it: about 1 or less is seamless, 2 is a visible seam.
 
-    For both directions: mean absolute difference of the first and the last line, divided by the largest such
-    difference between neighbouring lines inside. `tile` is (h, w, 3), at least 3 pixels a side; any units.
+    For both directions: mean absolute difference of lines two pixels apart across the seam, divided by the largest such
+    difference inside. `tile` is (h, w, 3), at least 4 pixels a side; any units.
     """
     tile = np.asarray(tile, np.float64)
-    if tile.ndim != 3 or min(tile.shape[:2]) < 3: raise PatternError(f"A tile of shape {tile.shape} was received; expected (h, w, 3) with h, w >= 3.")
+    if tile.ndim != 3 or min(tile.shape[:2]) < 4: raise PatternError(f"A tile of shape {tile.shape} was received; expected (h, w, 3) with h, w >= 4. Pass one picture.")
     ratios = []
     for axis in (0, 1):
-        lines = np.abs(tile - np.roll(tile, 1, axis)).mean(axis=(1 - axis, 2))
-        ratios.append((lines[0] + 1e-6) / (lines[1:].max() + 1e-6))
+        lines = np.abs(tile - np.roll(tile, 2, axis)).mean(axis=(1 - axis, 2))
+        ratios.append((lines[:2].max() + 1e-6) / (lines[2:].max() + 1e-6))
     return float(max(ratios))

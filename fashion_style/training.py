@@ -106,7 +106,7 @@ class Trainer:
                       generator_optimizer=self.generator_optimizer.variables, critic_optimizer=self.critic_optimizer.variables, step=[self.step])
         return {f"{group}/{index:03d}": variable for group, variables in groups.items() for index, variable in enumerate(variables)}
 
-# %% ../nbs/10_training.ipynb #4c9e7cb0
+# %% ../nbs/10_training.ipynb #e37e1f69
 def _style_targets(trainer, style):
     features = trainer.extractor(style)
     return [gram_matrix(features[layer]) for layer in trainer.settings.style_layers]
@@ -120,6 +120,8 @@ def lock_to_mask(generated, content, focus):
 def shading_loss(generated, content, mask):
     """1 - correlation of coarse luminance inside the mask: 0 when light and dark fall as on the garment, 1 when unrelated, 2 when inverted.
 
+    Garments with hardly any light and dark count less: the noise of a flat black cloth is no shading to follow.
+
     Args:
         generated, content: (B, H, W, 3) in [-1, 1]; mask: (B, H, W, 1). Coarse: averaged over windows of a twelfth of the height.
     """
@@ -127,10 +129,15 @@ def shading_loss(generated, content, mask):
         luminance = tf.reduce_sum(picture * tf.constant([0.299, 0.587, 0.114]), axis=-1, keepdims=True)
         width = 1 + 2 * (picture.shape[1] // 24)
         light = tf.nn.avg_pool2d(luminance * mask, width, 1, "SAME") / (tf.nn.avg_pool2d(mask, width, 1, "SAME") + 1e-3)
-        light = mask * (light - tf.math.divide_no_nan(tf.reduce_sum(mask * light, [1, 2], True), tf.reduce_sum(mask, [1, 2], True)))
-        return light * tf.math.rsqrt(tf.reduce_sum(tf.square(light), [1, 2, 3], True) + 1e-3)
+        return mask * (light - tf.math.divide_no_nan(tf.reduce_sum(mask * light, [1, 2], True), tf.reduce_sum(mask, [1, 2], True)))
 
-    return tf.reduce_mean(1.0 - tf.reduce_sum(coarse(generated) * coarse(content), [1, 2, 3]))
+    def energy(light):
+        return tf.reduce_sum(tf.square(light), [1, 2, 3])
+
+    result, wanted = coarse(generated), coarse(content)
+    correlation = tf.reduce_sum(result * wanted, [1, 2, 3]) * tf.math.rsqrt(energy(result) * energy(wanted) + 1e-3)
+    contrast = energy(wanted) / (energy(wanted) + 0.003 * tf.reduce_sum(mask, [1, 2, 3]) + 1e-6)
+    return tf.reduce_mean(contrast * (1.0 - correlation))
 
 
 def generator_losses(trainer, content, style, mask, training=True):
@@ -158,7 +165,7 @@ def generator_losses(trainer, content, style, mask, training=True):
         shading=shading_loss(generated, content, mask))
     return losses, generated
 
-# %% ../nbs/10_training.ipynb #c9e980d0
+# %% ../nbs/10_training.ipynb #99b42adb
 def _critic_loss(trainer, real, fake, style, mask, mix, with_penalty):
     """Loss of the critic and its parts. The penalty is computed on every `penalty_every`-th step only, and weighs that much more."""
     settings = trainer.settings
@@ -168,8 +175,7 @@ def _critic_loss(trainer, real, fake, style, mask, mix, with_penalty):
     penalty = tf.constant(0.0)
     if settings.constraint == "gradient_penalty":
         condition = style if settings.critic == "style" else None
-        # Distances as root mean squares, not sums: scores then have one scale at every picture size (room 07).
-        penalty = tf.cond(with_penalty, lambda: gradient_penalty(trainer.critic, real, fake, mix, condition=condition, mask=mask, root_mean_square=True), lambda: 0.0)
+        penalty = tf.cond(with_penalty, lambda: gradient_penalty(trainer.critic, real, fake, mix, condition=condition, mask=mask), lambda: 0.0)
     # The Wasserstein loss fixes only differences of scores; a small pull holds their level near 0 (Karras et al. 2018, appendix A.1).
     drift = 0.001 * tf.reduce_mean(tf.square(real_output))
     total = loss + drift + settings.weights.penalty * settings.penalty_every * penalty

@@ -5,7 +5,7 @@ from skimage.color import rgb2lab
 
 from fashion_style.checkpoints import save_checkpoint
 from fashion_style.demo import run_demo
-from fashion_style.design import Designer, export_generator, keep_garment_colours, load_designer, lock_garment, tile_style
+from fashion_style.design import DesignError, Designer, export_generator, keep_garment_colours, load_designer, lock_garment, tile_style
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator, build_style_generator
 from fashion_style.images import PictureError, to_uint8
@@ -86,12 +86,12 @@ def test_lock_blends_at_soft_edges():
 @pytest.mark.parametrize("wrong", [dict(strength=1.5), dict(strength=float("nan")), dict(motif_scale=0.0), dict(weights=[1, 2]), dict(weights=[-1]),
                                    dict(weights=[0]), dict(mask=np.zeros((4, 4, 1))), dict(mask=np.full((96, 96, 1), 2.0))])
 def test_wrong_numbers_are_refused_with_what_was_received(designer, garment, style, wrong):
-    with pytest.raises(PictureError, match="Received"):
+    with pytest.raises(DesignError, match="Received"):
         designer.stylize(garment.picture, style, **wrong)
 
 
 def test_pictures_that_are_too_large_or_missing(designer, style, tmp_path):
-    with pytest.raises(PictureError, match="smaller size"):
+    with pytest.raises(DesignError, match="smaller size"):
         designer.stylize(np.zeros((3000, 3000, 3), "float32"), style)
     with pytest.raises(PictureError):
         designer.stylize(tmp_path / "none.png", style)

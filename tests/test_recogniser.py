@@ -85,10 +85,10 @@ def test_shipped_filters_are_equalised(held_out):
 
 def test_short_training_learns_and_repeats(held_out):
     losses = {run: [] for run in ("first", "again")}
-    arrays = {run: train_embedded_extractor(4, drawn=held_out, batch_size=6, seed=3,
+    arrays = {run: train_embedded_extractor(2, drawn=held_out, batch_size=6, seed=3,
                                             callback=lambda step, loss: losses[run].append(loss)) for run in losses}
     np.testing.assert_allclose(losses["first"], losses["again"], rtol=1e-3)
-    assert len(losses["first"]) == 4 and set(arrays["first"]) >= {"block5_conv1/kernel", "family/kernel", "kind/bias"}
+    assert len(losses["first"]) == 2 and set(arrays["first"]) >= {"block5_conv1/kernel", "family/kernel", "kind/bias"}
     assert all(np.isfinite(array).all() for array in arrays["first"].values())
 
 

@@ -43,7 +43,7 @@ def main():
     committed = modules(ROOT / "fashion_style")
     readme = ROOT / "README.md"
     committed["README.md"] = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    exported["README.md"] = make_readme.markdown_of(ROOT / "nbs" / "index.ipynb")
+    exported["README.md"] = make_readme.readme_of(ROOT / "nbs" / "index.ipynb")[0]
     drift = list(differences(committed, exported))
     sys.stdout.writelines(drift)
     if drift:

@@ -34,7 +34,7 @@ def try_wheel(wheel, folder):
     """Installs the wheel into a new environment and uses it."""
     venv.create(folder / "venv", with_pip=True)
     binaries = folder / "venv" / "bin"
-    call(binaries / "python", "-m", "pip", "install", "--no-input", "--quiet", wheel, cwd=folder)
+    call(binaries / "python", "-m", "pip", "install", "--no-input", "--quiet", "--no-compile", wheel, cwd=folder)
     call(binaries / "python", "-m", "pip", "check", cwd=folder)
     call(binaries / "python", ROOT / "tools" / "use_installed.py", cwd=folder)
     stdout, _ = call(binaries / "fashion-style", "--help", cwd=folder)

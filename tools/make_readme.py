@@ -4,9 +4,12 @@ import re
 
 import nbformat
 from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MAP_TITLE = "## The map"
+# Figures of the index become files, because a README cannot hold them.
+CONFIG = Config({"ExtractOutputPreprocessor": {"output_filename_template": "images/index_{cell_index}_{index}{extension}"}})
 
 
 def title_and_summary(notebook):
@@ -38,8 +41,8 @@ def with_map(notebook, table):
     return notebook
 
 
-def markdown_of(notebook_path):
-    """Returns the Markdown of a notebook, without its hidden cells.
+def readme_of(notebook_path):
+    """Markdown of a notebook without its hidden cells, and its figures: (text, {path below nbs/: bytes}).
 
     Picture and notebook links are written for nbs/; the README lies one folder higher.
     """
@@ -48,12 +51,10 @@ def markdown_of(notebook_path):
     notebook.cells = [cell for cell in notebook.cells if not re.match(r"#\|\s*hide", cell.source)]
     for cell in notebook.cells:
         cell.source = re.sub(r"^#\|.*\n", "", cell.source, flags=re.MULTILINE)
-        if cell.cell_type == "code":  # a figure would need a file beside the README: name a picture in the text instead
-            cell.outputs = [output for output in cell.outputs if "image/png" not in output.get("data", {})]
-    text, _ = MarkdownExporter().from_notebook_node(notebook)
+    text, resources = MarkdownExporter(config=CONFIG).from_notebook_node(notebook)
     text = re.sub(r"(\]\(|src=\")(?!https?:|#|/|nbs/|\.\./)", r"\1nbs/", text)
     text = text.replace("](../", "](")
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", resources.get("outputs", {})
 
 
 def main():
@@ -64,7 +65,13 @@ def main():
     after = nbformat.writes(with_map(notebook, map_table(index.parent)))
     if after != before:
         index.write_text(after + "\n", encoding="utf-8")
-    (ROOT / "README.md").write_text(markdown_of(index), encoding="utf-8")
+    text, figures = readme_of(index)
+    for old in index.parent.glob("images/index_*"):
+        old.unlink()
+    for name, data in figures.items():
+        (index.parent / name).parent.mkdir(exist_ok=True)
+        (index.parent / name).write_bytes(data)
+    (ROOT / "README.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
