@@ -39,9 +39,9 @@ lab: $(STAMP)
 	$(BIN)/python -m jupyterlab nbs
 
 export: $(STAMP)
+	$(BIN)/python tools/make_readme.py
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
-	$(BIN)/python tools/make_readme.py
 
 # One after the other, also under "make -j"; pytest last, so that its summary closes the log.
 test: $(STAMP)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-# %% ../nbs/09_critic.ipynb #306d75e6
+# %% ../nbs/09_critic.ipynb #79555d4f
 def _check_size(size, smallest=8):
     """`size` as int; raises ValueError unless it is a whole number of pixels of at least `smallest`."""
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < smallest:
@@ -33,7 +33,7 @@ def _normalised(layer, spectral):
 
 
 def _convolution(filters, kernel, stride, name, *, spectral=False, dtype=None):
-    """A "same" convolution."""
+    """A "same" convolution without activation."""
     layer = keras.layers.Conv2D(filters, kernel, strides=stride, padding="same", dtype=dtype, name=name)
     return _normalised(layer, spectral)
 
@@ -48,15 +48,14 @@ def _trunk(tensor, filters, spectral, name):
         outputs.append(tensor)
     return outputs
 
-# %% ../nbs/09_critic.ipynb #20da2da9
+# %% ../nbs/09_critic.ipynb #1ed434b4
 def build_dense_critic(size=256, *, width=64, probability=False, spectral=False):
     """The critic of the article's prose: four convolutions, then one fully connected verdict per picture.
 
     Args:
         size: side of the square pictures in pixels; fixed, because the last layer has one weight per position.
-        width: channels of the first convolution; the next have 2, 4 and 8 times as many.
+        width, spectral: as for `build_discriminator`.
         probability: end with a sigmoid, as the prose says; the default is the logit, which every loss here expects.
-        spectral: spectral normalisation in every layer, as for `build_discriminator`.
 
     Returns:
         keras.Model: pictures (batch, size, size, 3) in [-1, 1] -> float32 (batch, 1).
@@ -93,7 +92,7 @@ def build_discriminator(size=256, *, width=64, spectral=False):
     scores = _convolution(1, 4, 1, "score", spectral=spectral, dtype="float32")(hidden)
     return keras.Model(picture, scores, name="discriminator")
 
-# %% ../nbs/09_critic.ipynb #3573d3b0
+# %% ../nbs/09_critic.ipynb #ea194c46
 class ReceptiveFieldRow(NamedTuple):
     """One layer of a receptive field table; `field` and `jump` in pixels of the picture."""
     layer: int
@@ -106,14 +105,9 @@ class ReceptiveFieldRow(NamedTuple):
 def receptive_field_table(layers):
     """How the receptive field grows, layer by layer: field += (kernel - 1) * jump, then jump *= stride.
 
-    Args:
-        layers: sequence of (kernel, stride), from the picture to the score map.
-
-    Returns:
-        list of ReceptiveFieldRow; `jump` is the distance between the centres of neighbouring units of that layer.
-
-    Raises:
-        ValueError: for an empty sequence, or one that does not hold pairs of whole numbers of at least 1.
+    `layers`: sequence of (kernel, stride), from the picture to the score map. Returns a list of ReceptiveFieldRow, where
+    `jump` is the distance between the centres of neighbouring units. Raises ValueError for an empty sequence, or one
+    that does not hold pairs of whole numbers of at least 1.
     """
     pairs = list(layers)
     if not pairs or any(np.shape(pair) != (2,) or any(number != int(number) or number < 1 for number in pair) for pair in pairs):
@@ -138,7 +132,7 @@ def patchgan_layers(downsamplings):
     """
     return ((4, 2),) * downsamplings + ((4, 1), (4, 1))
 
-# %% ../nbs/09_critic.ipynb #d75b43e3
+# %% ../nbs/09_critic.ipynb #a0821246
 def receptive_box(model, size, *, row=None, column=None, seed=0):
     """The pixels that one score depends on, found by asking the gradient and not the formula.
 
@@ -170,10 +164,9 @@ def receptive_box(model, size, *, row=None, column=None, seed=0):
 
 
 def receptive_field_by_gradient(model, size):
-    """Side in pixels of the middle score's receptive field, measured with `receptive_box`.
+    """Side in pixels of the middle score's receptive field, measured with `receptive_box` on a `size` x `size` probe.
 
-    Raises:
-        ValueError: if the field reaches the border of the probe picture, so that its true side stays unknown.
+    Raises ValueError if the field reaches the border of the probe, so that its true side stays unknown.
     """
     top, left, bottom, right = receptive_box(model, size)
     if top == 0 or left == 0 or bottom == size or right == size:

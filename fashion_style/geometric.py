@@ -51,7 +51,7 @@ def draw_seigaiha(torus, rng):
     torus.fill(0.32 - np.abs(band % 1 - 0.62), 1)
     torus.fill(band - 0.35, 1)
 
-# %% ../nbs/01f_geometric.ipynb #a4d4cd3e
+# %% ../nbs/01f_geometric.ipynb #bed751ba
 def draw_asanoha(torus, rng):
     "Hemp leaf: a triangle lattice whose triangles are joined to their centres; six-leaved stars."
     across, down = ((4, 2), (5, 3), (7, 4))[rng.integers(3)]
@@ -63,7 +63,7 @@ def draw_asanoha(torus, rng):
                               np.where(upper, below, 1 - below)]), axis=0)
     height = np.sqrt(3) / 2
     line = np.minimum(parts[0] * height, (parts[1] - parts[0]) * height / np.sqrt(3)) / across
-    torus.fill(line - rng.uniform(0.0035, 0.006), 1)
+    torus.fill(line - rng.uniform(0.016, 0.042) / across, 1)
 
 # %% ../nbs/01f_geometric.ipynb #a3de9aca
 def draw_shippo(torus, rng):

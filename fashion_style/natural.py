@@ -78,11 +78,12 @@ def draw_terrazzo(torus, rng):
             middle = cell.mean(0)
             torus.polygon(middle + (cell - middle) * shrink * rng.uniform(0.75, 1.1, (len(cell), 1)), rng.integers(1, 6))
 
-# %% ../nbs/01g_natural.ipynb #cee9632b
+# %% ../nbs/01g_natural.ipynb #91b78edd
 def draw_marbled(torus, rng):
     "Bands of floating colour, swirled and drawn into waves, as on marbled paper and silk."
     bands, teeth = int(rng.integers(2, 4)), int(rng.integers(2, 5))
-    inks = rng.integers(0, 6, 14)
+    inks = rng.integers(1, 6, 14)
+    inks[::3] = 0
     swirl = 0.16 * periodic_noise(torus, rng, 1.6) + 0.035 * periodic_noise(torus, rng, 5)
     comb = 0.5 / bands * np.abs(np.sin(np.pi * teeth * (torus.x + 0.25 * swirl))) ** 1.6
     position = (torus.y + swirl + comb) * bands * len(inks)

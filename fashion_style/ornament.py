@@ -31,45 +31,39 @@ def acanthus(rib, reach, *, count=6, both=True):
     inner = fronds(rib, 0.7 * reach, side=-1, count=count) if both else []
     return [ribbon(rib, widths), *fronds(rib, reach, count=count), *inner]
 
-# %% ../nbs/01j_ornament.ipynb #38955b70
-def damask_motif():
-    """Right half of a damask ornament in ogee cell units: polygons of the figure and of the lines drawn on it.
+# %% ../nbs/01j_ornament.ipynb #bfc13d20
+def damask_motif(fullness=1.0):
+    """Right half of a damask ornament in ogee cell units: polygons of the figure, and of the fruit's inside.
 
     The cell is 0.25 wide each side of x = 0 and runs from y = -0.5 (top) to 0.5; mirror it for the left half.
+    `fullness` stretches the lobes of the leaves.
     """
     height = np.linspace(-0.5, 0.5, 40)
     frame = np.stack([0.125 * (1 + np.cos(2 * np.pi * height)), height], 1)
     figure = [ribbon(frame, 0.012 + 0.01 * np.abs(np.sin(2 * np.pi * height)))]
-    figure += fronds(frame[4:19][::-1], 0.036, side=-1, count=6) + fronds(frame[21:36], 0.036, count=6)
-    figure += acanthus(curve((0.0, 0.12), (0.08, 0.2), (0.17, 0.1), (0.12, 0.0), steps=20), 0.052)
-    figure += acanthus(curve((0.0, 0.17), (0.03, 0.28), (0.13, 0.26), (0.11, 0.17), steps=20), 0.036, count=5)
-    figure += acanthus(curve((0.0, 0.0), (0.04, -0.1), (0.11, -0.12), (0.13, -0.2), steps=20), 0.046)
+    figure += fronds(frame[4:19][::-1], 0.036 * fullness, side=-1, count=6) + fronds(frame[21:36], 0.036 * fullness, count=6)
+    figure += acanthus(curve((0.0, 0.12), (0.08, 0.2), (0.17, 0.1), (0.12, 0.0), steps=20), 0.052 * fullness)
+    figure += acanthus(curve((0.0, 0.17), (0.03, 0.28), (0.13, 0.26), (0.11, 0.17), steps=20), 0.036 * fullness, count=5)
+    figure += acanthus(curve((0.0, 0.0), (0.04, -0.1), (0.11, -0.12), (0.13, -0.2), steps=20), 0.046 * fullness)
     bud = curve((0, 0.14), (0.13, 0.1), (0.1, -0.06), (0, -0.16), steps=24)
-    figure += [np.vstack([bud, [[-0.001, -0.16], [-0.001, 0.14]]])]
+    figure.append(np.vstack([bud, [[-0.001, -0.16], [-0.001, 0.14]]]))
     for angle, length in ((0.0, 0.17), (0.5, 0.14), (1.0, 0.1)):
-        out = np.array([np.sin(angle), -np.cos(angle)])
-        figure.append(leaf(np.array([0, -0.15]) + 0.01 * out, np.array([0, -0.15]) + length * out, 0.3, bend=0.12 * angle))
+        figure.append(leaf((0, -0.15), np.array([0, -0.15]) + length * fullness * unit(angle - np.pi / 2), 0.3, bend=0.12 * angle))
     figure += [leaf((0, 0.2), (0, 0.42), 0.13), leaf((0, 0.36), (0.05, 0.28), 0.45, bend=0.2), leaf((0, 0.42), (0.035, 0.36), 0.45, bend=0.2)]
-    inner = np.vstack([[0, 0.0] + (bud - [0, 0.0]) * [0.74, 0.78], [[-0.001, -0.125], [-0.001, 0.109]]])
-    return figure, inner
+    return figure, np.vstack([bud * [0.74, 0.78], [[-0.001, -0.125], [-0.001, 0.109]]])
 
-# %% ../nbs/01j_ornament.ipynb #7613ae3a
+# %% ../nbs/01j_ornament.ipynb #a190d581
 def draw_damask(torus, rng):
     "Damask: mirrored acanthus and a pomegranate in pointed ogee cells, half drop, in two tones as of satin and its back."
     across, down = ((2, 1), (3, 2), (3, 1))[rng.integers(3)]
-    figure, inner = damask_motif()
-    stretch = np.array([2 / across, 1 / down])
+    figure, inner = damask_motif(rng.uniform(0.8, 1.15))
+    seeds = [leaf((0.0, y + 0.045), (0.042, y - 0.005), 0.5, bend=-0.2) for y in (-0.06, -0.01, 0.04)]
+    layers = [(shape, 1) for shape in figure] + [(inner, 0)] + [(shape, 1) for shape in seeds] + [(leaf((0, 0.09), (0, -0.1), 0.2), 1)]
     for column in range(across):
         for row in range(2 * down):
             centre = np.array([(column + 0.5 * (row % 2)) / across, row / (2 * down)])
-            def at(points, mirror): return centre + np.asarray(points) * stretch * ([-1, 1] if mirror else [1, 1])
-            for mirror in (False, True):
-                for shape in figure: torus.polygon(at(shape, mirror), 1)
-            for mirror in (False, True):
-                torus.polygon(at(inner, mirror), 0)
-                for y in (-0.06, -0.01, 0.04):
-                    torus.polygon(at(leaf((0.0, y + 0.045), (0.042, y - 0.005), 0.5, bend=-0.2), mirror), 1)
-            torus.polygon(at(leaf((0, 0.09), (0, -0.1), 0.2), False), 1)
+            for shape, number in layers:
+                for side in (-1, 1): torus.polygon(centre + shape * [2 * side / across, 1 / down], number)
 
 # %% ../nbs/01j_ornament.ipynb #008bb494
 def lotus(torus, centre, size, *, wash=2, line=1):

@@ -38,7 +38,7 @@ def ribbon(points, widths):
     reach = steps[:, ::-1] * [-0.5, 0.5] * (np.asarray(widths) / np.maximum(np.hypot(steps[:, 0], steps[:, 1]), 1e-9))[:, None]
     return np.concatenate([points + reach, (points - reach)[::-1]])
 
-# %% ../nbs/01c_torus.ipynb #589b578c
+# %% ../nbs/01c_torus.ipynb #8ab90772
 class Torus:
     """A square canvas whose opposite edges touch.
 
@@ -49,7 +49,7 @@ class Torus:
 
     def __init__(self, size, palette, origin=(0.0, 0.0)):
         self.size, self.palette = size, palette_array(palette)
-        self.supersampling = 4 if size <= 128 else 3 if size <= 320 else 2
+        self.supersampling = 6 if size <= 64 else 4 if size <= 128 else 3 if size <= 320 else 2
         self.work = size * self.supersampling
         centres = (np.arange(self.work) + 0.5) / self.work
         self.origin = np.asarray(origin, float)

@@ -194,13 +194,13 @@ def draw_tartan(torus, rng):
     inks = [order.index(letter) for letter in threads]
     weave(torus, inks, inks, TWILL, 96)
 
-# %% ../nbs/01d_woven.ipynb #86d97c1e
+# %% ../nbs/01d_woven.ipynb #f970f87c
 def draw_houndstooth(torus, rng):
-    "Four dark and four light threads both ways in 2/2 twill: checks grow teeth."
-    repeats = int(rng.integers(2, 6))
-    order = np.repeat(np.tile([1, 0], repeats), 4)
-    cloth = colour_and_weave(order, order, TWILL)
-    torus.flat(cloth[np.floor(torus.y * len(order)).astype(int) % len(order), np.floor(torus.x * len(order)).astype(int) % len(order)])
+    "Four dark and four light threads both ways in 2/2 twill: checks grow teeth; sometimes two dark inks take turns (gun club check)."
+    repeats, second = int(rng.integers(1, 4)), int(rng.choice([1, 1, 2]))
+    order = np.repeat(np.tile([1, 0, second, 0], repeats), 4)
+    row, column = (np.floor(axis * len(order)).astype(int) % len(order) for axis in (torus.y, torus.x))
+    torus.flat(np.roll(colour_and_weave(order, order, TWILL), rng.integers(8, size=2), (0, 1))[row, column])
 
 # %% ../nbs/01d_woven.ipynb #93886c81
 def draw_herringbone(torus, rng):

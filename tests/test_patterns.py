@@ -47,9 +47,9 @@ def test_shape_range_and_determinism_at_any_size(family):
 @every_family
 def test_seamless_by_wrap_around(family):
     for seed in (0, 5):
-        tile = draw_pattern(family, 48, seed)
-        slid = draw_pattern(family, 48, seed, origin=(17 / 48, 40 / 48))
-        assert np.abs(np.roll(tile, (-40, -17), (0, 1)) - slid).mean() < 1e-3
+        tile = draw_pattern(family, 32, seed)
+        slid = draw_pattern(family, 32, seed, origin=(11 / 32, 20 / 32))
+        assert np.abs(np.roll(tile, (-20, -11), (0, 1)) - slid).mean() < 1e-3
         assert seam_error(tile) < 1.5 and middle_seam(tile) < 1.5
 
 
@@ -66,9 +66,9 @@ def test_colours_stay_in_the_hull_of_the_palette(family):
 
 @every_family
 def test_seeds_differ(family):
-    tiles = [draw_pattern(family, 32, seed, palette="indigo") for seed in range(6)]
+    tiles = [draw_pattern(family, 32, seed, palette="indigo") for seed in range(4)]
     different = sum(np.abs(first - second).mean() > 1e-3 for i, first in enumerate(tiles) for second in tiles[:i])
-    assert different >= 10, f"only {different} of 15 pairs of seeds differ"
+    assert different >= 4, f"only {different} of 6 pairs of seeds differ"
 
 
 @every_family

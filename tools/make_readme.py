@@ -44,14 +44,18 @@ def with_map(notebook, table):
 def readme_of(notebook_path):
     """Markdown of a notebook without its hidden cells, and its figures: (text, {path below nbs/: bytes}).
 
-    Picture and notebook links are written for nbs/; the README lies one folder higher.
+    A code cell's line '#| fig-alt: words' describes its figure for those who cannot see it. Picture and notebook links are written for nbs/; the README lies one folder higher.
     """
     notebook = nbformat.read(notebook_path, as_version=4)
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.cells = [cell for cell in notebook.cells if not re.match(r"#\|\s*hide", cell.source)]
+    texts = re.findall(r"^#\|\s*fig-alt:\s*(.+)", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
     for cell in notebook.cells:
         cell.source = re.sub(r"^#\|.*\n", "", cell.source, flags=re.MULTILINE)
     text, resources = MarkdownExporter(config=CONFIG).from_notebook_node(notebook)
+    text = re.sub(r"\n\s*(!\[png\]\S+)\s*\n", r"\n\n\1\n\n", text)
+    for words in texts:
+        text = text.replace("![png]", f"![{words}]", 1)
     text = re.sub(r"(\]\(|src=\")(?!https?:|#|/|nbs/|\.\./)", r"\1nbs/", text)
     text = text.replace("](../", "](")
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", resources.get("outputs", {})
