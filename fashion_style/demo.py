@@ -15,7 +15,8 @@ from .data import held_out_pairs
 from .design import DesignError, load_designer
 from .features import load_extractor
 from .history import fig_history
-from .images import contact_sheet, save_picture
+from .images import save_picture
+from .sheets import contact_sheet
 from .runs import train
 from .scorecard_table import scorecard
 from .settings import TrainingSettings
@@ -83,8 +84,9 @@ def write_evaluation(evaluation, history, out):
         raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
 
-# %% ../nbs/12a_demo.ipynb #af8f4917
-DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12)
+# %% ../nbs/12a_demo.ipynb #1365c496
+# mask_share=0: the losses see the whole picture, as the article's do; the garment lock then keeps the background.
+DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0)
 
 
 def _free_folder(wanted):

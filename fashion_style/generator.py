@@ -44,7 +44,7 @@ def build_generator(size=256):
     picture = layers.Conv2D(3, 3, padding="same", activation="tanh", name="picture")(x)
     return keras.Model([content, style], picture, name="article")
 
-# %% ../nbs/08_generator.ipynb #051392c3
+# %% ../nbs/08_generator.ipynb #1280ef9c
 class ResizeLike(layers.Layer):
     """Nearest-neighbour resize of the first input to the height and width of the second.
 
@@ -60,7 +60,7 @@ class ResizeLike(layers.Layer):
         small, like = input_shape
         return (small[0], like[1], like[2], small[3])
 
-
+# %% ../nbs/08_generator.ipynb #fd984313
 def _convolution(x, channels, *, stride=1, kernel=3, activation="relu", name=None):
     return layers.Conv2D(channels, kernel, strides=stride, padding="same", activation=activation, name=name)(x)
 

@@ -75,7 +75,7 @@ def draw_ditsy(torus, rng):
         torus.disc(point, 0.3 * radius, 5)
     for point in scattered_points(rng, 2 * count)[count:]: torus.disc(point, 0.2 * size, 3)
 
-# %% ../nbs/01h_motifs.ipynb #587e43a3
+# %% ../nbs/01h_motifs.ipynb #2145afe9
 def boteh(steps=30):
     """Spine (steps, 2) and half widths (steps,) of a boteh, the drop with a curled tip; its round body has radius 1 at (0, 0).
 
@@ -87,27 +87,7 @@ def boteh(steps=30):
     spine = np.vstack([[0, 0], np.cumsum(step[:-1], axis=0)])
     return spine, np.maximum(np.cos(0.5 * np.pi * share ** 0.85), 0.03)
 
-
-def boteh_outline(shrink=1.0, grow=0.0):
-    "Closed outline (n, 2) of the boteh with its half widths times `shrink` plus `grow`, round at the body's end."
-    spine, half = boteh()
-    half = half * shrink + grow
-    angle = np.linspace(np.pi - 0.35, -0.35, 14)
-    return np.concatenate([ribbon(spine, 2 * half), half[0] * np.stack([np.cos(angle), np.sin(angle)], 1)])
-
-# %% ../nbs/01h_motifs.ipynb #587e43a3-2
-def boteh(steps=30):
-    """Spine (steps, 2) and half widths (steps,) of a boteh, the drop with a curled tip; its round body has radius 1 at (0, 0).
-
-    The heading turns slowly at first and fast near the tip; the width falls to nothing there.
-    """
-    share = np.linspace(0, 1, steps)
-    heading = -np.pi / 2 - 0.35 + 3.1 * share ** 2.2
-    step = 2.9 / (steps - 1) * np.stack([np.cos(heading), np.sin(heading)], 1)
-    spine = np.vstack([[0, 0], np.cumsum(step[:-1], axis=0)])
-    return spine, np.maximum(np.cos(0.5 * np.pi * share ** 0.85), 0.03)
-
-
+# %% ../nbs/01h_motifs.ipynb #31da48d5
 def boteh_outline(shrink=1.0, grow=0.0):
     "Closed outline (n, 2) of the boteh with its half widths times `shrink` plus `grow`, round at the body's end."
     spine, half = boteh()

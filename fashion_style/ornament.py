@@ -65,7 +65,7 @@ def draw_damask(torus, rng):
             for shape, number in layers:
                 for side in (-1, 1): torus.polygon(centre + shape * [2 * side / across, 1 / down], number)
 
-# %% ../nbs/01j_ornament.ipynb #008bb494
+# %% ../nbs/01j_ornament.ipynb #d8d99f57
 def lotus(torus, centre, size, *, wash=2, line=1):
     "A lotus head from the side: pointed petals laid from the outside in, each a wash of colour in a dark outline, with a pale rim."
     for angle, length in ((-1.75, 0.85), (1.75, 0.85), (-1.25, 1.0), (1.25, 1.0), (-0.8, 1.05), (0.8, 1.05), (-0.38, 1.1), (0.38, 1.1), (0, 1.12)):
@@ -77,39 +77,17 @@ def lotus(torus, centre, size, *, wash=2, line=1):
     torus.polygon(place(flower((0, 0.05), 0.24, 7, depth=0.25), centre, scale=size), 0)
     torus.polygon(place(flower((0, 0.05), 0.13, 5), centre, scale=size), line)
 
-
-def scroll_leaf(torus, base, angle, size, mirror, *, wash=2, line=1):
+# %% ../nbs/01j_ornament.ipynb #57d69db1
+def scroll_leaf(torus, base, angle, size, *, wash=2, line=1):
     "A curled leaf of the lotus scroll: a hooked stroke with two lobes, outlined and washed."
     rib = curve((0, 0), (0.55, -0.3), (1.15, -0.15), (1.0, 0.35), steps=14)
     shapes = [ribbon(rib, np.linspace(0.5, 0.06, 14)), leaf((0.15, 0), (0.5, 0.45), 0.5), leaf((0.3, -0.15), (0.85, -0.6), 0.42, bend=-0.2)]
     for grow, number in ((1.0, line), (0.62, wash)):
         for shape in shapes:
             middle = shape.mean(0)
-            torus.polygon(place(middle + grow ** 0.5 * (shape - middle), base, scale=size, turn=angle, mirror=mirror), number)
+            torus.polygon(place(middle + grow ** 0.5 * (shape - middle), base, scale=size, turn=angle), number)
 
-# %% ../nbs/01j_ornament.ipynb #008bb494-2
-def lotus(torus, centre, size, *, wash=2, line=1):
-    "A lotus head from the side: pointed petals laid from the outside in, each a wash of colour in a dark outline, with a pale rim."
-    for angle, length in ((-1.75, 0.85), (1.75, 0.85), (-1.25, 1.0), (1.25, 1.0), (-0.8, 1.05), (0.8, 1.05), (-0.38, 1.1), (0.38, 1.1), (0, 1.12)):
-        tip = length * np.array([np.sin(angle), -np.cos(angle)])
-        for grow, number in ((1.0, line), (0.86, 0), (0.7, wash)):
-            petal = leaf((0, 0), tip, 0.5 * grow, bend=0.12 * np.sign(angle))
-            torus.polygon(place(0.5 * tip + (petal - 0.5 * tip) * (0.9 + 0.1 * grow), centre, scale=size), number)
-    torus.polygon(place(flower((0, 0.05), 0.34, 7, depth=0.25), centre, scale=size), line)
-    torus.polygon(place(flower((0, 0.05), 0.24, 7, depth=0.25), centre, scale=size), 0)
-    torus.polygon(place(flower((0, 0.05), 0.13, 5), centre, scale=size), line)
-
-
-def scroll_leaf(torus, base, angle, size, mirror, *, wash=2, line=1):
-    "A curled leaf of the lotus scroll: a hooked stroke with two lobes, outlined and washed."
-    rib = curve((0, 0), (0.55, -0.3), (1.15, -0.15), (1.0, 0.35), steps=14)
-    shapes = [ribbon(rib, np.linspace(0.5, 0.06, 14)), leaf((0.15, 0), (0.5, 0.45), 0.5), leaf((0.3, -0.15), (0.85, -0.6), 0.42, bend=-0.2)]
-    for grow, number in ((1.0, line), (0.62, wash)):
-        for shape in shapes:
-            middle = shape.mean(0)
-            torus.polygon(place(middle + grow ** 0.5 * (shape - middle), base, scale=size, turn=angle, mirror=mirror), number)
-
-# %% ../nbs/01j_ornament.ipynb #539e7822
+# %% ../nbs/01j_ornament.ipynb #365a4e0f
 def draw_porcelain(torus, rng):
     "Blue-and-white porcelain: a lotus scroll whose winding stem sends a tendril round each flower head."
     swing, reach, size = rng.uniform(0.085, 0.105), rng.uniform(0.16, 0.175), rng.uniform(0.115, 0.13)
@@ -123,13 +101,13 @@ def draw_porcelain(torus, rng):
             torus.disc(tendril[-1], 0.011, 1)
             for i in (6, 13, 20, 27, 34):
                 step = tendril[i] - tendril[i - 1]
-                scroll_leaf(torus, tendril[i], np.arctan2(step[1], step[0]) - 0.75, 0.07 - 0.0006 * i, False)
+                scroll_leaf(torus, tendril[i], np.arctan2(step[1], step[0]) - 0.75, 0.07 - 0.0006 * i)
             lotus(torus, middle + [0, 0.045], size)
         for column in (0.0, 0.5):
             slope = 0.6 if column == 0 else -0.6
             for way, turn in ((0, 0.8), (0, -0.8), (np.pi, 0.8), (np.pi, -0.8)):
                 base = np.array([column, row]) + 0.03 * unit(slope + way)
-                scroll_leaf(torus, base, slope + way + turn, 0.085, False)
+                scroll_leaf(torus, base, slope + way + turn, 0.085)
 
 # %% ../nbs/01j_ornament.ipynb #0801fc15
 def draw_cloud_brocade(torus, rng):

@@ -19,7 +19,8 @@ from tqdm.auto import tqdm
 from .checkpoints import assign_arrays, list_checkpoints, newest_checkpoint, save_checkpoint
 from .data import batches, held_out_pairs
 from .history import History, read_history
-from .images import contact_sheet, save_picture
+from .images import save_picture
+from .sheets import contact_sheet
 from .settings import TrainingError, TrainingSettings
 from .training import Trainer, critic_gap
 

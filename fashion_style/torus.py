@@ -12,7 +12,7 @@ import numpy as np
 from scipy.fft import irfft2
 from scipy.spatial import Voronoi
 
-from .images import contact_sheet
+from .sheets import contact_sheet
 from .palettes import PatternError, palette_array
 
 # %% ../nbs/01c_torus.ipynb #2ff7970b

@@ -29,13 +29,13 @@ def colour_and_weave(warp, weft, tie_up):
     lifted = tie_up[rows % tie_up.shape[0], columns % tie_up.shape[1]]
     return np.where(lifted, np.asarray(warp)[None, :], np.asarray(weft)[:, None])
 
-# %% ../nbs/01d_woven.ipynb #70f5879c
+# %% ../nbs/01d_woven.ipynb #ec356bb0
 def thread_at(sequence, coordinate):
     "Element of `sequence` (laid once along the tile) that covers each `coordinate` (tiles)."
     sequence = np.asarray(sequence)
     return sequence[np.floor(coordinate * len(sequence)).astype(int) % len(sequence)]
 
-
+# %% ../nbs/01d_woven.ipynb #60fc8134
 def weave(torus, warp, weft, tie_up, threads):
     """Print a cloth: `warp` and `weft` ink numbers laid once along the tile, crossed by `tie_up` with `threads` threads each way.
 
@@ -95,13 +95,7 @@ def draw_windowpane(torus, rng):
     order = np.tile(pane, panes)
     weave(torus, order, order, TWILL, 96)
 
-# %% ../nbs/01d_woven.ipynb #1869d8e4
-SETTS = {
-    "Black Watch": "B/22 K2 B2 K2 B2 K16 G16 K2 G16 K16 B16 K2 B/2",
-    "Royal Stewart": "R/72 B8 K12 Y2 K2 W2 K2 G16 R8 K2 R4 W/2",
-}
-
-
+# %% ../nbs/01d_woven.ipynb #5c240afe
 def parse_threadcount(text):
     """Colour letters and thread counts of a tartan: 'B/22 K2 B2' -> [('B', 22), ('K', 2), ('B', 2)].
 
@@ -128,58 +122,11 @@ def sett_threads(text):
     if "/" in text: stripes = stripes + stripes[-2:0:-1]
     return [letter for letter, count in stripes for _ in range(count)]
 
-# %% ../nbs/01d_woven.ipynb #1869d8e4-2
+# %% ../nbs/01d_woven.ipynb #00bd04b0
 SETTS = {
     "Black Watch": "B/22 K2 B2 K2 B2 K16 G16 K2 G16 K16 B16 K2 B/2",
     "Royal Stewart": "R/72 B8 K12 Y2 K2 W2 K2 G16 R8 K2 R4 W/2",
 }
-
-
-def parse_threadcount(text):
-    """Colour letters and thread counts of a tartan: 'B/22 K2 B2' -> [('B', 22), ('K', 2), ('B', 2)].
-
-    A slash marks a pivot, the stripe at which the order turns back; dots ('...') mark a sett that repeats instead.
-    Raises `PatternError` for words that are not stripes.
-    """
-    remedy = "Write each stripe as colour letters and a number of threads, such as 'B/24 K4 R/6'."
-    words = text.replace(",", " ").replace("...", " ").split() if isinstance(text, str) else []
-    if not words: raise PatternError(f"A thread count of {text!r} was received. {remedy}")
-    stripes = []
-    for word in words:
-        found = re.fullmatch(r"/?([A-Za-z]{1,3})/?([1-9][0-9]{0,3})/?", word)
-        if not found: raise PatternError(f"The stripe {word!r} of the thread count {text!r} is not understood. {remedy}")
-        stripes.append((found[1].upper(), int(found[2])))
-    return stripes
-
-
-def sett_threads(text):
-    """Every thread of one full repeat, as a list of colour letters.
-
-    With slashes the sett is mirrored at its two pivots, which are not doubled (a b c b); without, it simply repeats (a b c).
-    """
-    stripes = parse_threadcount(text)
-    if "/" in text: stripes = stripes + stripes[-2:0:-1]
-    return [letter for letter, count in stripes for _ in range(count)]
-
-# %% ../nbs/01d_woven.ipynb #70f5879c-2
-def thread_at(sequence, coordinate):
-    "Element of `sequence` (laid once along the tile) that covers each `coordinate` (tiles)."
-    sequence = np.asarray(sequence)
-    return sequence[np.floor(coordinate * len(sequence)).astype(int) % len(sequence)]
-
-
-def weave(torus, warp, weft, tie_up, threads):
-    """Print a cloth: `warp` and `weft` ink numbers laid once along the tile, crossed by `tie_up` with `threads` threads each way.
-
-    Threads finer than a pixel are not drawn one by one but as their mean, as the eye sees them.
-    """
-    row, column = (np.floor(axis * threads).astype(int) % side for axis, side in zip((torus.y, torus.x), tie_up.shape))
-    sharpness = np.clip(torus.size / threads - 0.5, 0, 1)
-    lifted = tie_up.mean() + sharpness * (tie_up[row, column] - tie_up.mean())
-    torus.flat(np.broadcast_to(thread_at(weft, torus.y), lifted.shape))
-    warp_inks = thread_at(warp, torus.x)
-    warp_colours = np.array([torus.ink(number) for number in range(warp_inks.max() + 1)])[warp_inks]
-    torus.picture += lifted[..., None].astype(np.float32) * (warp_colours - torus.picture)
 
 # %% ../nbs/01d_woven.ipynb #bd060705
 def draw_tartan(torus, rng):

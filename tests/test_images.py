@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from fashion_style import images
-from fashion_style.images import (PICTURE_SUFFIXES, FashionStyleError, PictureError, contact_sheet, encode_picture, open_picture,
-                                  read_picture, resize_picture, save_picture, show_pictures, tile_grid, to_float, to_uint8)
+from fashion_style.images import PICTURE_SUFFIXES, FashionStyleError, PictureError, encode_picture, open_picture, read_picture, resize_picture, save_picture, show_pictures, to_float, to_uint8
+from fashion_style.sheets import contact_sheet, tile_grid
 from hostile import COUNT, encode, sample, write_hostile_files
 
 PICTURE = np.asarray(sample())
