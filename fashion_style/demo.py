@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['DEMO_SETTINGS', 'Evaluation', 'dress_pairs', 'evaluate', 'write_evaluation', 'run_demo', 'verdict']
 
-# %% ../nbs/12a_demo.ipynb #7021ca0e
+# %% ../nbs/12a_demo.ipynb #85a98d82
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from .images import save_picture
 from .sheets import contact_sheet
 from .runs import train
 from .scorecard_table import scorecard
-from .settings import TrainingSettings
+from .settings import LossWeights, TrainingSettings
 from .sources import garment_source, pattern_source
 
-# %% ../nbs/12a_demo.ipynb #4fca2f9c
+# %% ../nbs/12a_demo.ipynb #13ab0450
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found: `designs` (B, H, W, 3) locked to the garment, the `whole` and the `inside` `ScorecardTable`, and the `sheet` (uint8)."""
@@ -64,8 +65,8 @@ def evaluate(designer, pairs, extractor, *, shown=12):
     return Evaluation(locked, whole, inside, sheet)
 
 
-def write_evaluation(evaluation, history, out):
-    """Write designs, contact sheet, loss curves and scorecard into folder `out`; returns the paths by name.
+def write_evaluation(evaluation, history, out, settings):
+    """Write designs, contact sheet, loss curves, scorecard and the run's settings into folder `out`; returns the paths by name.
 
     Raises:
         PictureError, DesignError: if the folder cannot be written.
@@ -77,6 +78,7 @@ def write_evaluation(evaluation, history, out):
             save_picture(design, out / f"design-{number:02d}.png")
         paths = dict(sheet=save_picture(evaluation.sheet, out / "contact_sheet.jpg"), scorecard=out / "scorecard.md", curves=out / "loss_curves.png")
         paths["scorecard"].write_text(evaluation.to_markdown(), encoding="utf-8")
+        (out / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
         (out / "scorecard_whole.csv").write_text(evaluation.whole.to_csv(), encoding="utf-8")
         (out / "scorecard_garment.csv").write_text(evaluation.inside.to_csv(), encoding="utf-8")
         fig_history(history).savefig(paths["curves"], metadata={"Software": None})
@@ -84,9 +86,9 @@ def write_evaluation(evaluation, history, out):
         raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
 
-# %% ../nbs/12a_demo.ipynb #1365c496
+# %% ../nbs/12a_demo.ipynb #ea1e39d4
 # mask_share=0: the losses see the whole picture, as the article's do; the garment lock then keeps the background.
-DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0)
+DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0, weights=LossWeights(style=0.7))
 
 
 def _free_folder(wanted):
@@ -121,7 +123,7 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=24, size
     held_out = [source(part="held_out", size=size, seed=seed) for source in (garment_source, pattern_source)]
     print(f"dressing {count} garments it has not trained on, at {size} px")
     evaluation = evaluate(load_designer(out / "run"), held_out_pairs(*held_out, count, size=size, seed=seed), load_extractor("embedded"))
-    paths = write_evaluation(evaluation, result.history, out)
+    paths = write_evaluation(evaluation, result.history, out, settings)
     print("\n" + evaluation.to_markdown())
     print(verdict(evaluation))
     print(f"look at {paths['sheet']}; the loss curves are in {paths['curves']}")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Progress', 'RunResult', 'Stop', 'picture_grid', 'StoppingRule', 'open_run', 'train']
 
-# %% ../nbs/10c_runs.ipynb #f1aedd24
+# %% ../nbs/10c_runs.ipynb #9f04d0a8
 import json
 import signal
 import time

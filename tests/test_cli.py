@@ -46,6 +46,7 @@ def command(*words, **more):
 # Bad use: 2 -----------------------------------------------------------------------------------------------------------
 BAD_USE = [
     [], ["paint"], ["--colour"], ["demo", "extra"], ["demo", "--steps", "0"], ["demo", "--steps", "many"],
+    ["evaluate"], ["evaluate", "run", "--count", "0"], ["evaluate", "run", "--size", "9999"],
     ["stylize"], ["stylize", "dress.png"], ["stylize", "dress.png", "dots.png"],
     ["stylize", "dress.png", "dots.png", "-o", "out.docx"], ["stylize", "dress.png", "dots.png", "-o", "out"],
     ["stylize", "dress.png", "dots.png", "-o", "nowhere/out.png"],

@@ -127,7 +127,7 @@ def test_the_package_ships_a_trained_generator(garment, style):
 def test_demo_writes_everything_and_never_over_an_old_one(tmp_path):
     evaluation, first = run_demo(tmp_path / "designs", steps=2, count=2, size=64)
     names = {path.name for path in first.iterdir()}
-    assert names == {"run", "design-01.png", "design-02.png", "contact_sheet.jpg", "scorecard.md", "scorecard_whole.csv", "scorecard_garment.csv", "loss_curves.png"}
+    assert names == {"run", "design-01.png", "design-02.png", "contact_sheet.jpg", "scorecard.md", "scorecard_whole.csv", "scorecard_garment.csv", "loss_curves.png", "settings.json"}
     assert evaluation.whole.rows == evaluation.inside.rows and "generator" in evaluation.whole.rows
     _, second = run_demo(tmp_path / "designs", steps=1, count=2, size=64)
     assert second.name == "designs-2"
