@@ -23,7 +23,7 @@ from .scorecard_table import scorecard
 from .settings import LossWeights, TrainingSettings
 from .sources import garment_source, pattern_source
 
-# %% ../nbs/12a_demo.ipynb #13ab0450
+# %% ../nbs/12a_demo.ipynb #56fd1689
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found: `designs` (B, H, W, 3) locked to the garment, the `whole` and the `inside` `ScorecardTable`, and the `sheet` (uint8)."""
@@ -61,7 +61,7 @@ def evaluate(designer, pairs, extractor, *, shown=12):
     rows = [[content, style, result] for content, style, result in zip(pairs.content, pairs.style, locked)][:shown]
     half = (len(rows) + 1) // 2
     rows = [row + (rows[half + index] if half + index < len(rows) else []) for index, row in enumerate(rows[:half])]
-    sheet = contact_sheet(rows, column_titles=["garment", "style", "result"] * (len(rows[0]) // 3), size=min(160, pairs.content.shape[1]))
+    sheet = contact_sheet(rows, column_titles=["garment", "style", "result"] * (len(rows[0]) // 3), size=min(128, pairs.content.shape[1]))
     return Evaluation(locked, whole, inside, sheet)
 
 
@@ -86,9 +86,9 @@ def write_evaluation(evaluation, history, out, settings):
         raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
 
-# %% ../nbs/12a_demo.ipynb #ea1e39d4
+# %% ../nbs/12a_demo.ipynb #863c6563
 # mask_share=0: the losses see the whole picture, as the article's do; the garment lock then keeps the background.
-DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0, weights=LossWeights(style=0.7))
+DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0, weights=LossWeights(style=1.5))
 
 
 def _free_folder(wanted):

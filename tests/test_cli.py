@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import hostile
-from fashion_style import cli, course, options
+from fashion_style import cli, course, options, places
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ BAD_USE = [
         ["--strength", "1.01"], ["--strength", "-0.1"], ["--strength", "nan"], ["--strength", "full"], ["--size", "0"],
         ["--size", "9.5"], ["--size", "100000"], ["--motif-scale", "0"], ["--motif-scale", "inf"], ["--stren", "1"],
         ["--shares", "0"], ["--shares", "1,2"], ["--shares", "-1"], ["--lock", "yes", "--what"])),
+    ["evaluate"], ["evaluate", "run", "--count", "0"], ["evaluate", "run", "--size", "5000"],
     ["lab", "a", "b"], ["lab", "--port", "99999"], ["lab", "--port", "http"],
 ]
 BAD_TRAINING = [
@@ -124,6 +125,8 @@ def test_runs_that_cannot_be_used(shell, pictures, tmp_path):
         assert code == 1 and len(errors) == 1 and str(run) in errors[0]
         code, _, errors = shell("stylize", pictures / "dress.png", pictures / "dots.png", "-o", tmp_path / "out.png", "--run", run)
         assert code == 1 and len(errors) == 1 and str(run) in errors[0]
+        code, _, errors = shell("evaluate", run, "--out", tmp_path / "evaluation")
+        assert code == 1 and len(errors) == 1 and str(run) in errors[0] and not (tmp_path / "evaluation").exists()
 
 
 def test_vgg_weights_that_cannot_be_used(shell, pictures, tmp_path):
@@ -198,12 +201,12 @@ def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
 
 
 def test_places_survive_and_damage_is_harmless(tmp_path):
-    places = dict(garments=["/a b", "/c"], styles=None, held_out=0.2, vgg_weights="/w.h5")
-    cli.write_places(tmp_path / "run", places)
-    assert cli.read_places(tmp_path / "run") == places
+    noted = dict(garments=["/a b", "/c"], styles=None, held_out=0.2, vgg_weights="/w.h5")
+    places.write_places(tmp_path / "run", noted)
+    assert places.read_places(tmp_path / "run") == noted
     for damage in ("", "{", "[]", "null", '{"styles": ["/x"]}'):
-        (tmp_path / "run" / cli.PICTURES_FILE).write_text(damage)
-        assert set(cli.read_places(tmp_path / "run")) == set(places)
+        (tmp_path / "run" / places.PICTURES_FILE).write_text(damage)
+        assert set(places.read_places(tmp_path / "run")) == set(noted)
 
 
 # The work itself ------------------------------------------------------------------------------------------------------
@@ -252,9 +255,9 @@ def test_interrupted_training_ends_with_130_and_a_usable_run(tiny_run):
 
 def test_a_run_is_not_trained_over_and_goes_on_with_nothing_but_its_folder(tiny_run, shell, eager):
     run, steps = tiny_run[0], steps_done(tiny_run[0])
-    places = (run / cli.PICTURES_FILE).read_text()
+    noted = (run / places.PICTURES_FILE).read_text()
     code, _, errors = shell("train", "--run", run, *TINY)
-    assert code == 1 and "--resume" in errors[-1] and (run / cli.PICTURES_FILE).read_text() == places
+    assert code == 1 and "--resume" in errors[-1] and (run / places.PICTURES_FILE).read_text() == noted
     code, out, errors = shell("train", "--resume", run, "--steps", steps + 1)
     assert code == 0 and f"finished after step {steps + 1} of {steps + 1}" in out and f"--run {run}" in out, errors
     assert steps_done(run) == steps + 1 and list((run / "grids").glob("*.png"))
@@ -278,6 +281,13 @@ def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
         assert picture.size == (29, 24)
     with Image.open(tmp_path / "plain.png") as picture, Image.open(pictures / "dress.png") as garment:
         assert np.abs(np.asarray(picture, int) - np.asarray(garment, int)).max() <= 1, "strength 0 is the garment"
+
+
+def test_evaluate_writes_the_evidence(tiny_run, shell, tmp_path):
+    code, out, errors = shell("evaluate", tiny_run[0], "--out", tmp_path / "evidence", "--count", "2", "--size", "64")
+    assert (code, errors) == (0, []) and "identity" in out
+    names = {path.name for path in (tmp_path / "evidence").iterdir()}
+    assert {"contact_sheet.jpg", "design-01.png", "design-02.png", "loss_curves.png", "scorecard.md"} <= names, names
 
 
 # lab ------------------------------------------------------------------------------------------------------------------
