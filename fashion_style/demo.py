@@ -61,7 +61,7 @@ def evaluate(designer, pairs, extractor, *, shown=12):
     rows = [[content, style, result] for content, style, result in zip(pairs.content, pairs.style, locked)][:shown]
     half = (len(rows) + 1) // 2
     rows = [row + (rows[half + index] if half + index < len(rows) else []) for index, row in enumerate(rows[:half])]
-    sheet = contact_sheet(rows, column_titles=["garment", "style", "result"] * (len(rows[0]) // 3), size=min(128, pairs.content.shape[1]))
+    sheet = contact_sheet(rows, column_titles=["garment", "style", "result"] * (len(rows[0]) // 3), size=min(120, pairs.content.shape[1]))
     return Evaluation(locked, whole, inside, sheet)
 
 
@@ -86,9 +86,9 @@ def write_evaluation(evaluation, history, out, settings):
         raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
 
-# %% ../nbs/12a_demo.ipynb #863c6563
+# %% ../nbs/12a_demo.ipynb #db66353c
 # mask_share=0: the losses see the whole picture, as the article's do; the garment lock then keeps the background.
-DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0, weights=LossWeights(style=1.5))
+DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=500, width=12, mask_share=0.0, weights=LossWeights(style=1.4))
 
 
 def _free_folder(wanted):
@@ -101,7 +101,7 @@ def _free_folder(wanted):
     return folder
 
 
-def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=24, size=256, callback=None):
+def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size=256, callback=None):
     """Train on the embedded pictures, dress held-out garments, and write everything into a folder.
 
     Args:

@@ -117,7 +117,9 @@ def test_recognition_is_sorted_and_sums_to_one():
 
 
 def test_recognition_of_clear_cases():
-    assert recognise_family(draw_pattern("houndstooth", 128, seed=5)).names[0] == "houndstooth"
+    families = ("gingham", "leopard", "polka dot", "paisley", "lace", "asanoha")
+    named = [recognise_family(draw_pattern(family, 128, seed=5)).names[0] for family in families]
+    assert sum(name == family for name, family in zip(named, families)) >= 5, dict(zip(families, named))
     assert recognise_kind(draw_garment("trousers", 96, seed=5).picture).names[0] == "trousers"
 
 

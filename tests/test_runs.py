@@ -144,7 +144,7 @@ def test_a_killed_run_resumes(sources, tmp_path, number):
 
 
 def test_losses_that_stay_non_finite_end_the_run(sources, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "train_step", lambda self, *batch: self.step.assign_add(1) and {} or dict(total=float("nan"), critic_loss=0.0))
+    monkeypatch.setattr(Trainer, "train_step", lambda self, *batch: self.step.assign_add(1) and {} or dict.fromkeys(("total", "content", "style", "critic_gap", "critic_loss"), float("nan")))
     with pytest.raises(TrainingError, match="not finite for 20 steps.*learning-rate"):
         train(tmp_path / "run", TrainingSettings(size=32, batch=2, steps=50, width=4), *sources, grid_every=1000)
     assert len(read_history(tmp_path / "run")) >= 19
