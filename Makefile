@@ -2,11 +2,13 @@
 # make test    everything that CI runs
 # make lab     JupyterLab on the notebooks
 # make export  notebooks -> fashion_style/ and README.md
+# make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
+# make faults  kill, tear and fill up training runs a hundred times (about half an hour)
 #
 # PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab export check-export check-notebooks check-wheel pytest clean
+.PHONY: help install demo test lab export bench faults check-export check-notebooks check-wheel pytest clean
 
 PYTHON ?=
 EXTRAS ?= dev
@@ -42,6 +44,12 @@ export: $(STAMP)
 	$(BIN)/python tools/make_readme.py
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/speed.py
+
+faults: $(STAMP)
+	$(BIN)/python tests/faults/harness.py --kills 100
 
 # One after the other, also under "make -j"; pytest last, so that its summary closes the log.
 test: $(STAMP)

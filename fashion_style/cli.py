@@ -25,7 +25,7 @@ from .options import (BadUse, Parser, add_settings, explain, given_settings, imp
                                    one_line, say, share_list)
 from .places import picture_sources, read_places, write_places
 
-# %% ../nbs/14_cli.ipynb #a3b02832
+# %% ../nbs/14_cli.ipynb #f7343249
 RUN_OPTIONS = dict(
     grid_every="generator steps between two picture grids and checks on held-out pairs",
     checkpoint_every="generator steps between two checkpoints",
@@ -37,9 +37,12 @@ RUN_OPTIONS = dict(
 def add_training_options(parser):
     """Options of `fashion-style train` that come from the training rooms. Imports TensorFlow."""
     import_quietly("tensorflow")
+    from fashion_style.devices import STRATEGIES
     from fashion_style.runs import train
     from fashion_style.settings import LossWeights, TrainingSettings
 
+    parser.add_argument("--strategy", choices=STRATEGIES, default="none",
+                        help="devices: one, all GPUs of this machine, or several machines named in TF_CONFIG (default: %(default)s)")
     add_settings(parser.add_argument_group("settings of the run"), TrainingSettings)
     add_settings(parser.add_argument_group("weights of the losses"), LossWeights, "-weight")
     group = parser.add_argument_group("watching the run")
@@ -50,7 +53,7 @@ def add_training_options(parser):
         group.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind, default=default, metavar="N",
                            help=f"{text} (default: {shown})")
 
-# %% ../nbs/14_cli.ipynb #55d5d3e9
+# %% ../nbs/14_cli.ipynb #9ccc8ac7
 def run_settings(options):
     """The `TrainingSettings` of a run: typed ones over those of the resumed run, or over the defaults.
 
@@ -70,7 +73,8 @@ def run_settings(options):
 
 
 def _run_places(options):
-    places = read_places(options.resume) if options.resume else read_places(os.devnull)
+    known = options.resume and not (options.garments and options.styles)  # naming both anew mends a run whose note is lost
+    places = read_places(options.resume, required=True) if known else read_places(os.devnull)
     for name in ("garments", "styles"):
         if getattr(options, name):
             places[name] = [os.path.abspath(folder) for folder in getattr(options, name)]
@@ -95,19 +99,22 @@ def _held_out_batch(places, settings, count=6):
 
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
-    from fashion_style.checkpoints import list_checkpoints
+    from fashion_style.devices import choose_strategy
     from fashion_style.runs import train
 
+    if options.resume and (options.held_out is not None or hasattr(options, "seed")):
+        raise BadUse("--held-out and --seed decide which files are kept back, so a resumed run cannot change them. Start a new run with --run")
+    strategy = choose_strategy(options.strategy)  # before TensorFlow is used otherwise
     run = options.resume or options.run
     settings, places = run_settings(options), _run_places(options)
+    if options.vgg_weights and settings.extractor != "vgg19":
+        raise BadUse("--vgg-weights goes with --extractor vgg19")
     contents, styles = picture_sources(places, settings)
     held_out = _held_out_batch(places, settings)
     say(f"{run}: {len(contents)} garments, {len(styles)} styles, {settings.size} px, extractor {settings.extractor}")
-    if options.resume or not list_checkpoints(run):
-        write_places(run, places)
     watching = {name: getattr(options, name) for name in RUN_OPTIONS}
-    result = train(run, settings, contents, styles, held_out=held_out, vgg_weights=places["vgg_weights"],
-                   resume=bool(options.resume), **watching)
+    result = train(run, settings, contents, styles, held_out=held_out, vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
+                   resume=bool(options.resume), strategy=strategy, opened=lambda trainer: write_places(run, places), **watching)
     for name, source in (("garments", contents), ("styles", styles)):
         if source.skipped:
             say(f"{name}: {source.report()}")
@@ -155,7 +162,7 @@ def command_demo(options):
     run_demo(options.out, **({} if options.steps is None else dict(steps=options.steps)))
     return 0
 
-# %% ../nbs/14_cli.ipynb #6ad416e1
+# %% ../nbs/14_cli.ipynb #75228f06
 def command_evaluate(options):
     """`fashion-style evaluate`: dresses garments that a run has not seen and scores them. Returns the exit code."""
     import_quietly("tensorflow")
@@ -166,7 +173,7 @@ def command_evaluate(options):
     from fashion_style.features import load_extractor
     from fashion_style.history import read_history
 
-    settings, places = newest_checkpoint(options.run)[0], read_places(options.run)
+    settings, places = newest_checkpoint(options.run)[0], read_places(options.run, required=True)
     sources = picture_sources(places, dataclasses.replace(settings, size=options.size), part="held_out")
     pairs = held_out_pairs(*sources, options.count, size=options.size, seed=settings.seed)
     weights = options.vgg_weights or places["vgg_weights"] if settings.extractor == "vgg19" else None

@@ -49,9 +49,9 @@ def relative_content_loss(base_features, target_features, mask=None):
     size = tf.reduce_sum(weight * tf.square(target), axis=(1, 2, 3))
     return tf.reduce_mean(tf.math.divide_no_nan(difference, size))
 
-# %% ../nbs/05_content.ipynb #845372b6
+# %% ../nbs/05_content.ipynb #4a96866e
 def total_variation(picture):
-    """Mean absolute difference of neighbours, down and across, per value of the picture: one scalar.
+    """Sum of the absolute differences of neighbours, down and across, divided by the number of values: one scalar.
 
     `picture`: (B, H, W, C) or (H, W, C). 0 for a flat picture; independent of its size. Source: Rudin, Osher and Fatemi 1992.
     """
@@ -59,12 +59,13 @@ def total_variation(picture):
     values = tf.cast(tf.reduce_prod(tf.shape(picture)[-3:]), tf.float32)
     return tf.reduce_mean(tf.image.total_variation(picture)) / values
 
-# %% ../nbs/05_content.ipynb #0af71661
+# %% ../nbs/05_content.ipynb #155803b8
 def invert_features(extractor, picture, layer, *, steps=60, learning_rate=0.05, smoothness=0.0, seed=0, callback=None):
     """Search a picture whose features at `layer` equal those of `picture`, starting from nearly plain grey, by Adam on its pixels.
 
     `extractor`: pictures (1, H, W, 3) in [-1, 1] -> {layer: activation}. `picture`: (H, W, 3). `smoothness`: weight of the
-    total variation. `callback(step, loss)` after every step. Returns (picture (H, W, 3) in [-1, 1], losses (steps,)).
+    total variation. `callback(step, loss)` after every step. Returns (picture (H, W, 3) in [-1, 1], losses (steps,));
+    a loss is the relative content loss plus `smoothness` times the total variation, before its step.
     Source: Mahendran and Vedaldi 2015; Gatys et al. 2016, figure 1.
     """
     target = extractor(tf.convert_to_tensor(picture, tf.float32)[None])[layer]

@@ -6,7 +6,7 @@
 __all__ = ['Batch', 'make_batch', 'batches', 'held_out_pairs', 'pipeline_speed', 'DataError', 'PictureSource', 'folder_source',
            'garment_source', 'pattern_source']
 
-# %% ../nbs/03_data.ipynb #7a7ee0fa
+# %% ../nbs/03_data.ipynb #b06616b2
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ import numpy as np
 import tensorflow as tf
 
 from .images import to_float
-from .sources import DataError, PictureSource, folder_source, garment_source, pattern_source
+from .sources import FIRST_LOOK, DataError, PictureSource, folder_source, garment_source, pattern_source
 
 _all_ = ["DataError", "PictureSource", "folder_source", "garment_source", "pattern_source"]
 
-# %% ../nbs/03_data.ipynb #4beb3205
+# %% ../nbs/03_data.ipynb #cef098f0
 @dataclass(frozen=True)
 class Batch:
     "`content`, `style`: float32 (B, S, S, 3) in [-1, 1]; `mask`: float32 (B, S, S, 1) in [0, 1], 1 = garment."
@@ -30,16 +30,30 @@ class Batch:
     mask: np.ndarray
 
 
-@lru_cache(maxsize=16)
-def _order(count, seed, stream, epoch):
-    "The order in which epoch number `epoch` passes through `count` pictures."
-    return np.random.default_rng([seed, stream, epoch]).permutation(count)
+@lru_cache(maxsize=4)
+def _order(count, *key):
+    "A shuffled order of `count` numbers, drawn from `key` alone."
+    return np.random.default_rng(key).permutation(count).astype(np.uint32)
 
 
-def _chosen(count, batch_size, seed, stream, step):
-    "Picture numbers of batch `step`: the endless row of shuffled epochs, cut into batches. No state is carried along."
-    positions = range(step * batch_size, (step + 1) * batch_size)
-    return [int(_order(count, seed, stream, position // count)[position % count]) for position in positions]
+def _number(source, seed, stream, place, block=FIRST_LOOK):
+    """The picture at `place` of the endless row of shuffled epochs; epoch 0 is shuffled in blocks. No state is carried along.
+
+    Asks for no more of the source than the end of the block, or for all of it from epoch 1 on. Raises `DataError` for none.
+    """
+    begin = place - place % block
+    end = source.reach(begin + block)
+    if place < end:
+        key = (seed, stream, 0, begin) if begin else (seed, stream, 0)
+        return begin + int(_order(end - begin, *key)[place - begin])
+    if end == 0:
+        raise DataError("Received a source without pictures. Expected at least one: check the folder.")
+    return int(_order(end, seed, stream, place // end)[place % end])
+
+
+def _chosen(source, batch_size, seed, stream, step):
+    "Picture numbers of batch `step`: the endless row, cut into batches."
+    return [_number(source, seed, stream, place) for place in range(step * batch_size, (step + 1) * batch_size)]
 
 # %% ../nbs/03_data.ipynb #d1ea7ddd
 def _cut_window(array, side, top, left, size, flips, *, outside=None):
@@ -87,14 +101,14 @@ def _style_window(picture, size, draw):
     return _cut_window(picture, side, _place(side, height, draw[1]), _place(side, width, draw[2]), size,
                        (draw[3] < 0.5, draw[4] < 0.5))
 
-# %% ../nbs/03_data.ipynb #135138de
+# %% ../nbs/03_data.ipynb #3fefed45
 def _load_good(source, number):
     "Picture `number` of a source, or the next good one after it. Raises `DataError` if none is left."
-    good = source.good(number)
-    if good is None:
+    found = source.load_from(number)
+    if found is None:
         first = f" ({source.skipped[0]})".replace(".)", ")") if source.skipped else ""
-        raise DataError(f"None of {len(source)} pictures can be read{first}. Check the folder, then go on from the last checkpoint.")
-    return source.load(good)
+        raise DataError(f"None of {source.skipped.total:,} pictures can be read{first}. Check the folder, then go on from the last checkpoint.")
+    return found[1]
 
 
 def _stack(pairs, styles):
@@ -112,22 +126,39 @@ def _check_numbers(**numbers):
             raise DataError(f"{name}: received {number!r}. Expected an integer of at least {least}.")
 
 
-def make_batch(contents, styles, *, batch_size, size, seed, step):
+def _centre_square(picture, size):
+    "The largest centred square of a picture, at size x size."
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    return _cut_window(picture, side, (height - side) // 2, (width - side) // 2, size, (False, False))
+
+
+def _as_they_are(pairs, prints, size):
+    "Whole garments (beside a narrow one, its edge pixels are repeated) and the largest centred squares of prints -> `Batch`."
+    return _stack([_garment_pair(pair, size, max(pair[0].shape[:2]), 0, 0, False) for pair in pairs],
+                  [_centre_square(style, size) for style, _ in prints])
+
+
+def make_batch(contents, styles, *, batch_size, size, seed, step, augment=True):
     """Batch number `step` of the endless row that `seed` names -> `Batch` of `size` x `size` pixels. A pure function.
 
     Each picture comes once an epoch, in an order, window and flip drawn from (seed, step) alone; garment and mask share
     their window. A bad file is replaced by the next good one and listed in its source's `.skipped`. A source without masks
-    gives masks of ones. Raises `DataError` for wrong numbers, or if no picture is left.
+    gives masks of ones. `augment=False`: no windows and no flips, so that a picture comes back unchanged every epoch.
+    Raises `DataError` for wrong numbers, or if no picture is left.
     """
     _check_numbers(batch_size=batch_size, size=size, seed=seed, step=step)
     draws = np.random.default_rng([seed, 2, step]).random((2, batch_size, 5))
-    garment_numbers = _chosen(len(contents), batch_size, seed, 0, step)
-    style_numbers = _chosen(len(styles), batch_size, seed, 1, step)
-    return _stack([_garment_window(_load_good(contents, number), size, draw) for number, draw in zip(garment_numbers, draws[0])],
-                  [_style_window(_load_good(styles, number)[0], size, draw) for number, draw in zip(style_numbers, draws[1])])
+    garment_numbers = _chosen(contents, batch_size, seed, 0, step)
+    style_numbers = _chosen(styles, batch_size, seed, 1, step)
+    pairs, prints = ([_load_good(source, number) for number in numbers] for source, numbers in ((contents, garment_numbers), (styles, style_numbers)))
+    if not augment:
+        return _as_they_are(pairs, prints, size)
+    return _stack([_garment_window(pair, size, draw) for pair, draw in zip(pairs, draws[0])],
+                  [_style_window(style, size, draw) for (style, _), draw in zip(prints, draws[1])])
 
-# %% ../nbs/03_data.ipynb #62faa371
-def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, prefetch=2):
+# %% ../nbs/03_data.ipynb #675358c4
+def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, prefetch=2, augment=True):
     """Endless `tf.data.Dataset` of (content, style, mask), float32: element k is `make_batch(..., step=start + k)`.
 
     `workers`: batches made at the same time; `prefetch`: batches kept ready. Neither changes what comes, nor its order.
@@ -137,7 +168,7 @@ def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, p
     _check_numbers(batch_size=batch_size, size=size, seed=seed, start=start, workers=workers, prefetch=prefetch)
 
     def numbered(step):
-        batch = make_batch(contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step))
+        batch = make_batch(contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step), augment=augment)
         return batch.content, batch.style, batch.mask
 
     def shaped(step):
@@ -147,22 +178,18 @@ def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, p
     steps = tf.data.Dataset.counter(start)
     return steps.map(shaped, num_parallel_calls=workers, deterministic=True).prefetch(prefetch)
 
-# %% ../nbs/03_data.ipynb #ea593711
+# %% ../nbs/03_data.ipynb #c8f07d70
 def _spread(source, count, seed, stream):
-    "`count` picture numbers, all different while they last: the first of each label, then the second of each, and so on."
+    """`count` picture numbers, all different while they last: the first of each label, then the second of each, and so on.
+
+    Of a source of more pictures, chosen out of the first 1,024 (or `count`, if that is more).
+    """
     met, ranked = Counter(), []
-    for number in np.random.default_rng([seed, stream]).permutation(len(source)).tolist():
+    for number in np.random.default_rng([seed, stream]).permutation(source.reach(max(count, FIRST_LOOK))).tolist():
         met[source.labels[number]] += 1
         ranked.append((met[source.labels[number]], number))
     ranked = [number for _, number in sorted(ranked, key=lambda pair: pair[0])]
     return [ranked[position % len(ranked)] for position in range(count)]
-
-
-def _centre_square(picture, size):
-    "The largest centred square of a picture, at size x size."
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    return _cut_window(picture, side, (height - side) // 2, (width - side) // 2, size, (False, False))
 
 
 def held_out_pairs(contents, styles, count, *, size, seed=0):
@@ -170,13 +197,11 @@ def held_out_pairs(contents, styles, count, *, size, seed=0):
 
     The whole garment (beside a narrow one, its edge pixels are repeated) and the largest centred square of the style; no
     random window, no flip. Garments and styles differ from row to row as long as there are enough, one of each label first.
-    Raises `DataError`.
+    Large sources are represented by their first 1,024 pictures, in whose shuffled order no label comes first. Raises `DataError`.
     """
     _check_numbers(count=count, size=size, seed=seed)
     pairs = [_load_good(contents, number) for number in _spread(contents, count, seed, 3)]
-    squares = [_load_good(styles, number)[0] for number in _spread(styles, count, seed, 4)]
-    return _stack([_garment_pair(pair, size, max(pair[0].shape[:2]), 0, 0, False) for pair in pairs],
-                  [_centre_square(square, size) for square in squares])
+    return _as_they_are(pairs, [_load_good(styles, number) for number in _spread(styles, count, seed, 4)], size)
 
 # %% ../nbs/03_data.ipynb #bcb8b77d
 def pipeline_speed(contents, styles, *, batch_size=16, size=64, seconds=2.0, workers=2):

@@ -26,7 +26,7 @@ from .patterns import seam_error
 from .checkpoints import assign_arrays, newest_checkpoint
 from .training import TrainingError, TrainingSettings, build_networks
 
-# %% ../nbs/12_design.ipynb #6955b5d7
+# %% ../nbs/12_design.ipynb #84e9084b
 class DesignError(FashionStyleError):
     """A design was asked for with numbers or pictures that make no sense together; the message says what, and what to do."""
 
@@ -47,7 +47,7 @@ def tile_style(style, height, width, *, motif_scale=1.0):
         DesignError: for a scale outside [0.05, 20].
     """
     if not 0.05 <= motif_scale <= 20:
-        raise DesignError(f"motif scale must lie in [0.05, 20]. Received: {motif_scale}. 1 lets the print span the garment once.")
+        raise DesignError(f"motif scale must lie in [0.05, 20]. Received: {motif_scale}. 1 lets the print span the picture's short side once.")
     factor = motif_scale * min(height, width) / min(style.shape[:2])
     shape = [max(2, round(side * factor)) for side in style.shape[:2]]
     tile = resize_picture(style, tuple(shape), fit="stretch")
@@ -55,9 +55,12 @@ def tile_style(style, height, width, *, motif_scale=1.0):
     grow = [(0, max(0, target - side)) for target, side in zip((height, width), shape)]
     return np.pad(tile, grow + [(0, 0)], mode=mode)[:height, :width]
 
-# %% ../nbs/12_design.ipynb #69b4b97d
+# %% ../nbs/12_design.ipynb #4b88ed5d
 def keep_garment_colours(generated, garment):
-    """The lightness of the generated picture with the colours (a, b of CIELAB) of the garment (Gatys et al. 2016, "Preserving Color"); both (H, W, 3) in [-1, 1]."""
+    """The lightness of the generated picture with the colours (a, b of CIELAB) of the garment; both (H, W, 3) in [-1, 1].
+
+    After Gatys et al. 2016, "Preserving Color", who transfer the luminance of YIQ. What no screen can show is clipped, which changes its lightness.
+    """
     lab = rgb2lab((np.clip(garment, -1, 1) + 1) / 2)
     lab[..., 0] = rgb2lab((np.clip(generated, -1, 1) + 1) / 2)[..., 0]
     return (2 * lab2rgb(lab) - 1).astype("float32")
@@ -157,7 +160,7 @@ def _check_mask(mask, garment):
         raise DesignError(f"the mask must have shape {garment.shape[:2] + (1,)} and values in [0, 1]. Received: shape {mask.shape}, from {mask.min()} to {mask.max()}.")
     return mask
 
-# %% ../nbs/12_design.ipynb #69e6b640
+# %% ../nbs/12_design.ipynb #9373a082
 SHIPPED_WEIGHTS = "generator.npz"
 
 
@@ -166,24 +169,40 @@ def export_generator(run, path):
 
     Returns:
         sha256 of the file.
+    Raises:
+        TrainingError: if the run has no usable checkpoint, or weights that float16 cannot hold (not finite, or above 65,504).
+        DesignError: if the file cannot be written.
     """
     settings, arrays = newest_checkpoint(run)
-    weights = {name: array.astype("float16") for name, array in arrays.items() if name.startswith("generator/")}
+    with np.errstate(over="ignore"):
+        weights = {name: array.astype("float16") for name, array in arrays.items() if name.startswith("generator/")}
+    _check_finite(weights, f"{run} as float16")
     buffer = io.BytesIO()
     np.savez(buffer, settings=np.array(json.dumps(settings.to_dict())), **weights)
     aside = Path(path).with_suffix(".part")
-    aside.write_bytes(buffer.getvalue())
-    os.replace(aside, path)
+    try:
+        aside.write_bytes(buffer.getvalue())
+        os.replace(aside, path)
+    except OSError as error:
+        raise DesignError(f"{path}: cannot write the weights here ({error}). Name a file in a folder that can be written.") from error
     return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _check_finite(weights, name):
+    bad = [key for key, array in weights.items() if not np.isfinite(array).all()]
+    if bad:
+        raise TrainingError(f"{name}: weights that are not finite in {len(bad)} of {len(weights)} arrays, the first is {bad[0]}. Go back to an earlier checkpoint, or train again with a smaller learning rate.")
 
 
 def _read_export(data, name):
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             settings = TrainingSettings.from_dict(json.loads(str(file["settings"])))
-            return settings, {key: file[key].astype("float32") for key in file.files if key != "settings"}
+            weights = {key: file[key].astype("float32") for key in file.files if key != "settings"}
     except Exception as error:
         raise TrainingError(f"{name} is not a generator written by export_generator ({error}). Name a run folder or an exported .npz.") from error
+    _check_finite(weights, name)
+    return settings, weights
 
 
 def load_designer(weights=None):
@@ -192,7 +211,7 @@ def load_designer(weights=None):
     Args:
         weights: a run folder, a file from `export_generator`, or None for the generator that the package ships.
     Raises:
-        TrainingError: if there are no usable weights there.
+        TrainingError: if there are no usable weights there: none at all, damaged, of another network, or not finite.
     """
     if weights is None:
         name, data = "shipped", resources.files("fashion_style").joinpath("weights", SHIPPED_WEIGHTS).read_bytes()

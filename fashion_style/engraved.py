@@ -29,17 +29,17 @@ def engraved_leaf(torus, base, tip, width, bend, line):
     torus.stroke(rib, line, 1)
     torus.polygons(hatching(rib[1:-1], 0.12 * rib[1:-1] + 0.88 * shape[2:half], 0.8 * line), 1)
 
-# %% ../nbs/01k_engraved.ipynb #785c0832
+# %% ../nbs/01k_engraved.ipynb #d9871577
 def engraved_peony(torus, centre, size, rng, line):
-    "A peony as rings of outlined petals, each shaded by lines that run towards the heart."
+    "A peony as rings of outlined petals, each shaded by up to six lines that run towards the heart: as many as the `line` leaves room for."
     for reach, petals in ((1.0, 8), (0.74, 7), (0.5, 5)):
         start = rng.uniform(0, 1)
         for angle in start + np.arange(petals) * 2 * np.pi / petals:
             petal = np.asarray(centre) + 0.6 * reach * size * unit(angle) + place(flower((0, 0), 1, 3, depth=0.12), (0, 0), scale=0.46 * reach * size, turn=angle)
             outlined(torus, petal, line)
-            lean = np.array([-0.4, -0.15, 0.1, 0.35])
-            inner = np.asarray(centre) + 0.3 * reach * size * unit(angle + lean).T
-            outer = inner + ((0.4 - 0.4 * np.abs(lean)) * reach * size * unit(angle + 0.6 * lean)).T
+            lean = np.linspace(-0.3, 0.3, int(np.clip(0.25 * reach * size / line, 2, 6)))
+            inner = np.asarray(centre) + 0.62 * reach * size * unit(angle + lean).T
+            outer = inner + ((0.3 - 0.4 * np.abs(lean)) * reach * size * unit(angle + lean)).T
             torus.polygons(hatching(inner, outer, 0.8 * line), 1)
     torus.disc(centre, 0.17 * size, 1)
     for angle in np.arange(6) * np.pi / 3: torus.disc(np.asarray(centre) + 0.1 * size * unit(angle), 0.028 * size, 0)

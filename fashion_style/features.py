@@ -183,8 +183,8 @@ def check_weights(arrays, shapes, source):
         if not all(np.isfinite(array).all() for array in pair):
             raise WeightsError(f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again.")
 
-# %% ../nbs/04_features.ipynb #ce83b174
-EMBEDDED_SHA256 = "3d6a041a01b6918221946874d08db19dae118f5763b1c1d772cd8b1175a4b838"
+# %% ../nbs/04_features.ipynb #343d24e1
+EMBEDDED_SHA256 = "358bab3db8e2dec73c46b6041c2ba0e47288966b9f88c63809533909fcb1c337"
 
 
 def load_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,), *, weights=None):

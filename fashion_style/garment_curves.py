@@ -6,11 +6,12 @@
 __all__ = ['bezier', 'bend', 'spline', 'path', 'mirrored', 'closed', 'Fold', 'Panel', 'mirror_panel', 'both_sides',
            'panel_figure', 'radiating_folds', 'hanging_folds', 'loose_folds']
 
-# %% ../nbs/00a_garment_curves.ipynb #9be9711f
+# %% ../nbs/00a_garment_curves.ipynb #36846e97
 from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from scipy.interpolate import CubicSpline
 
 # %% ../nbs/00a_garment_curves.ipynb #106f9fc9
@@ -67,7 +68,7 @@ def closed(half):
     """Symmetric closed outline (2N, 2) from its right half (N, 2), which starts and ends on the centre front."""
     return np.concatenate([half, mirrored(half)])
 
-# %% ../nbs/00a_garment_curves.ipynb #7e7c3e89
+# %% ../nbs/00a_garment_curves.ipynb #8d7c61c7
 @dataclass(frozen=True)
 class Fold:
     """A ridge of cloth from `start` to `end`: `width` in garment units, `depth` its height per width, `bow` its bend."""
@@ -97,35 +98,42 @@ def mirror_panel(panel):
     flip = lambda point: (-point[0], *point[1:])
     folds = tuple(replace(fold, start=flip(fold.start), end=flip(fold.end), bow=-fold.bow) for fold in panel.folds)
     return replace(panel, outline=mirrored(panel.outline), seams=tuple(map(mirrored, panel.seams)),
-                   stitches=tuple(map(mirrored, panel.stitches)), buttons=tuple(map(flip,
-                                                                                    panel.buttons)), folds=folds)
+                   stitches=tuple(map(mirrored, panel.stitches)), buttons=tuple(map(flip, panel.buttons)), folds=folds)
 
 
 def both_sides(panel):
     """The panel and its mirror image."""
     return panel, mirror_panel(panel)
 
-# %% ../nbs/00a_garment_curves.ipynb #510ca907
+# %% ../nbs/00a_garment_curves.ipynb #e7efd11c
 def panel_figure(*stacks, titles=(), size=1.5):
-    """Each stack of panels as a line drawing of `size` inches, side by side -> matplotlib `Figure`; no pyplot state."""
+    """Each stack of panels as a line drawing of `size` inches, side by side -> matplotlib `Figure`; no pyplot state.
+
+    Outlines, seams, dashed stitches and round buttons; folds are not drawn.
+    """
     figure = Figure(figsize=(size * len(stacks), 1.25 * size), dpi=72, layout="constrained")
     for number, panels in enumerate(stacks):
         axes = figure.add_subplot(1, len(stacks), number + 1, aspect="equal")
         axes.set_title(titles[number] if titles else "", fontsize=9)
         for order, panel in enumerate(panels):
             colour = "white" if panel.tone == 1 else "0.85"
-            (cloth,) = axes.fill(*panel.outline.T, facecolor=colour, edgecolor="black", linewidth=1.2, zorder=order)
+            (cloth,) = axes.fill(*panel.outline.T, facecolor=colour, edgecolor="black", linewidth=0.7 * size**0.5, zorder=order)
             for line in (*panel.seams, *panel.stitches):
                 style = (0, (3, 2)) if any(line is stitch for stitch in panel.stitches) else "-"
                 (drawn,) = axes.plot(*line.T, color="0.3", linewidth=0.6, linestyle=style, zorder=order)
                 drawn.set_clip_path(cloth)
+            for x, y, radius in panel.buttons:
+                axes.add_patch(Circle((x, y), radius, facecolor="none", edgecolor="0.2", linewidth=0.6, zorder=order))
         axes.invert_yaxis()
         axes.axis("off")
     return figure
 
-# %% ../nbs/00a_garment_curves.ipynb #4acc1b67
+# %% ../nbs/00a_garment_curves.ipynb #8d8a9b7f
 def radiating_folds(rng, origin, direction, count, *, spread=0.5, length=0.5, width=0.03, depth=0.9):
-    """`count` folds that fan out from `origin`; `direction` and `spread` in radians, 0 = right, pi/2 = down."""
+    """`count` folds that fan out from `origin` (x, y); `direction` and `spread` in radians, 0 = right, pi/2 = down.
+
+    `length` and `width` in garment units, `depth` in heights per width: means, each fold varies around them.
+    """
     folds = []
     for angle in direction + spread * np.linspace(-1, 1, count) + rng.normal(0, 0.06, count):
         reach, start = length * rng.uniform(0.6, 1.15), 0.12 * length * rng.uniform(0, 1)
@@ -136,7 +144,11 @@ def radiating_folds(rng, origin, direction, count, *, spread=0.5, length=0.5, wi
 
 
 def hanging_folds(rng, top, bottom, half_top, half_bottom, count, *, depth=1.0, reach=(0.5, 1.0)):
-    """`count` long folds that hang from the line at `top` to the hem at `bottom` and spread with its width."""
+    """`count` long folds that hang from the line at `top` to the hem at `bottom` and spread with its width.
+
+    Heights `top`, `bottom` and half widths `half_top`, `half_bottom` in garment units; `depth` in heights per width, a mean.
+    `reach`: range of each fold's length above the hem, as a share of the way from the hem up to `top`.
+    """
     folds = []
     for place in np.linspace(-0.92, 0.92, count) + rng.normal(0, 0.25 / count, count):
         begin = bottom + (top - bottom) * rng.uniform(*reach)
@@ -151,7 +163,11 @@ def hanging_folds(rng, top, bottom, half_top, half_bottom, count, *, depth=1.0, 
 
 
 def loose_folds(rng, box, count, *, angle=np.pi / 2, spread=0.5, length=0.3, width=0.03, depth=0.8):
-    """`count` free wrinkles inside `box` = (left, top, right, bottom)."""
+    """`count` free wrinkles, ridges or valleys, with their middles inside `box` = (left, top, right, bottom).
+
+    `box`, `length` and `width` in garment units, `depth` in heights per width; `angle` (0 = right, pi/2 = down) and its
+    standard deviation `spread` in radians.
+    """
     folds = []
     for _ in range(count):
         centre = np.array([rng.uniform(box[0], box[2]), rng.uniform(box[1], box[3])])

@@ -89,9 +89,13 @@ def torso_folds(rng, cut, *, depth=0.85, count=5):
     broad = loose_folds(rng, box, 4, spread=0.35, length=0.9, width=0.09, depth=depth * 0.7)
     return arms + hanging + broad + loose_folds(rng, box, 4, spread=0.9, width=0.03, depth=depth * 0.9)
 
-# %% ../nbs/00b_garment_pieces.ipynb #3eb80223
+# %% ../nbs/00b_garment_pieces.ipynb #d36ab0b9
 def sleeve_panel(rng, cut, length, angle=0.4, cuff=0.13, *, band=0.05, puff=0.05, stitched=True):
-    """Right sleeve: `length` from the shoulder, `angle` to the vertical (radians), `cuff` width at the end."""
+    """Right sleeve: `length` from the shoulder, `angle` to the vertical (radians), `cuff` width at the end.
+
+    `band`: distance of the cuff's line from the end, a stitched hem if `stitched`, else a seam. `puff`: how far the outer
+    edge stands out at the elbow. All but the angle in garment units.
+    """
     shoulder, underarm = np.array([cut.shoulder, cut.slope]), np.array([cut.chest, cut.armhole])
     along, inward = np.array([np.sin(angle), np.cos(angle)]), np.array([-np.cos(angle), np.sin(angle)])
     outer = shoulder + length * along
@@ -112,7 +116,7 @@ def sleeve_panel(rng, cut, length, angle=0.4, cuff=0.13, *, band=0.05, puff=0.05
         folds += loose_folds(rng, (left, top, left + 0.14, outer[1] - 0.1), 3, angle=np.pi / 2 - angle, length=0.22, width=0.025)
     return Panel(outline, stitches=lines if stitched else (), seams=() if stitched else lines, folds=folds)
 
-# %% ../nbs/00b_garment_pieces.ipynb #507859ee
+# %% ../nbs/00b_garment_pieces.ipynb #39d9d57e
 def collar_panel(cut, fall):
     """Right leaf of a shirt collar; its point lies `fall` below the neckline."""
     return Panel(path((0, cut.neck_depth), (0.13, cut.neck_depth + fall), (cut.neck + 0.045, 0.02, -0.06),
@@ -120,9 +124,10 @@ def collar_panel(cut, fall):
 
 
 def front_panel(rng, cut, break_height, overlap, cutaway=0.0, point=0.0):
-    """Right front of a jacket: from the neck to the break of the lapel and `overlap` past the centre.
+    """Right front of a jacket as the viewer sees it: from the neck to the break of the lapel and past the centre.
 
-    `cutaway` rounds the corner at the hem, `point` lets it hang down in a point.
+    `break_height`: height of the first button, where the lapel ends, below the neck. `overlap`: how far the front reaches
+    past the centre. `cutaway`: radius of the corner at the hem. `point`: how far it hangs down in a point. Garment units.
     """
     low = cut.length + 0.02 + point
     hip = ((cut.waist + cut.hem) / 2, (cut.waist_height + cut.length) / 2)
@@ -137,7 +142,10 @@ def front_panel(rng, cut, break_height, overlap, cutaway=0.0, point=0.0):
 
 
 def lapel_panels(cut, break_height, overlap, reach):
-    """Right collar leaf and right notched lapel, folded along the roll line from the neck to the break."""
+    """Right collar leaf and right notched lapel, folded along the roll line from the neck to the break.
+
+    `break_height`, `overlap`: as in `front_panel`; `reach`: the lapel's tip, from the centre front. Garment units.
+    """
     top, foot = np.array([cut.neck - 0.03, -0.07]), np.array([-overlap, break_height])
     gorge = top + 0.38 * (foot - top)
     notch = np.array([gorge[0] + 0.62 * (reach - gorge[0]), 0.16])

@@ -10,7 +10,7 @@ __all__ = ['LIGHT', 'AMBIENT', 'FLAT_LIGHT', 'smooth_step', 'fold_height', 'lamb
 import cv2
 import numpy as np
 
-# %% ../nbs/00e_garment_render.ipynb #7b7d67a9
+# %% ../nbs/00e_garment_render.ipynb #f66120bc
 LIGHT = np.array([-0.45, -0.5, 0.74])
 AMBIENT = 0.3
 FLAT_LIGHT = 0.82
@@ -23,7 +23,7 @@ def smooth_step(share):
 
 
 def fold_height(folds, horizontal, vertical):
-    """Height and its two slopes of a sum of oriented ridges on a grid.
+    """Height (H, W) of a sum of oriented ridges on a grid, in the units of the grid `horizontal`, `vertical` (H, W).
 
     A fold from p to q with unit direction u and normal v has, at a point x, the share t = (x - p).u / |q - p| and the
     distance d = (x - p).v - bow |q - p| 4 t (1 - t). Its height is depth * width * taper(t) * exp(-d^2 / (2 width^2)),
@@ -88,14 +88,17 @@ def _ink_panel(ink, panel, to_pixels, thick, thin, side, zoom):
     np.copyto(ink, lines, where=inside > 0)
     cv2.polylines(ink, [to_pixels(panel.outline)], True, 25, thick, cv2.LINE_AA, 4)
 
-# %% ../nbs/00e_garment_render.ipynb #e263383a
+# %% ../nbs/00e_garment_render.ipynb #705b351c
 def _average_down(raster, size):
     "Means (size, size) float32 over the equal squares of a large raster."
     return cv2.resize(raster.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
 
 
 def rasters(panels, size, shift, zoom, *, silhouette=True):
-    "Coverage of each panel (P, S, S) in [0, 1] and ink (S, S) in [0, 1], both drawn large and averaged down."
+    """Coverage of each panel (P, S, S) in [0, 1] and ink (S, S) in [0, 1] (1 = no ink), both drawn large and averaged down.
+
+    `silhouette` draws a heavier line around the whole garment, as technical drawings have it.
+    """
     factor = int(np.clip(round(1000 / size), 3, 6))
     side = size * factor
     thick, thin = max(2, round(side / 190)), max(1, round(side / 330))

@@ -17,7 +17,7 @@ from fashion_style.garment_pieces import (
 )
 from .garment_tops import blazer, coat, hoodie, polo, shirt, sweater, t_shirt, tank_top, waistcoat
 
-# %% ../nbs/00d_garment_shapes.ipynb #2d0f3242
+# %% ../nbs/00d_garment_shapes.ipynb #66fa2509
 def skirt(rng):
     """From pencil to circle, with a waistband; sometimes pleats."""
     waist, length = rng.uniform(0.25, 0.3), rng.uniform(0.65, 1.25)
@@ -46,16 +46,16 @@ def dress(rng):
 
 
 def qipao(rng):
-    """Fitted dress with a stand collar, a slanting closure with knots, side slits."""
+    """Fitted dress with a stand collar, a slanting closure with knots on the wearer's right (the viewer's left), side slits."""
     cut = draw_cut(rng, neck=0.13, neck_depth=0.1, neck_bulge=0.5, shoulder=(0.3, 0.36), slope=0.07, armhole=0.4, chest=(0.37, 0.4),
                    waist=(0.29, 0.32), waist_height=0.68, hem=(0.34, 0.4), length=(1.6, 2.3))
     side = [(cut.waist, cut.waist_height), (cut.waist + 0.1, 1.0), (cut.hem, cut.length)]
     outline = closed(path((0, cut.neck_depth), (cut.neck, 0, 0.09, 0.08), (cut.shoulder, cut.slope), (cut.chest, cut.armhole, 0.1),
                           side, (0, cut.length)))
-    closure = path((0, 0.12), (0.21, 0.27, 0.2, 0.13), (cut.chest, 0.42, 0.24, 0.4))
+    closure = path((0, 0.12), (0.21, 0.27, 0.2, 0.13), (cut.chest, 0.42, 0.24, 0.4)) * (-1, 1)
     places = np.array([-1, 1]) * (cut.hem - 0.033)
     slits = tuple(np.array([(x, cut.length - 0.35), (x, cut.length)]) for x in places)
-    knots = ((0.1, 0.135, 0.02), (0.22, 0.3, 0.02), (0.31, 0.395, 0.02))
+    knots = ((-0.1, 0.135, 0.02), (-0.22, 0.3, 0.02), (-0.31, 0.395, 0.02))
     body = Panel(outline, seams=(closure, *slits), buttons=knots, folds=torso_folds(rng, cut, depth=0.77))
     collar = Panel(closed(path((0, 0.115), (0.02, 0, -0.2), (cut.neck - 0.01, -0.08, 0.1), (cut.neck, 0.01), (0, 0.125, 0.1, 0.09))))
     sleeve = sleeve_panel(rng, cut, rng.uniform(0.14, 0.32), 0.6, 0.2)
@@ -79,7 +79,7 @@ def kimono(rng):
     lining = Panel(np.array([(-0.09, -0.02), (0.09, -0.02), (0, 0.3)]), tone=0.7)
     return (*both_sides(sleeve), body, lining, band, mirror_panel(band), sash)
 
-# %% ../nbs/00d_garment_shapes.ipynb #cf026809
+# %% ../nbs/00d_garment_shapes.ipynb #c0e1c0d0
 def trousers(rng):
     """Waistband, fly, slanted pockets, creases; slim, straight or wide legs."""
     waist, length, foot = rng.uniform(0.27, 0.31), rng.uniform(1.5, 1.75), rng.uniform(0.3, 0.5)
@@ -112,8 +112,8 @@ def _scarf_end(rng, length, lean):
     "The right hanging end of a scarf: its fringe, a comb of strands, and its cloth."
     foot, half = np.array([0.11 + lean, length]), np.array([rng.uniform(0.12, 0.15), -0.03 - 0.2 * lean])
     inner, outer = foot - half, foot + half
-    strand = np.array([(-0.009, -0.03), (-0.008, 0.12), (0.008, 0.12), (0.009, -0.03)])
-    comb = [inner + (outer - inner) * share + strand for share in np.linspace(0.02, 0.98, 12)]
+    strand = np.array([(-0.011, -0.03), (-0.009, 0.13), (0.009, 0.13), (0.011, -0.03)])
+    comb = [inner + (outer - inner) * share + strand for share in np.linspace(0.04, 0.96, 7)]
     folds = radiating_folds(rng, (0.08, 0.2), 1.5, 4, spread=0.12, length=0.9 * length, width=0.028, depth=1.4)
     folds += loose_folds(rng, (0, 0.4, 0.2 + lean, length), 5, spread=0.3)
     outline = path((-0.02, 0.2), (0.22, 0.2), [(0.2 + 0.5 * lean, 0.6 * length), tuple(outer)], tuple(inner),

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-# %% ../nbs/08_generator.ipynb #c017b76b
+# %% ../nbs/08_generator.ipynb #3c560c53
 def _article_encoder(picture, branch):
     """Three convolutions of the article's section 5: 64, 128 and 256 channels, the last two halving the size."""
     x = picture
@@ -28,11 +28,12 @@ def build_generator(size=256):
     """The article's generator (its section 5), layer for layer: 2,292,099 parameters.
 
     Args:
-        size: height and width in pixels, a multiple of 4, or None for any such size.
+        size: height and width in pixels, a multiple of 4, or None for any such size. None does not check: a picture of another
+            size comes back a few pixels larger.
     Returns:
         A `keras.Model` that maps `[content, style]`, each (batch, size, size, 3) in [-1, 1], to one picture of the same shape in [-1, 1].
     Raises:
-        ValueError: if `size` is not a positive multiple of 4.
+        ValueError: if `size` is a number that is not a positive multiple of 4.
     """
     if size is not None and (size < 4 or size % 4):
         raise ValueError(f"size must be a positive multiple of 4 (two layers halve it) or None. Received: size={size}. Use 64, 128 or 256.")
@@ -41,7 +42,7 @@ def build_generator(size=256):
     x = layers.Concatenate(name="join")([_article_encoder(content, "content"), _article_encoder(style, "style")])
     for index, (channels, stride) in enumerate([(256, 1), (128, 2), (64, 2)], start=1):
         x = layers.Conv2DTranspose(channels, 3, strides=stride, padding="same", activation="relu", name=f"decoder_conv{index}")(x)
-    picture = layers.Conv2D(3, 3, padding="same", activation="tanh", name="picture")(x)
+    picture = layers.Conv2D(3, 3, padding="same", activation="tanh", dtype="float32", name="picture")(x)
     return keras.Model([content, style], picture, name="article")
 
 # %% ../nbs/08_generator.ipynb #1280ef9c
@@ -60,9 +61,9 @@ class ResizeLike(layers.Layer):
         small, like = input_shape
         return (small[0], like[1], like[2], small[3])
 
-# %% ../nbs/08_generator.ipynb #fd984313
-def _convolution(x, channels, *, stride=1, kernel=3, activation="relu", name=None):
-    return layers.Conv2D(channels, kernel, strides=stride, padding="same", activation=activation, name=name)(x)
+# %% ../nbs/08_generator.ipynb #3b9a68e7
+def _convolution(x, channels, *, stride=1, kernel=3, activation="relu", name=None, dtype=None):
+    return layers.Conv2D(channels, kernel, strides=stride, padding="same", activation=activation, name=name, dtype=dtype)(x)
 
 
 def build_unet_generator(size=None, *, width=32):
@@ -86,7 +87,7 @@ def build_unet_generator(size=None, *, width=32):
     for index, skip in enumerate(reversed(skips[:-1]), start=1):
         x = layers.Concatenate()([ResizeLike(name=f"resize{index}")([x, skip]), skip])
         x = _convolution(x, skip.shape[-1], name=f"decoder_conv{index}")
-    return keras.Model([content, style], _convolution(x, 3, activation="tanh", name="picture"), name="unet")
+    return keras.Model([content, style], _convolution(x, 3, activation="tanh", name="picture", dtype="float32"), name="unet")
 
 # %% ../nbs/08_generator.ipynb #79418b9b
 class ChannelMoments(layers.Layer):
@@ -164,11 +165,11 @@ def _join(x, skip, style_map, code, channels, name):
     x = AdaptiveInstanceNorm(name=f"{name}_adain")([_convolution(x, channels, activation=None, name=f"{name}_conv"), code])
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
-# %% ../nbs/08_generator.ipynb #1890acfd
+# %% ../nbs/08_generator.ipynb #c6104cc3
 class PrintHead(layers.Layer):
     """Last layer of the generator we ship: print the style on the garment, then correct.
 
-    Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`. The five maps are: gain in (0, 2), how much light falls on the cloth;
+    Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign (`StyleGenerator` hands in maps >= 0). The five maps are: gain in (0, 2), how much light falls on the cloth;
     cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each moving a colour channel towards white or black.
     With `*` per pixel and values in [0, 1]: printed = style * gain, mixed = cover * printed + (1 - cover) * content.
     The result stays in [-1, 1] by construction for style * gain <= 1 (brighter is clipped). `strength` 0 gives the content exactly.
@@ -203,11 +204,13 @@ def _build_painter(width, blocks):
     x = _join(x, quarter, code["quarter"], code["moments"], 3 * width, "quarter")
     x = _join(x, half, code["half"], code["moments"], 2 * width, "half")
     x = _join(x, full, code["full"], code["moments"], width, "full")
-    maps = _convolution(x, 5, name="maps")
-    style = ResizeLike(name="print")([code["picture"], content])
-    return keras.Model([content, code, strength], PrintHead(name="print_head")([maps, content, style, strength]), name="painter")
+    # Pictures stay float32 to the end: bfloat16 has too few digits for 256 shades.
+    maps = _convolution(x, 5, name="maps", dtype="float32")
+    style = ResizeLike(name="print", dtype="float32")([code["picture"], content])
+    printed = PrintHead(name="print_head", dtype="float32")([maps, content, style, strength])
+    return keras.Model([content, code, strength], printed, name="painter")
 
-# %% ../nbs/08_generator.ipynb #83ddbc33
+# %% ../nbs/08_generator.ipynb #71f28f2d
 class StyleGenerator(keras.Model):
     """The generator we ship: `generator([content, style])` or `generator([content, style, strength])`, any height and width.
 
@@ -253,11 +256,15 @@ def mix_style_codes(codes, weights):
         codes: list of style codes from `StyleGenerator.encode_style`, all of one height and width.
         weights: one number >= 0 for each; they are divided by their sum.
     Raises:
-        ValueError: on unequal lengths, a negative weight or a zero sum.
+        ValueError: on unequal lengths, a negative weight or a zero sum, or codes of different sizes.
     """
     weights = np.asarray(weights, "float32")
     if len(codes) != len(weights) or len(codes) == 0 or (weights < 0).any() or not weights.sum() > 0:
         raise ValueError(f"mixing needs one weight >= 0 for each style code, not all 0. Received: {len(codes)} codes, weights={weights.tolist()}.")
+    shapes = [[tuple(code[key].shape) for key in CODE_KEYS] for code in codes]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError(f"mixing needs style codes of one size. Received: style pictures of shapes {[shape[0] for shape in shapes]}. "
+                         "Resize the styles to one size before encode_style.")
     weights = weights / weights.sum()
     return {key: tf.add_n([float(w) * code[key] for w, code in zip(weights, codes)]) for key in CODE_KEYS}
 

@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# %% ../nbs/06_gram.ipynb #cf328878
+# %% ../nbs/06_gram.ipynb #48c07a19
 def _rank_4(tensor, name, expected):
     """`tensor` as float32; raises ValueError for a known rank other than 4."""
     tensor = tf.cast(tensor, tf.float32)
@@ -19,6 +19,15 @@ def _rank_4(tensor, name, expected):
         raise ValueError(f"Received {name} of shape {tuple(tensor.shape)}, rank {tensor.shape.rank}; expected rank 4, "
                          f"{expected}. For a single picture add the batch axis: {name}[tf.newaxis].")
     return tensor
+
+# %% ../nbs/06_gram.ipynb #ebee7f5c
+def _area_weights(source, target):
+    """Overlap shares of `target` equal cells with `source` equal cells on one axis: (target, source), rows sum to 1."""
+    ratio = tf.cast(source, tf.float32) / tf.cast(target, tf.float32)
+    start = tf.range(tf.cast(target, tf.float32))[:, tf.newaxis] * ratio
+    cell = tf.range(tf.cast(source, tf.float32))[tf.newaxis, :]
+    overlap = tf.nn.relu(tf.minimum(start + ratio, cell + 1.0) - tf.maximum(start, cell))
+    return overlap / tf.reduce_sum(overlap, axis=1, keepdims=True)
 
 
 def resize_mask(mask, features):
@@ -144,41 +153,3 @@ def relative_style_loss(base_gram_list, target_gram_list):
                                                    tf.reduce_sum(tf.square(target), axis=(1, 2))))
               for base, target in _paired_grams(base_gram_list, target_gram_list)]
     return tf.add_n(shares) / len(shares)
-
-# %% ../nbs/06_gram.ipynb #e4b78500
-def _area_weights(source, target):
-    """Overlap shares of `target` equal cells with `source` equal cells on one axis: (target, source), rows sum to 1."""
-    ratio = tf.cast(source, tf.float32) / tf.cast(target, tf.float32)
-    start = tf.range(tf.cast(target, tf.float32))[:, tf.newaxis] * ratio
-    cell = tf.range(tf.cast(source, tf.float32))[tf.newaxis, :]
-    overlap = tf.nn.relu(tf.minimum(start + ratio, cell + 1.0) - tf.maximum(start, cell))
-    return overlap / tf.reduce_sum(overlap, axis=1, keepdims=True)
-
-# %% ../nbs/06_gram.ipynb #cf328878-2
-def _rank_4(tensor, name, expected):
-    """`tensor` as float32; raises ValueError for a known rank other than 4."""
-    tensor = tf.cast(tensor, tf.float32)
-    if tensor.shape.rank not in (None, 4):
-        raise ValueError(f"Received {name} of shape {tuple(tensor.shape)}, rank {tensor.shape.rank}; expected rank 4, "
-                         f"{expected}. For a single picture add the batch axis: {name}[tf.newaxis].")
-    return tensor
-
-
-def resize_mask(mask, features):
-    """The share of each cell of a feature map that lies inside the mask.
-
-    Args:
-        mask: (batch or 1, h, w, 1) in [0, 1], 1 = inside; any h and w.
-        features: (batch, height, width, channels); only its height and width are used.
-
-    Returns:
-        float32 (batch or 1, height, width, 1) in [0, 1], area averaged: a thin mask keeps its share and never vanishes.
-
-    Raises:
-        ValueError: if either has a rank other than 4.
-    """
-    mask = _rank_4(mask, "mask", "(batch, height, width, 1)")
-    sizes = tf.shape(_rank_4(features, "features", "(batch, height, width, channels)"))
-    rows = _area_weights(tf.shape(mask)[1], sizes[1])
-    columns = _area_weights(tf.shape(mask)[2], sizes[2])
-    return tf.einsum("yh,bhwc,xw->byxc", rows, mask, columns)

@@ -188,7 +188,7 @@ def open_picture(source, *, max_pixels=40_000_000, max_bytes=100_000_000, at_lea
         raise PictureError(name, f"it cannot be read ({type(error).__name__}: {error})",
                            "Check the file, or save it again as PNG or JPEG") from None
 
-# %% ../nbs/00_images.ipynb #0ff280a8
+# %% ../nbs/00_images.ipynb #69939aa1
 def _pair(size):
     "Size as (height, width) of positive integers; raises `PictureError` for anything else."
     pair = (size, size) if np.ndim(size) == 0 else tuple(size)
@@ -199,20 +199,20 @@ def _pair(size):
 
 
 def _stretch(picture, height, width):
-    "Resample to (height, width): area averages when shrinking, cubic when enlarging, clipped to the picture's own range."
-    if picture.shape[:2] == (height, width):
-        return picture.copy()
-    shrinks = height < picture.shape[0] or width < picture.shape[1]
-    result = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    result = result.reshape(height, width, -1)
-    return result if shrinks else np.clip(result, picture.min(), picture.max())
+    "Resample to (height, width): first area averages along sides that shrink, then cubic along sides that grow; range kept."
+    smaller, result = (min(height, picture.shape[0]), min(width, picture.shape[1])), picture.copy()
+    if smaller != picture.shape[:2]:
+        result = cv2.resize(result, smaller[::-1], interpolation=cv2.INTER_AREA).reshape(*smaller, -1)
+    if smaller != (height, width):
+        result = cv2.resize(result, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, -1)
+    return np.clip(result, picture.min(), picture.max())
 
-# %% ../nbs/00_images.ipynb #f35626dc
+# %% ../nbs/00_images.ipynb #cbbf53fd
 def resize_picture(picture, size, *, fit="crop"):
     """(H, W, C) picture or mask, uint8 or float32, -> the same type at `size` (integer or (height, width)).
 
-    `fit`: "crop" keeps the proportions and cuts equally on both sides, "pad" keeps them and adds white, "stretch" ignores
-    them. Raises `PictureError` for another size or fit.
+    `fit`: "crop" keeps the proportions and cuts equally on both sides, "pad" keeps them and adds white (to one channel, a
+    mask, 0: no garment), "stretch" ignores them. Raises `PictureError` for another size or fit.
     """
     height, width = _pair(size)
     picture = np.asarray(picture)
@@ -230,10 +230,10 @@ def resize_picture(picture, size, *, fit="crop"):
 
 
 def _pad(picture, height, width):
-    "The whole picture inside (height, width), centred on white."
+    "The whole picture inside (height, width), centred on white; a one-channel array, a mask, centred on 0."
     scale = min(height / picture.shape[0], width / picture.shape[1])
     inner = _stretch(picture, *(max(1, round(side * scale)) for side in picture.shape[:2]))
-    result = np.full((height, width, picture.shape[2]), 255 if picture.dtype == np.uint8 else 1, dtype=picture.dtype)
+    result = np.full((height, width, picture.shape[2]), (255 if picture.dtype == np.uint8 else 1) * (picture.shape[2] > 1), picture.dtype)
     top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
     result[top:top + inner.shape[0], left:left + inner.shape[1]] = inner
     return result

@@ -68,15 +68,21 @@ def draw_camouflage(torus, rng):
         field = periodic_noise(torus, rng, frequency, spread=0.5) + 0.35 * periodic_noise(torus, rng, 3 * frequency, spread=0.3)
         torus.fill(level - field, number)
 
-# %% ../nbs/01g_natural.ipynb #681a0d92
+# %% ../nbs/01g_natural.ipynb #5f32e313
 def draw_terrazzo(torus, rng):
-    "Stone chips in cement: shrunken cells of an even random scatter, in several colours and sizes."
-    for count, shrink in ((int(rng.integers(18, 30)), 0.72), (int(rng.integers(70, 130)), 0.45)):
+    "Stone chips in cement: shrunken cells of an even random scatter, first large, then small ones where no chip lies yet."
+    middles, radii = np.empty((0, 2)), np.empty(0)
+    for count, shrink in ((int(rng.integers(18, 30)), 0.62), (int(rng.integers(180, 260)), 0.55)):
+        laid = len(radii)
         points = scattered_points(rng, count, candidates=6)
-        for point, cell in zip(points, voronoi_cells(points)):
-            if rng.random() < 0.2: continue
+        for cell in voronoi_cells(points):
             middle = cell.mean(0)
-            torus.polygon(middle + (cell - middle) * shrink * rng.uniform(0.75, 1.1, (len(cell), 1)), rng.integers(1, 6))
+            chip = (cell - middle) * shrink * rng.uniform(0.75, 1.1, (len(cell), 1))
+            radius = np.hypot(*chip.T).max()
+            touches = np.hypot(*wrap(middle - middles[:laid]).T) < radius + radii[:laid]
+            if rng.random() < 0.3 * (laid == 0) or touches.any(): continue
+            torus.polygon(middle + chip, rng.integers(1, 6))
+            middles, radii = np.vstack([middles, middle]), np.append(radii, radius)
 
 # %% ../nbs/01g_natural.ipynb #91b78edd
 def draw_marbled(torus, rng):

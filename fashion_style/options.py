@@ -59,7 +59,7 @@ def share_list(text):
         raise argparse.ArgumentTypeError(f"expected numbers of at least 0, not all 0, such as 2,1, received {text!r}")
     return shares
 
-# %% ../nbs/13a_options.ipynb #d60aa746
+# %% ../nbs/13a_options.ipynb #6fcc6220
 def _comma_list(text):
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -76,12 +76,16 @@ def add_settings(parser, settings_class, suffix=""):
     for item in dataclasses.fields(settings_class):
         if item.default is dataclasses.MISSING:
             continue
-        several = isinstance(item.default, tuple)
+        several, name = isinstance(item.default, tuple), f"--{item.name.replace('_', '-')}{suffix}"
         shown = ",".join(item.default) if several else item.default
+        if isinstance(item.default, bool):
+            parser.add_argument(name, dest=item.name + suffix, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS,
+                                help=f"{item.metadata['help']} (default: {'yes' if shown else 'no'})")
+            continue
         kind = _comma_list if several else str if isinstance(shown, str) else number(type(shown), 0, 10**9, "a number")
         choices = item.metadata.get("choices")
         parser.add_argument(
-            f"--{item.name.replace('_', '-')}{suffix}", dest=item.name + suffix, type=kind, default=argparse.SUPPRESS, choices=choices,
+            name, dest=item.name + suffix, type=kind, default=argparse.SUPPRESS, choices=choices,
             metavar=None if choices else "A,B" if several else "NAME" if kind is str else "N",
             help=f"{item.metadata['help']} (default: {shown})".replace("%", "%%"))
 
@@ -91,7 +95,7 @@ def given_settings(options, settings_class, suffix=""):
     names = [item.name for item in dataclasses.fields(settings_class)]
     return {name: getattr(options, name + suffix) for name in names if hasattr(options, name + suffix)}
 
-# %% ../nbs/13a_options.ipynb #b3205240
+# %% ../nbs/13a_options.ipynb #dbe6c85a
 def one_line(text):
     """Text without line breaks and runs of spaces."""
     return " ".join(str(text).split())
@@ -116,13 +120,21 @@ def explain(error):
 
 def say(text):
     """Print a line that every terminal can show, also when a file's name holds characters that it lacks."""
+    if sys.stdout is None:  # closed by the caller
+        return
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:  # nobody reads on; the work itself is done
+        sys.stdout = None
 
-# %% ../nbs/13a_options.ipynb #fc547a8f
+# %% ../nbs/13a_options.ipynb #86f2aed8
 @contextlib.contextmanager
 def quiet_stderr():
     """Nothing written to file descriptor 2 is seen meanwhile, not even by C++ code. Exceptions pass through."""
+    if sys.stderr is None:  # closed by the caller: there is nothing to keep quiet
+        yield
+        return
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -11,24 +11,28 @@ import numpy as np
 from .motifs import curve, flower, leaf, place, spiral, unit
 from .torus import ribbon
 
-# %% ../nbs/01j_ornament.ipynb #a0ef59b5
-def fronds(rib, reach, *, side=1, count=6, lean=0.9, first=0.12):
-    "Leaf polygons along one `side` of the curve `rib` (n, 2): lobes of an acanthus, longest in the middle, `reach` long."
+# %% ../nbs/01j_ornament.ipynb #55fe302f
+def fronds(rib, reach, *, side=1, count=9, lean=0.9, first=0.03):
+    """Leaf polygons along one `side` of the curve `rib` (n, 2): lobes of an acanthus, longest in the middle, `reach` long.
+
+    Side 1 lies to the right of the way walked as seen on the page, -1 to the left.
+    """
     steps = np.gradient(rib, axis=0)
-    steps /= np.maximum(np.hypot(*steps.T), 1e-9)[:, None]
+    paces = np.maximum(np.hypot(*steps.T), 1e-9)
+    steps, walked = steps / paces[:, None], np.cumsum(paces) / paces.sum()
     lobes = []
     for share in np.linspace(first, 0.94, count):
-        i = int(share * (len(rib) - 1))
+        i = int(np.searchsorted(walked, share))
         across = side * np.array([-steps[i, 1], steps[i, 0]])
         length = reach * (0.45 + 0.55 * np.sin(np.pi * share))
-        lobes.append(leaf(rib[i], rib[i] + length * (lean * steps[i] + across), 0.5, bend=-0.18 * side))
+        lobes.append(leaf(rib[i], rib[i] + length * (lean * steps[i] + across), 0.6, bend=-0.18 * side))
     return lobes
 
 
-def acanthus(rib, reach, *, count=6, both=True):
-    "An acanthus leaf as polygons: tapering rib with lobes on the outer side and, shorter, on the inner one."
-    widths = np.linspace(0.5, 0.08, len(rib)) * reach
-    inner = fronds(rib, 0.7 * reach, side=-1, count=count) if both else []
+def acanthus(rib, reach, *, count=9, both=True):
+    "An acanthus leaf as polygons: a tapering rib that turns to the left, lobes on its outer side and, half as long, on the inner one."
+    widths = np.linspace(0.25, 0.08, len(rib)) * reach
+    inner = fronds(rib, 0.5 * reach, side=-1, count=count) if both else []
     return [ribbon(rib, widths), *fronds(rib, reach, count=count), *inner]
 
 # %% ../nbs/01j_ornament.ipynb #bfc13d20
@@ -109,7 +113,7 @@ def draw_porcelain(torus, rng):
                 base = np.array([column, row]) + 0.03 * unit(slope + way)
                 scroll_leaf(torus, base, slope + way + turn, 0.085)
 
-# %% ../nbs/01j_ornament.ipynb #0801fc15
+# %% ../nbs/01j_ornament.ipynb #66effda6
 def draw_cloud_brocade(torus, rng):
     "Xiangyun: auspicious clouds with curled heads and streaming tails, in half drop, with coins and pearls between."
     size = rng.uniform(0.165, 0.185)
@@ -125,6 +129,8 @@ def draw_cloud_brocade(torus, rng):
         for middle, radius, way in lobes:
             torus.stroke(at(spiral(middle, 0.78 * radius, 0.12 * radius, 0.5 * np.pi, 1.6 * way)), 0.075 * size * scale, 1)
         for tail in tails: torus.stroke(at(tail[3:]), 0.05 * size * scale, 1)
-        coin = np.array([x, y]) + [0.26 if mirror else -0.26, -0.16]
-        for radius, number in ((0.034, 3), (0.026, 0), (0.02, 3)): torus.disc(coin, radius, number)
-        torus.polygon(coin + 0.009 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]), 0)
+    for x, y in ((0.5, 0.02), (1.0, 0.52)):
+        for radius, number in ((0.046, 3), (0.036, 0), (0.029, 3)): torus.disc((x, y), radius, number)
+        torus.polygon(np.array([x, y]) + 0.012 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]), 0)
+        for turn in (0.4, 1.3, 2.2):
+            for radius, number in ((0.016, 1), (0.011, 2)): torus.disc(np.array([x, y]) + 0.085 * unit(turn), radius, number)

@@ -5,7 +5,10 @@
 # %% auto #0
 __all__ = ['PALETTES', 'HARMONIES', 'PatternError', 'palette_array', 'lch_to_rgb', 'random_palette']
 
-# %% ../nbs/01b_palettes.ipynb #6f6d6cb6
+# %% ../nbs/01b_palettes.ipynb #2f56f0ca
+import re
+from numbers import Integral
+
 import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 
@@ -44,7 +47,7 @@ PALETTES = {
     "sherbet": ("#fff3e2", "#ef6f8e", "#57b7c9", "#f7b538", "#8b5fbf"),
 }
 
-# %% ../nbs/01b_palettes.ipynb #1438dbf9
+# %% ../nbs/01b_palettes.ipynb #91e3a768
 def palette_array(palette):
     """Colours of `palette` as float32 (count, 3) RGB in [0, 1], ground first.
 
@@ -55,6 +58,8 @@ def palette_array(palette):
     if isinstance(palette, str):
         if palette not in PALETTES: raise PatternError(f"No palette is named {palette!r}. {remedy} Names: {', '.join(PALETTES)}.")
         palette = PALETTES[palette]
+    short = [row for row in palette if isinstance(row, str) and not re.fullmatch("#?[0-9a-fA-F]{6}", row)] if np.iterable(palette) else []
+    if short: raise PatternError(f"{short[0]!r} is no hex colour: six digits 0-9 or a-f are expected, two each for red, green and blue. {remedy}")
     try:
         rows = [tuple(bytes.fromhex(row.removeprefix("#"))) if isinstance(row, str) else row for row in palette]
         is_hex = any(isinstance(row, str) for row in palette)
@@ -77,16 +82,17 @@ def lch_to_rgb(lightness, chroma, hue):
         if np.abs(rgb2lab(rgb[None, None])[0, 0] - lab).max() < 1.0: break
     return rgb
 
-# %% ../nbs/01b_palettes.ipynb #76a6485a
+# %% ../nbs/01b_palettes.ipynb #c6b76cc8
 HARMONIES = {"analogous": (0, 28, -28), "complementary": (0, 180, 20), "split": (0, 152, 208), "triadic": (0, 120, 240), "tonal": (0, 6, -6)}
 
 
 def random_palette(seed, count=4):
-    """`count` (2..6) harmonious colours, float64 (count, 3) RGB in [0, 1], ground first; the same seed gives the same colours.
+    """`count` (2..6) harmonious colours, float64 (count, 3) RGB in [0, 1], ground first; the same seed, a whole number from 0, gives the same colours.
 
-    Hues follow a harmony of the colour wheel; lightness keeps every figure colour at least 30 L units from the ground.
+    Raises `PatternError` for another count or seed. Hues follow a harmony of the colour wheel; lightness keeps every figure colour at least 30 L units from the ground.
     """
     if not 2 <= count <= 6: raise PatternError(f"count={count} colours were asked for; a palette has 2 to 6. Ask for a count in that range.")
+    if not isinstance(seed, Integral) or seed < 0: raise PatternError(f"seed={seed!r} was received. Give a whole number from 0.")
     rng = np.random.default_rng((int(seed), 7919))
     base, dark = rng.uniform(0, 360), rng.random() < 0.35
     turns = HARMONIES[rng.choice(list(HARMONIES))]

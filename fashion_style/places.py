@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-# %% ../nbs/13c_places.ipynb #c36bf007
+# %% ../nbs/13c_places.ipynb #a0da55ba
 PICTURES_FILE = "pictures.json"
 
 
@@ -44,11 +44,29 @@ def write_places(run, places):
     os.replace(aside, Path(run) / PICTURES_FILE)
 
 
-def read_places(run):
-    """What `write_places` noted; the embedded sets when there is no such note or it cannot be read."""
-    places = dict(garments=None, styles=None, held_out=0.1, vgg_weights=None)
+def read_places(run, *, required=False):
+    """What `write_places` noted; without a note the embedded sets, unless it is `required`.
+
+    Raises:
+        TrainingError: for a note that cannot be read, or is missing and required: other pictures than the run's own would be used without a word.
+    """
+    places, note = dict(garments=None, styles=None, held_out=0.1, vgg_weights=None), Path(run) / PICTURES_FILE
     try:
-        noted = json.loads((Path(run) / PICTURES_FILE).read_text(encoding="utf-8"))
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        if not isinstance(noted, dict) or not _are_places(places | noted):
+            raise ValueError("it does not hold the places of pictures")
         return places | {name: noted[name] for name in places if name in noted}
-    except (OSError, ValueError, TypeError):
-        return places
+    except (OSError, ValueError) as error:
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not required:
+            return places
+        from fashion_style.settings import TrainingError  # imports TensorFlow, so not for --help
+
+        raise TrainingError(f"{note} cannot be read ({error}), so nobody knows which pictures this run learns from. "
+                            "Name them anew: fashion-style train --resume RUN --garments DIR --styles DIR.") from error
+
+
+def _are_places(places):
+    folders = [places[name] for name in ("garments", "styles")]
+    return (all(names is None or isinstance(names, list) and all(isinstance(name, str) for name in names) for names in folders)
+            and isinstance(places["held_out"], (int, float)) and 0 <= places["held_out"] < 1
+            and isinstance(places["vgg_weights"], (str, type(None))))

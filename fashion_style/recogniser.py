@@ -246,12 +246,13 @@ def recognise_kind(picture, recogniser=None):
     recogniser = recogniser or load_recogniser()
     return _recognise(picture, "kind", recogniser.kinds, recogniser.network)
 
-# %% ../nbs/04a_recogniser.ipynb #a2603996
+# %% ../nbs/04a_recogniser.ipynb #d5fda5a8
 class Accuracy(NamedTuple):
     "Shares of right answers in [0, 1] and the number of pictures asked."
     family_of_cloth: float
     family_when_worn: float
-    kind: float
+    kind_when_plain: float
+    kind_when_worn: float
     pictures: int
 
 
@@ -260,11 +261,12 @@ def measure_accuracy(recogniser, drawn, *, batches=4, batch_size=96, seed=0):
     if (recogniser.families, recogniser.kinds) != (PATTERN_FAMILIES, GARMENT_KINDS):
         raise FeatureError(f"The recogniser knows other classes than the drawings. Received: {recogniser.families + recogniser.kinds}. "
                            f"Expected: {PATTERN_FAMILIES + GARMENT_KINDS}. Train it again.")
-    right = {"cloth": [], "worn": [], "kind": []}
+    right = {"cloth": [], "worn": [], "plain kind": [], "worn kind": []}
     for step in range(batches):
         pictures, families, kinds = (np.asarray(part) for part in training_batch(drawn, batch_size, seed=seed, step=step))
         answers = {head: np.asarray(values).argmax(-1) for head, values in recogniser.network(pictures).items()}
         right["cloth"] += list((answers["family"] == families)[(families >= 0) & (kinds < 0)])
         right["worn"] += list((answers["family"] == families)[(families >= 0) & (kinds >= 0)])
-        right["kind"] += list((answers["kind"] == kinds)[kinds >= 0])
+        right["plain kind"] += list((answers["kind"] == kinds)[(families < 0) & (kinds >= 0)])
+        right["worn kind"] += list((answers["kind"] == kinds)[(families >= 0) & (kinds >= 0)])
     return Accuracy(*(float(np.mean(right[part])) for part in right), batches * (batch_size // 3) * 3)

@@ -170,13 +170,13 @@ def check_pairs(content, others, mask=None, *, name="content"):
                          "of 1. Leave those pairs out, or pass mask=None to score whole pictures.")
     return [first, *checked, last]
 
-# %% ../nbs/11_scorecard.ipynb #1ad50b36
+# %% ../nbs/11_scorecard.ipynb #38fc0d92
 def _look(pictures, extractor, mask=None):
     """What the figures need to know of each picture of a small batch: a list of dicts."""
     features = extractor(pictures)
     if missing := [layer for layer in (*STYLE_LAYERS, CONTENT_LAYER) if layer not in features]:
         raise ScoreError(f"extractor: received one without the layers {missing}; expected all style and content layers. Make it "
-                         " with features.load_extractor(name) and its default layers.")
+                         "with features.load_extractor(name) and its default layers.")
     grams = [np.asarray(gram_matrix(features[layer], mask)) for layer in STYLE_LAYERS]
     mask = [None] * len(pictures) if mask is None else mask
     masks = {layer: mask if mask[0] is None else np.asarray(resize_mask(mask, value)) for layer, value in features.items()}

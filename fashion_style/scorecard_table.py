@@ -53,7 +53,7 @@ def bootstrap_interval(values, *, samples=2000, seed=0, level=0.95):
     low, high = np.quantile(values[chosen].mean(axis=1), ((1 - level) / 2, (1 + level) / 2))
     return float(values.mean()), float(low), float(high)
 
-# %% ../nbs/11a_scorecard_table.ipynb #174ca38b
+# %% ../nbs/11a_scorecard_table.ipynb #75ef657d
 @dataclass(frozen=True)
 class ScorecardTable:
     """Figures of several rows over the same pairs: `values` is float64 (rows, pairs, figures).
@@ -118,7 +118,10 @@ class ScorecardTable:
             (x, *x_range), (y, *y_range) = self.interval(row, across), self.interval(row, upward)
             bars = [np.nan_to_num(np.abs(np.subtract(ends, middle)))[:, None] for middle, ends in ((x, x_range), (y, y_range))]
             axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="o", capsize=3, color=colour, label=row)
-        axes.set_yscale(scale, **({"linthresh": 1.0} if scale == "symlog" else {}))
+        if scale == "symlog":
+            axes.set_yscale(scale, linthresh=1.0)
+            axes.set_yticks([tick for tick in (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50) if tick <= axes.get_ylim()[1]])
+            axes.yaxis.set_major_formatter("{x:g}")
         axes.set(xlabel=f"{across} ({self.extractor})", ylabel=f"{upward} ({self.extractor})")
         axes.legend(frameon=False)
         return figure

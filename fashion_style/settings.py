@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['TrainingError', 'LossWeights', 'TrainingSettings']
 
-# %% ../nbs/09a_settings.ipynb #4124d64d
+# %% ../nbs/09a_settings.ipynb #aafbe573
+import re
 from dataclasses import asdict, dataclass, field, fields
 
 from .generator import GENERATORS
@@ -16,14 +17,19 @@ from .wasserstein import CONSTRAINTS
 class TrainingError(FashionStyleError):
     """A training run was asked for or met something it cannot work with; the message says what, and what to do."""
 
-# %% ../nbs/09a_settings.ipynb #7f2a48ef
+# %% ../nbs/09a_settings.ipynb #a22d3732
 def _setting(default, text, **more):
     return field(default=default, metadata={"help": text, **more})
 
 
+def _is_number(value):
+    """Whether `value` is a finite number of at least 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
 @dataclass(frozen=True)
 class LossWeights:
-    """The lambdas of the article's total loss, and two that keep training sound. All >= 0, no units."""
+    """The lambdas of the article's total loss, and those that we add. All >= 0, no units."""
 
     adversarial: float = _setting(0.005, "lambda_adv, weight of the critic's score in the generator's loss")
     content: float = _setting(1.0, "lambda_content, weight of the relative content loss")
@@ -32,8 +38,9 @@ class LossWeights:
     background: float = _setting(6.0, "weight of the mean absolute change outside the garment mask")
     shading: float = _setting(0.15, "weight of 1 - correlation of the coarse light and dark inside the garment: folds")
     penalty: float = _setting(10.0, "weight of the gradient penalty in the critic's loss")
+    drift: float = _setting(0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0")
 
-# %% ../nbs/09a_settings.ipynb #d80894fd
+# %% ../nbs/09a_settings.ipynb #ed106999
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides a run. The same settings, pictures and machine give the same run."""
@@ -56,24 +63,49 @@ class TrainingSettings:
     mask_share: float = _setting(1.0, "share of the style loss and critic taken inside the garment mask only, 0 (whole picture) to 1")
     content_layer: str = _setting("block3_conv1", "layer of the content loss")
     style_layers: tuple = _setting(("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), "layers of the style loss")
+    distance: str = _setting("relative", "content and style losses divided by the size of their targets, or the article's own sums", choices=("relative", "article"))
+    update: str = _setting("alternating", "critic first and then generator, or both from one forward pass as in the article's code", choices=("alternating", "together"))
+    augment: bool = _setting(True, "draw a window and flips for every picture; without, targets of a picture are computed once and kept")
+    accumulate: int = _setting(1, "parts that a batch is cut into; gradients are summed over them before the update, so memory falls and the step stays the same")
+    recompute: bool = _setting(False, "compute activations again in the backward pass instead of keeping them: less memory, more time")
+    precision: str = _setting("float32", "arithmetic of generator and critic; losses stay float32", choices=("float32", "mixed_bfloat16"))
     weights: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self):
-        numbers = {name: getattr(self, name) for name in ("size", "batch", "steps", "width", "critic_steps", "penalty_every")}
-        bad = {name: value for name, value in numbers.items() if not (isinstance(value, int) and value >= 1)}
         for item in fields(self):
             allowed = item.metadata.get("choices")
             if allowed and getattr(self, item.name) not in allowed:
                 raise TrainingError(f"setting {item.name} must be one of {', '.join(allowed)}. Received: {getattr(self, item.name)!r}.")
-        if bad:
-            raise TrainingError(f"these settings must be whole numbers of at least 1. Received: {bad}.")
+        self._check_counts()
+        self._check_numbers()
         if self.size < 16:
             raise TrainingError(f"training pictures need at least 16 pixels a side, for four halvings. Received: size={self.size}.")
-        if not 0.0 <= self.mask_share <= 1.0:
-            raise TrainingError(f"mask_share must lie in [0, 1]. Received: {self.mask_share}.")
-        negative = {name: value for name, value in asdict(self.weights).items() if not value >= 0}
-        if negative:
-            raise TrainingError(f"loss weights must be numbers >= 0. Received: {negative}.")
+
+    def _check_counts(self):
+        """Whole numbers of at least 1, and parts that come out even."""
+        names = ("size", "batch", "steps", "width", "critic_steps", "penalty_every", "accumulate")
+        bad = {name: getattr(self, name) for name in names if type(getattr(self, name)) is not int or getattr(self, name) < 1}
+        if bad:
+            raise TrainingError(f"these settings must be whole numbers of at least 1. Received: {bad}.")
+        if self.batch % self.accumulate:
+            raise TrainingError(f"accumulate must divide the batch. Received: accumulate={self.accumulate}, batch={self.batch}.")
+
+    def _check_numbers(self):
+        """Rates above 0, weights of at least 0, layers that exist; every number finite."""
+        rates = {name: getattr(self, name) for name in ("learning_rate", "critic_learning_rate", "clip")}
+        bad = {name: value for name, value in rates.items() if not (_is_number(value) and value > 0)}
+        if bad:
+            raise TrainingError(f"rates and limits must be finite numbers above 0. Received: {bad}.")
+        if not _is_number(self.mask_share) or self.mask_share > 1.0:
+            raise TrainingError(f"mask_share must lie in [0, 1]. Received: {self.mask_share!r}.")
+        bad = {name: value for name, value in asdict(self.weights).items() if not _is_number(value)}
+        if bad:
+            raise TrainingError(f"loss weights must be finite numbers >= 0. Received: {bad}.")
+        layers = self.style_layers + (self.content_layer,)
+        if type(self.seed) is not int or self.seed < 0 or not self.style_layers or not all(re.fullmatch(r"block[1-5]_conv[1-4]", layer) for layer in layers):
+            raise TrainingError(f"seed must be a whole number of at least 0, and layers are named like block3_conv1. Received: seed={self.seed!r}, {layers}.")
+        if self.generator == "article" and self.size % 4:
+            raise TrainingError(f"the article's generator halves twice and needs a size that 4 divides. Received: size={self.size}.")
 
     def to_dict(self):
         """Plain dict for a JSON file."""

@@ -6,7 +6,7 @@
 __all__ = ['wrap', 'half_drop', 'ribbon', 'Torus', 'periodic_noise', 'scattered_points', 'voronoi_cells', 'swatches',
            'tile_pattern', 'seam_error']
 
-# %% ../nbs/01c_torus.ipynb #2a91bac8
+# %% ../nbs/01c_torus.ipynb #7dd64348
 import cv2
 import numpy as np
 from scipy.fft import irfft2
@@ -204,11 +204,11 @@ def tile_pattern(tile, height, width, *, scale=1.0):
     repeats = (-(-height // rows), -(-width // columns), 1)
     return np.clip(np.tile(tile, repeats)[:height, :width], -1, 1)
 
-# %% ../nbs/01c_torus.ipynb #df58d171
+# %% ../nbs/01c_torus.ipynb #7a62aa4e
 def seam_error(tile):
     """How much rougher the tile's wrapped seam is than the roughest line inside it: about 1 or less is seamless, 2 is a visible seam.
 
-    For both directions: mean absolute difference of lines two pixels apart across the seam, divided by the largest such
+    A high value proves a seam; a low one proves nothing where the drawing itself is as rough as its seam. For both directions: mean absolute difference of lines two pixels apart across the seam, divided by the largest such
     difference inside. `tile` is (h, w, 3), at least 4 pixels a side; any units.
     """
     tile = np.asarray(tile, np.float64)

@@ -109,7 +109,7 @@ def jensen_shannon(p, q):
     middle = (p + q) / 2
     return float((rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2)
 
-# %% ../nbs/07_wasserstein.ipynb #27ba43f2
+# %% ../nbs/07_wasserstein.ipynb #391c2988
 def _cell_shares(pixels, cells):
     "Matrix (cells, pixels): the share of each cell of a shorter axis that each pixel fills; rows sum to 1."
     pixels, cells = tf.cast(pixels, tf.float32), tf.cast(cells, tf.float32)
@@ -117,9 +117,10 @@ def _cell_shares(pixels, cells):
     return tf.nn.relu(tf.minimum(left + pixels / cells, pixel + 1) - tf.maximum(left, pixel)) * cells / pixels
 
 
-def _weighted_mean(scores, mask, axis=None):
-    "Mean of `scores` over `axis`, weighted by `mask` (resized to a patch map); 0 where the mask is empty."
+def _weighted_means(scores, mask):
+    "One mean per sample, (B,), weighted by `mask` (resized to a patch map); 0 where a sample's mask is empty."
     scores = tf.cast(scores, tf.float32)
+    axis = tuple(range(1, scores.shape.rank))
     if mask is None:
         return tf.reduce_mean(scores, axis=axis)
     mask = tf.cast(mask, tf.float32)
@@ -127,10 +128,15 @@ def _weighted_mean(scores, mask, axis=None):
         raise ValueError(f"Expected a mask of the scores' rank. Received: mask {mask.shape}, scores {scores.shape}. "
                          "Use (B, H, W, 1) for a patch map.")
     if mask.shape.rank == 4:
-        rows, columns = (_cell_shares(tf.shape(mask)[axis], tf.shape(scores)[axis]) for axis in (1, 2))
+        rows, columns = (_cell_shares(tf.shape(mask)[side], tf.shape(scores)[side]) for side in (1, 2))
         mask = tf.einsum("yh,bhwc,xw->byxc", rows, mask, columns)
     mask = mask * tf.ones_like(scores)
     return tf.math.divide_no_nan(tf.reduce_sum(mask * scores, axis=axis), tf.reduce_sum(mask, axis=axis))
+
+
+def _weighted_mean(scores, mask):
+    "Mean over the samples of their weighted means, one scalar: parts of a batch average to the whole, also on several devices."
+    return tf.reduce_mean(_weighted_means(scores, mask))
 
 
 def adversarial_loss(real_output, fake_output, mask=None, *, real_mask=None):
@@ -138,6 +144,7 @@ def adversarial_loss(real_output, fake_output, mask=None, *, real_mask=None):
 
     Args: real_output, fake_output: scores without limits, (B, h, w, 1) or (B, 1). mask: weights in [0, 1] of both maps,
         the scores' shape or (B, H, W, 1) of any size. real_mask: other weights for the real map.
+    Raises: ValueError for a mask whose rank is not that of the scores.
     Source: article section 3, L_adv; Arjovsky et al. 2017. The mask is our addition; an empty one gives 0.
     """
     real_mask = mask if real_mask is None else real_mask
@@ -148,15 +155,17 @@ def generator_loss(fake_output, mask=None):
     """The generator's Wasserstein loss, -mean(fake), a float32 scalar: the critic's score, to be raised.
 
     Args: as in `adversarial_loss`. Source: article section 3, step 4; Arjovsky et al. 2017.
+    Raises: ValueError for a mask whose rank is not that of the scores.
     """
     return -_weighted_mean(fake_output, mask)
 
-# %% ../nbs/07_wasserstein.ipynb #09c42915
+# %% ../nbs/07_wasserstein.ipynb #eae0d900
 def vanilla_critic_loss(real_output, fake_output, mask=None, *, real_mask=None):
     """Cross-entropy of a discriminator that should say 1 for real and 0 for generated pictures, a float32 scalar.
 
     Args: logits (before any sigmoid), (B, h, w, 1) or (B, 1); masks as in `adversarial_loss`.
     Returns: mean(-log D(real)) + mean(-log(1 - D(fake))), D = sigmoid(logit); 2 log 2 for one that only guesses.
+    Raises: ValueError for a mask whose rank is not that of the scores.
     Source: article section 3, step 3; Goodfellow et al. 2014.
     """
     real_mask = mask if real_mask is None else real_mask
@@ -170,12 +179,13 @@ def vanilla_generator_loss(fake_output, mask=None, *, saturating=False):
 
     Args: fake_output: logits, (B, h, w, 1) or (B, 1); mask as in `adversarial_loss`; saturating: False for
         mean(-log D(fake)), as used in practice; True for the game's own mean(log(1 - D(fake))), whose gradient dies.
+    Raises: ValueError for a mask whose rank is not that of the scores.
     Source: Goodfellow et al. 2014, section 3.
     """
     logits = tf.cast(fake_output, tf.float32)
     return _weighted_mean(-tf.math.softplus(logits) if saturating else tf.math.softplus(-logits), mask)
 
-# %% ../nbs/07_wasserstein.ipynb #f7fae3da
+# %% ../nbs/07_wasserstein.ipynb #4c7258b8
 class LipschitzEstimate(NamedTuple):
     "Lower bounds of a critic's Lipschitz constant: the steepest pair of points and the steepest gradient that were found."
     pair_slope: float
@@ -187,7 +197,7 @@ def _sample_scores(critic, samples, condition, mask, training):
     inputs = samples if condition is None else [samples, condition]
     takes_training = isinstance(critic, keras.Layer) or "training" in inspect.signature(critic).parameters
     output = critic(inputs, training=training) if takes_training else critic(inputs)
-    return _weighted_mean(output, mask, axis=tuple(range(1, output.shape.rank)))
+    return _weighted_means(output, mask)
 
 
 def _norms(differences, root_mean_square):

@@ -15,6 +15,7 @@ from PIL import Image
 
 import hostile
 from fashion_style import cli, course, options, places
+from fashion_style.settings import TrainingError
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_every_setting_is_an_option_with_its_help_and_default(shell):
     for item in dataclasses.fields(TrainingSettings) + dataclasses.fields(LossWeights):
         name = item.name.replace("_", "-") + ("-weight" if item in dataclasses.fields(LossWeights) else "")
         if item.name != "weights":
-            shown = ",".join(item.default) if isinstance(item.default, tuple) else item.default
+            shown = ",".join(item.default) if isinstance(item.default, tuple) else {True: "yes", False: "no"}[item.default] if isinstance(item.default, bool) else item.default
             assert f"--{name} " in text and f"{item.metadata['help']} (default: {shown})" in text.replace("- ", "-").replace(
                 item.metadata["help"].replace("- ", "-"), item.metadata["help"]), name
 
@@ -200,13 +201,33 @@ def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
     assert cli.run_settings(typed) == TrainingSettings(style_layers=("block1_conv1", "block2_conv1"))
 
 
-def test_places_survive_and_damage_is_harmless(tmp_path):
+def test_places_survive_and_a_missing_note_means_the_embedded_sets(tmp_path):
     noted = dict(garments=["/a b", "/c"], styles=None, held_out=0.2, vgg_weights="/w.h5")
     places.write_places(tmp_path / "run", noted)
     assert places.read_places(tmp_path / "run") == noted
-    for damage in ("", "{", "[]", "null", '{"styles": ["/x"]}'):
-        (tmp_path / "run" / places.PICTURES_FILE).write_text(damage)
-        assert set(places.read_places(tmp_path / "run")) == set(noted)
+    (tmp_path / "run" / places.PICTURES_FILE).write_text('{"styles": ["/x"]}')  # of an older version
+    assert places.read_places(tmp_path / "run") == dict(garments=None, styles=["/x"], held_out=0.1, vgg_weights=None)
+    for nowhere in (tmp_path / "none", os.devnull):
+        assert places.read_places(nowhere) == dict(garments=None, styles=None, held_out=0.1, vgg_weights=None)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"garments": "/x"}', b'{"styles": [1]}', b'{"held_out": "0.1"}',
+                                    b'{"held_out": 2}', b'{"vgg_weights": 3}', b"\xff\xfe"])
+def test_a_damaged_note_is_an_error_and_never_the_embedded_sets(tmp_path, damage):
+    (tmp_path / places.PICTURES_FILE).write_bytes(damage)
+    with pytest.raises(TrainingError, match="pictures.json cannot be read.*--garments DIR --styles DIR"):
+        places.read_places(tmp_path)
+
+
+def test_a_missing_note_is_an_error_where_it_is_required(tmp_path):
+    with pytest.raises(TrainingError, match="pictures.json cannot be read.*--garments DIR --styles DIR"):
+        places.read_places(tmp_path, required=True)
+
+
+def test_a_note_that_is_a_folder_is_an_error_too(tmp_path):
+    (tmp_path / places.PICTURES_FILE).mkdir()
+    with pytest.raises(TrainingError, match="cannot be read"):
+        places.read_places(tmp_path)
 
 
 # The work itself ------------------------------------------------------------------------------------------------------
@@ -249,7 +270,7 @@ def test_interrupted_training_ends_with_130_and_a_usable_run(tiny_run):
     run, code, out, errors = tiny_run
     assert code == 130 and f"--resume {run}" in out, errors[-2000:]
     assert list((run / "checkpoints").glob("step-*")) and steps_done(run) >= 2
-    noise = [line for line in re.split(r"[\r\n]+", errors) if line.strip() and not line.startswith("train")]
+    noise = [line for line in re.split(r"[\r\n]+", errors) if line.strip() and not line.startswith(("train", "stopping after this step"))]
     assert not noise, f"only the progress bar belongs on stderr: {noise[:5]}"
 
 

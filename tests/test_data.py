@@ -2,6 +2,7 @@
 import os
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from fashion_style import sources
+from fashion_style import data, sources
+from fashion_style.files import PartNames, file_share
 from fashion_style.data import (Batch, DataError, PictureSource, batches, folder_source, garment_source, held_out_pairs, make_batch,
                                 pattern_source, pipeline_speed)
 from fashion_style.images import FashionStyleError, PictureError, open_picture, save_picture, to_float, to_uint8
+from fashion_style.palettes import palette_array
+from fashion_style.patterns import FAMILIES
 from hostile import write_hostile_files
 
 pytestmark = [pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"), pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
@@ -82,7 +86,7 @@ def test_split_depends_on_the_seed(tmp_path):
 def test_pictures_that_differ_only_after_64_kilobytes_are_told_apart_by_length(tmp_path):
     for length in (70_000, 70_001):
         (tmp_path / f"{length}.bmp").write_bytes(b"BM" + bytes(length))
-    assert sources._file_share(str(tmp_path / "70000.bmp"), 0) != sources._file_share(str(tmp_path / "70001.bmp"), 0)
+    assert file_share(str(tmp_path / "70000.bmp"), 0) != file_share(str(tmp_path / "70001.bmp"), 0)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -216,6 +220,37 @@ def test_bad_file_is_read_once_and_counted_once_also_by_threads():
     assert source.good() is None and len(reads) == before
 
 
+def test_memory_of_bad_files_is_bounded_and_holds_no_frames():
+    def read(index):
+        large = bytes(10_000)
+        raise PictureError(index, f"bad {len(large)}", "Look")
+    source = PictureSource(range(5000), read, range(5000))
+    assert source.good() is None and source.good(4000) is None
+    assert source.skipped.total == 5000 and len(source.skipped) == 1000 and "5,000 bad" in source.report()
+    assert all(error.__traceback__ is None for error in source.skipped)
+    for _ in range(3):
+        with pytest.raises(PictureError, match="4999"):
+            source.load(4999)
+    assert source.skipped.total == 5000
+
+
+def test_next_good_picture_goes_around_the_end():
+    bad = {0, 3, 4}
+    def read(index):
+        if index in bad:
+            raise PictureError(index, "bad", "Look")
+        return random_picture(index), None
+    source = PictureSource(tuple("abcde"), read, ("",) * 5)
+    assert [source.good(start) for start in range(5)] == [1, 1, 2, 1, 1]
+    number, pair = source.load_from(4)
+    assert number == 1 and (pair[0] == random_picture(1)).all()
+
+
+def test_amount_in_words():
+    assert memory_source([random_picture(0)] * 3).amount() == "3"
+    assert PictureSource(range(10_000), None, range(10_000)).amount() == "more than 1,024"
+
+
 # --- batches -----------------------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
@@ -300,6 +335,17 @@ def test_each_picture_comes_once_an_epoch():
     epochs = [seen[begin:begin + 7] for begin in range(0, 42, 7)]
     assert all(sorted(epoch) == [10 * number for number in range(7)] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 1023, 1024, 1025, 2048, 3000])
+def test_each_number_comes_once_an_epoch_also_where_the_first_is_shuffled_in_blocks(count):
+    source = PictureSource(range(count), None, range(count))
+    epochs = [[data._number(source, 3, 0, epoch * count + place) for place in range(count)] for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
+    if count > 2:
+        assert epochs[0] != epochs[1] != epochs[2] and epochs[0] != list(range(count))
+        other = [data._number(source, 3, 1, place) for place in range(count)], [data._number(source, 4, 0, place) for place in range(count)]
+        assert epochs[0] != other[0] and epochs[0] != other[1]
 
 
 def test_garments_and_styles_are_paired_anew_each_epoch():
@@ -413,6 +459,152 @@ def test_all_pictures_lost_is_one_clear_error(tmp_path):
         next(iter(batches(source, source, batch_size=2, size=16)))
 
 
+def test_picture_lost_after_it_left_the_memory(tmp_path):
+    write_pictures(tmp_path, 6)
+    source = folder_source(tmp_path, part="all", cache_bytes=2 * 48 * 40 * 3)  # room for two
+    for index in range(6):
+        source.load(index)
+    for index in (0, 1, 5):
+        Path(source.names[index]).unlink()
+    assert source.load(5)[0].shape == (48, 40, 3)  # still in memory
+    assert source.good(0) == 2 and source.skipped.total == 2
+    assert np.isfinite(make_batch(source, source, batch_size=6, size=16, seed=0, step=0).content).all()
+
+
+def replace_by_garbage(path, kind):
+    """Harm done to a file while training runs."""
+    data = path.read_bytes()
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind != "deleted":
+        path.write_bytes({"text": b"no picture", "empty": b"", "torn": data[:len(data) // 2], "noise": os.urandom(len(data))}[kind])
+
+
+@pytest.mark.parametrize("kind", ["deleted", "folder", "loop", "text", "empty", "torn", "noise"])
+def test_garbage_that_appears_while_training_is_skipped_and_counted(kind, tmp_path):
+    write_pictures(tmp_path, 12)
+    source = folder_source(tmp_path, held_out=0.2, cache_bytes=0)
+    stream = iter(batches(source, memory_source([random_picture(9)]), batch_size=4, size=16, workers=2, prefetch=1))
+    next(stream)
+    victims = [Path(source.names[number]) for number in (1, 2, 5)]
+    for victim in victims:
+        replace_by_garbage(victim, kind)
+    for _ in range(15):
+        assert np.isfinite(next(stream)[0].numpy()).all()
+    assert {Path(error.name) for error in source.skipped} == set(victims) and source.skipped.total == 3
+    assert "3 bad" in source.report()
+
+
+# --- many files ------------------------------------------------------------------------------------------------------------------
+
+def write_many(folder, count):
+    """`count` small pictures, all with other bytes: a few real ones with different ends -> the folder."""
+    folder.mkdir(parents=True)
+    originals = [path.read_bytes() for path in write_pictures(folder.parent / "originals", 8)]
+    for number in range(count):
+        (folder / f"{number:05}.png").write_bytes(originals[number % 8] + number.to_bytes(4, "big"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A folder of 3,000 pictures, for tests that leave it as it is."""
+    return write_many(tmp_path_factory.mktemp("many") / "styles", 3000)
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """The files that sources look into for the split."""
+    names = []
+    noted = lambda name, seed: (names.append(name), file_share(name, seed))[1]
+    monkeypatch.setattr(sources, "PartNames", partial(PartNames, share=noted))
+    return names
+
+
+def test_start_looks_into_few_of_many_files(many, looked):
+    plain = memory_source([random_picture(0)])
+    source = folder_source(many)
+    make_batch(plain, source, batch_size=8, size=16, seed=0, step=0)
+    assert 1024 <= len(looked) < 1300
+    for step in range(1, 128):
+        data._chosen(source, 8, 0, 1, step)
+    assert len(looked) < 1300
+    assert source.amount() == "more than 1,024"
+    assert len(looked) < 2600
+    assert 2600 < len(source) < 2800 and len(looked) == 3000
+
+
+def test_batches_of_many_files_are_a_pure_function_of_seed_and_step(many):
+    plain = memory_source([random_picture(0)])
+    source = folder_source(many)
+    options = dict(batch_size=8, size=16, seed=5)
+    expected = [make_batch(plain, source, step=step, **options) for step in range(0, 400, 9)]  # 337 steps an epoch
+    for number in (40, 3, 15, 0):
+        assert equal(expected[number], make_batch(plain, folder_source(many), step=9 * number, **options))
+    stream = batches(plain, folder_source(many), workers=4, start=9 * 13, **options)  # ends in the second block
+    for number, element in enumerate(stream.take(28)):
+        if number % 9 == 0:
+            assert (element[1].numpy() == expected[13 + number // 9].style).all()
+
+
+def test_each_of_many_files_comes_once_an_epoch(many):
+    source = folder_source(many)
+    count = len(source)
+    for epoch in range(2):
+        numbers = [data._number(source, 0, 1, epoch * count + place) for place in range(count)]
+        assert sorted(numbers) == list(range(count))
+    held = folder_source(many, part="held_out")
+    assert set(source.names).isdisjoint(held.names) and count + len(held) == 3000
+
+
+def test_moving_the_folder_and_renaming_in_a_small_one_change_no_batch(tmp_path):
+    large, small = write_many(tmp_path / "a" / "styles", 1500), tmp_path / "small"
+    write_pictures(small, 20)
+    plain = memory_source([random_picture(0)])
+    style = lambda folder: make_batch(plain, folder_source(folder), batch_size=8, size=16, seed=0, step=1).style
+    before = style(large), style(small)
+    large.rename(tmp_path / "moved")
+    for path in sorted(small.iterdir()):
+        path.rename(path.with_name(f"new {path.stem[::-1]}.png"))
+    assert (before[0] == style(tmp_path / "moved")).all() and (before[1] == style(small)).all()
+
+
+def test_exam_looks_at_1024_labels_only():
+    class Noted:
+        def __getitem__(self, number):
+            assert number < 1024
+            return "abc"[number % 3]
+    source = PictureSource(Noted(), lambda index: (random_picture(index), None), Noted())
+    assert held_out_pairs(source, source, 6, size=16).content.shape == (6, 16, 16, 3)
+
+
+def test_files_lost_before_anybody_looked_at_them(tmp_path):
+    source = folder_source(write_many(tmp_path / "styles", 1500), part="all", cache_bytes=0)
+    assert source.reach(1024) == 1024
+    for path in sorted((tmp_path / "styles").iterdir())[::3]:
+        path.unlink()
+    plain = memory_source([random_picture(0)])
+    for step in (0, 100, 150, 200, 500):
+        assert np.isfinite(make_batch(plain, source, batch_size=8, size=16, seed=0, step=step).style).all()
+    assert source.good(0) is not None and len(source) + source.skipped.total >= 1500
+    readable = {source.names[number] for number in range(len(source)) if source.good(number) == number}
+    assert len(readable) == 1000 and source.skipped.total == 500
+
+
+def test_all_of_many_files_lost_is_one_clear_error(tmp_path):
+    source = folder_source(write_many(tmp_path / "styles", 1500), cache_bytes=0)
+    shutil.rmtree(tmp_path / "styles")
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"None of 1,\d\d\d pictures can be read \(.*no such file"):
+            make_batch(source, source, batch_size=8, size=16, seed=0, step=0)
+    assert len(source.skipped) == 1000 < source.skipped.total
+    with pytest.raises(tf.errors.OpError, match="can be read"):
+        next(iter(batches(source, source, batch_size=2, size=16)))
+
+
 # --- embedded sets and held-out pairs --------------------------------------------------------------------------------------------
 
 def test_embedded_parts_are_disjoint_and_repeatable():
@@ -480,3 +672,12 @@ def test_masks_do_not_depend_on_the_thread(shared_data):
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     for index in range(8):
         assert (alone.load(index)[1] == together.load(index)[1]).all()
+
+
+@pytest.mark.parametrize("part", ["train", "held_out"])
+def test_both_parts_hold_traditional_and_invented_palettes(part):
+    source = pattern_source(part=part, count=60, size=32, families=["gingham"])
+    grounds = [np.rint(255 * palette_array(palette)[0]) for palette in FAMILIES["gingham"][1:]]
+    corners = [source.load(index)[0][0, 0].astype(int) for index in range(len(source))]
+    traditional = sum(any(np.abs(corner - ground).max() <= 1 for ground in grounds) for corner in corners)
+    assert 15 <= traditional <= 45, traditional

@@ -1,14 +1,18 @@
 """What a designer asks of trained weights: strength, mixes, scale, colours, lock, any size."""
+import json
+
 import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
 from fashion_style.checkpoints import save_checkpoint
-from fashion_style.demo import run_demo
+from fashion_style import demo
+from fashion_style.demo import rival_differences, run_demo, verdict
 from fashion_style.design import DesignError, Designer, export_generator, keep_garment_colours, load_designer, lock_garment, tile_style
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator, build_style_generator
 from fashion_style.images import PictureError, to_uint8
+from fashion_style.scorecard_table import ScorecardTable
 from fashion_style.patterns import draw_pattern
 from fashion_style.settings import TrainingError, TrainingSettings
 from fashion_style.training import Trainer
@@ -117,6 +121,30 @@ def test_weights_that_are_none(tmp_path, content):
         load_designer(path)
 
 
+def test_weights_that_float16_cannot_hold_are_not_exported(tmp_path):
+    trainer = Trainer(TrainingSettings(size=32, batch=2, steps=1, width=4))
+    kernel = next(weight for weight in trainer.generator.trainable_variables if len(weight.shape) == 4)
+    kernel.assign(np.full(kernel.shape, 70_000.0, "float32"))
+    save_checkpoint(trainer, tmp_path / "run")
+    with pytest.raises(TrainingError, match="not finite.*generator/"):
+        export_generator(tmp_path / "run", tmp_path / "small.npz")
+    assert not (tmp_path / "small.npz").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    settings = np.array(json.dumps(TrainingSettings(size=32, width=4).to_dict()))
+    np.savez(tmp_path / "broken.npz", **{"settings": settings, "generator/000": np.array([0.0, value])})
+    with pytest.raises(TrainingError, match="broken.npz.*not finite.*generator/000"):
+        load_designer(tmp_path / "broken.npz")
+
+
+def test_an_export_that_cannot_be_written_says_so(tmp_path):
+    save_checkpoint(Trainer(TrainingSettings(size=32, batch=2, steps=1, width=4)), tmp_path / "run")
+    with pytest.raises(DesignError, match="cannot write.*Name a file"):
+        export_generator(tmp_path / "run", tmp_path / "no folder" / "small.npz")
+
+
 def test_the_package_ships_a_trained_generator(garment, style):
     design = load_designer().stylize(garment.picture, style, mask=garment.mask)
     inside = garment.mask[..., 0] == 1
@@ -131,3 +159,49 @@ def test_demo_writes_everything_and_never_over_an_old_one(tmp_path):
     assert evaluation.whole.rows == evaluation.inside.rows and "generator" in evaluation.whole.rows
     _, second = run_demo(tmp_path / "designs", steps=1, count=2, size=64)
     assert second.name == "designs-2"
+
+
+def test_the_demo_watches_pairs_that_it_does_not_train_on(tmp_path, monkeypatch):
+    seen = {}
+
+    def remember(run, settings, contents, styles, *, held_out, callback):
+        seen.update(contents=contents, styles=styles, held_out=held_out)
+        raise TrainingError("enough")
+
+    monkeypatch.setattr(demo, "train", remember)
+    with pytest.raises(TrainingError, match="enough"):
+        run_demo(tmp_path / "designs", steps=1, count=2, size=64)
+    wanted = demo.held_out_pairs(*demo._drawn_sources("held_out", 80, 0), 6, size=64, seed=0)
+    np.testing.assert_array_equal(seen["held_out"].content, wanted.content)
+    np.testing.assert_array_equal(seen["held_out"].style, wanted.style)
+    assert not set(seen["contents"].names) & set(demo._drawn_sources("held_out", 80, 0)[0].names)
+
+
+def made_up_table(pairs):
+    """The generator is sure to be better on ssim (0.2 up) and swd (0.3 down), worse on content, and no different on gram."""
+    rival = np.random.default_rng(0).uniform(1, 2, (pairs, 4))
+    noise = 0.5 * (-1.0) ** np.arange(pairs)
+    own = rival + np.stack([np.full(pairs, 0.1), np.full(pairs, 0.2), noise, np.full(pairs, -0.3)], axis=-1)
+    rows = ("identity", "style picture", "paste and shade", "generator")
+    return ScorecardTable("embedded", rows, ("content", "ssim", "gram", "swd"), np.stack([rival, rival, rival, own]))
+
+
+def test_differences_name_the_better_row_and_none_where_zero_lies_inside():
+    words = dict(line[2:].split(" ", 1) for line in rival_differences(made_up_table(10)).splitlines() if line.startswith("* "))
+    assert words["content"] == "+0.100 [+0.100, +0.100]: paste and shade is better"
+    assert words["ssim"] == "+0.200 [+0.200, +0.200]: generator is better"
+    assert words["gram"].startswith("+0.000 [-0.") and words["gram"].endswith("no difference shown")
+    assert words["swd"] == "-0.300 [-0.300, -0.300]: generator is better"
+
+
+def test_one_pair_shows_no_difference():
+    text = rival_differences(made_up_table(1))
+    assert text.count("one pair shows nothing") == 4 and "nan" not in text and "better" not in text
+
+
+def test_markdown_and_verdict_compare_with_paste_and_shade():
+    table = made_up_table(10)
+    evaluation = demo.Evaluation(np.zeros((10, 8, 8, 3)), table, table, None)
+    assert evaluation.to_markdown().count("generator minus paste and shade, pair by pair:") == 2
+    mean = table.per_pair("paste and shade", "gram").mean()
+    assert verdict(evaluation).count(f"paste and shade {mean:.3f}; paired difference +0.000 [-0.") == 2

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion_style.garment_curves import Fold, Panel, bend, closed, mirror_panel, path
+from fashion_style.garment_curves import Fold, Panel, bend, closed, mirror_panel, panel_figure, path
 from fashion_style.garment_render import AMBIENT, FLAT_LIGHT, fold_height, lambert
+from fashion_style.garment_shapes import qipao
 from fashion_style.garments import (GARMENT_KINDS, Garment, GarmentError, draw_garment, garment_mask, mask_iou, paste_and_shade)
 from fashion_style.images import FashionStyleError, read_picture
 
@@ -136,6 +137,18 @@ def test_curves_by_hand():
     np.testing.assert_allclose(sorted(outline.tolist()), sorted((outline * (-1, 1)).tolist()))
 
 
+def test_a_qipao_closes_on_the_wearers_right():
+    for seed in range(4):
+        body = max(qipao(np.random.default_rng(seed)), key=lambda panel: len(panel.seams))
+        assert len(body.buttons) == 3 and max(x for x, _, _ in body.buttons) < 0 and body.seams[0][:, 0].max() <= 0
+
+
+def test_the_line_drawing_shows_buttons():
+    square = path((0, 0), (1, 0), (1, 1), (0, 1))
+    plain, buttoned = (panel_figure([Panel(square, buttons=buttons)]).axes[0] for buttons in ((), ((0.5, 0.5, 0.1), (0.5, 0.8, 0.05))))
+    assert len(buttoned.patches) == len(plain.patches) + 2
+
+
 def test_mirror_twice_is_the_same_panel():
     panel = Panel(np.array([(0, 0), (1, 0), (0.5, 1.0)]), buttons=((0.2, 0.3, 0.01),), folds=(Fold((0, 0), (1, 1), 0.1, 0.5, 0.2),))
     twice = mirror_panel(mirror_panel(panel))
@@ -196,6 +209,8 @@ def test_mask_of_any_size(shape):
 def test_plain_or_broken_pictures_fall_back_to_a_full_mask():
     assert (garment_mask(np.full((40, 40, 3), 0.3)) == 1).all()
     assert (garment_mask(np.full((40, 40, 3), np.nan)) == 1).all()
+    with pytest.raises(GarmentError, match="iterations=0"):
+        garment_mask(np.zeros((40, 40, 3)), iterations=0)
     for bad in (np.zeros((40, 40)), np.zeros((40, 40, 1)), np.zeros((2, 40, 40, 3)), np.zeros((0, 4, 3))):
         with pytest.raises(GarmentError, match="Give one picture"):
             garment_mask(bad)

@@ -97,6 +97,18 @@ def test_a_mix_that_makes_no_sense_is_refused(style_generator, weights):
         mix_style_codes([code, code], weights)
 
 
+def test_codes_of_two_sizes_are_refused(style_generator):
+    codes = [style_generator.encode_style(pictures((1, size, 16, 3), 1)) for size in (16, 24)]
+    with pytest.raises(ValueError, match="one size.*Received.*Resize"):
+        mix_style_codes(codes, [1, 1])
+
+
+def test_the_article_s_generator_without_a_size_grows_an_odd_picture():
+    odd = pictures((1, 50, 50, 3), 1)
+    assert build_generator(None)([odd, odd]).shape == (1, 52, 52, 3)
+
+
+
 def test_gradients_reach_every_weight(style_generator):
     content, style = pictures((2, 32, 32, 3), 1), pictures((2, 32, 32, 3), 2)
     with tf.GradientTape() as tape:

@@ -154,6 +154,37 @@ def test_notebook_is_clean(path):
                 assert not any("widget" in kind for kind in output.get("data", {})), "saved widget view"
 
 
+def shows_something(source):
+    """Does a code cell surely print or show: a `print` or `display` outside `except` and `if`, or a last line that makes a picture?"""
+    lines = [line for line in source.splitlines() if not line.startswith(("%", "!", "#|"))]
+    tree = ast.parse("\n".join(lines))
+    pending = [(node, True) for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    while pending:
+        node, sure = pending.pop()
+        if sure and isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("print", "display"): return True
+        sure = sure and not isinstance(node, (ast.ExceptHandler, ast.If, ast.FunctionDef, ast.Lambda, ast.ClassDef))
+        pending += [(child, sure) for child in ast.iter_child_nodes(node)]
+    last = tree.body[-1] if tree.body else None
+    return isinstance(last, ast.Expr) and re.match(r"(drawn\()?(show_pictures|panel_figure|fig_\w+|Image\.fromarray|strip|sheet|figure)\b", ast.unparse(last)) is not None
+
+
+def test_cells_that_show_something_are_recognised():
+    for source in ("x = 1\nprint(x)", "for x in y:\n    print(x)", "show_pictures(a)", "Image.fromarray(a).quantize(8)", "%matplotlib inline\nfigure"):
+        assert shows_something(source), source
+    for source in ("try:\n    f()\nexcept E as e:\n    print(e)", "def f(): print(1)", "x = show_pictures(a)", "", "if a:\n    print(a)"):
+        assert not shows_something(source), source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_cells_that_show_something_keep_their_outputs(path):
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    empty = [cell.source[:60] for cell in cells if not cell.outputs and shows_something(cell.source)]
+    assert not empty, f"run the notebook, these cells have no outputs: {empty}"
+    twice = [cell.source[-60:] for cell in cells for output in cell.outputs
+             if {"image/png", "image/jpeg"} <= set(output.get("data", {}))]
+    assert not twice, f"stored as PNG and as JPEG, end the cell with .quantize(...): {twice}"
+
+
 @pytest.mark.parametrize("path", ROOMS, ids=lambda path: path.name)
 def test_room_has_its_shape(path):
     notebook = read(path)

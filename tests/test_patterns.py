@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from fashion_style import ornament, torus, woven
+from fashion_style import engraved, ornament, torus, woven
 from fashion_style.images import FashionStyleError
 from fashion_style.palettes import palette_array
 from fashion_style.patterns import (FAMILIES, PALETTES, PATTERN_FAMILIES, PatternError, draw_pattern, parse_threadcount,
@@ -132,7 +132,37 @@ def test_random_palettes():
             assert palette.shape == (count, 3) and palette.min() >= 0 and palette.max() <= 1
             assert np.abs(lightness[1:] - lightness[0]).min() > 28
     assert np.array_equal(random_palette(7), random_palette(7)) and not np.allclose(random_palette(7), random_palette(8))
-    with pytest.raises(PatternError): random_palette(0, 1)
+    for wrong in ((0, 1), (-1, 4), (0.5, 4)):
+        with pytest.raises(PatternError): random_palette(*wrong)
+
+
+def test_short_hex_colours_are_named():
+    with pytest.raises(PatternError, match="'#fff' is no hex colour.*six digits"): palette_array(["#000000", "#fff"])
+
+
+def test_terrazzo_chips_do_not_lie_on_each_other():
+    for seed in range(4):
+        chips, canvas = [], torus.Torus(96, "granite")
+        canvas.polygon = lambda points, number: chips.append(points)
+        FAMILIES["terrazzo"][0](canvas, np.random.default_rng(seed))
+        covered = sum(canvas.mask([chip]) for chip in chips)
+        sizes = [np.ptp(chip, axis=0).max() for chip in chips]
+        assert covered.max() == 1 and len(chips) > 30 and max(sizes) > 4 * min(sizes)
+
+
+def test_a_toile_peony_is_shaded():
+    lines = {}
+    for line in (0.004, 0.06):
+        strokes, canvas = [], torus.Torus(128, ["#ffffff", "#000000"])
+        canvas.polygons = lambda shapes, number: strokes.append(len(shapes))
+        engraved.engraved_peony(canvas, (0.5, 0.5), 0.4, np.random.default_rng(0), line)
+        lines[line] = strokes
+    assert set(lines[0.004]) == {6} and set(lines[0.06]) == {2}
+    shaded, bare = (torus.Torus(128, ["#ffffff", "#000000"]) for _ in range(2))
+    bare.polygons = lambda shapes, number: None
+    for canvas in (shaded, bare): engraved.engraved_peony(canvas, (0.5, 0.5), 0.4, np.random.default_rng(0), 0.004)
+    hidden = (bare.picture.mean() - shaded.picture.mean()) / (20 * 6 * 0.8 * 0.004 * 0.4 * 0.25)
+    assert hidden > 0.3, "the strokes are painted over"
 
 
 def test_tile_pattern_repeats_and_scales():

@@ -105,7 +105,8 @@ def test_the_shipped_recogniser_knows_todays_classes():
 
 def test_held_out_accuracy_is_far_above_chance(held_out):
     accuracy = measure_accuracy(load_recogniser(), held_out, batches=4, seed=3_000_000)
-    assert accuracy.family_of_cloth > 0.85 and accuracy.family_when_worn > 0.55 and accuracy.kind > 0.85
+    assert accuracy.family_of_cloth > 0.85 and accuracy.family_when_worn > 0.55
+    assert accuracy.kind_when_plain > 0.85 and accuracy.kind_when_worn > 0.75
     assert accuracy.pictures == 384
 
 
@@ -117,9 +118,9 @@ def test_recognition_is_sorted_and_sums_to_one():
 
 
 def test_recognition_of_clear_cases():
-    families = ("gingham", "leopard", "polka dot", "paisley", "lace", "asanoha")
+    families = ("gingham", "leopard", "polka dot", "paisley", "lace", "asanoha", "houndstooth")
     named = [recognise_family(draw_pattern(family, 128, seed=5)).names[0] for family in families]
-    assert sum(name == family for name, family in zip(named, families)) >= 5, dict(zip(families, named))
+    assert sum(name == family for name, family in zip(named, families)) >= 6, dict(zip(families, named))
     assert recognise_kind(draw_garment("trousers", 96, seed=5).picture).names[0] == "trousers"
 
 

@@ -424,6 +424,10 @@ def test_figure_shows_every_row_and_names_the_extractor(table):
     scattered = np.concatenate([dots.get_offsets() for dots in axes.collections if len(dots.get_offsets()) == 5])
     np.testing.assert_allclose(scattered[:, 1], np.concatenate([table.per_pair(row, "gram") for row in table.rows]))
     assert axes.get_yscale() == "linear" and table.fig("content", "gram", scale="symlog").axes[0].get_yscale() == "symlog"
+    logarithmic = table.fig("content", "gram", scale="symlog").axes[0]
+    logarithmic.figure.draw_without_rendering()
+    labels = [label.get_text() for label in logarithmic.get_yticklabels()]
+    assert labels[:3] == ["0", "0.25", "0.5"] and not any("10" in label and "^" in label for label in labels)
 
 
 # Errors: received, expected, what to do --------------------------------------------------------------------------------------

@@ -103,14 +103,20 @@ def test_losses_against_numpy_with_and_without_mask():
     mask, other = generator.uniform(size=(2, 3, 4, 5, 1)).astype(np.float32)
     np.testing.assert_allclose(adversarial_loss(real, fake), fake.mean() - real.mean(), rtol=1e-5)
     np.testing.assert_allclose(generator_loss(fake), -fake.mean(), rtol=1e-5)
-    masked_fake, masked_real = (np.sum(mask * scores) / mask.sum() for scores in (fake, real))
+
+    def per_sample(weights, scores):
+        return np.mean((weights * scores).sum(axis=(1, 2, 3)) / (weights * np.ones_like(scores)).sum(axis=(1, 2, 3)))
+
+    masked_fake, masked_real = (per_sample(mask, scores) for scores in (fake, real))
     np.testing.assert_allclose(adversarial_loss(real, fake, mask), masked_fake - masked_real, rtol=1e-4)
     np.testing.assert_allclose(generator_loss(fake, mask), -masked_fake, rtol=1e-4)
     np.testing.assert_allclose(adversarial_loss(real, fake, mask, real_mask=other),
-                               masked_fake - np.sum(other * real) / other.sum(), rtol=1e-4)
-    np.testing.assert_allclose(generator_loss(fake, mask[:1]), -np.sum(mask[:1] * fake) / (3 * mask[:1].sum()), rtol=1e-4)
+                               masked_fake - per_sample(other, real), rtol=1e-4)
+    np.testing.assert_allclose(generator_loss(fake, mask[:1]), -per_sample(mask[:1], fake), rtol=1e-4)
     points = generator.normal(size=(6, 1)).astype(np.float32)
-    np.testing.assert_allclose(generator_loss(points, np.eye(6)[:, :1]), -points[0, 0], rtol=1e-6)
+    np.testing.assert_allclose(generator_loss(points, np.eye(6)[:, :1]), -points[0, 0] / 6, rtol=1e-6)
+    parts = [generator_loss(fake[part], mask[part]) for part in (slice(0, 1), slice(1, 3))]
+    np.testing.assert_allclose(generator_loss(fake, mask), (parts[0] + 2 * parts[1]) / 3, rtol=1e-5, err_msg="parts of a batch average to the whole")
 
 
 def test_adversarial_loss_and_generator_loss_pull_in_opposite_directions():
@@ -126,7 +132,7 @@ def test_mask_of_any_size_is_area_averaged_to_the_patch_map(size):
     mask = tf.random.stateless_uniform((2, *size, 1), seed=(1, 2))
     scores = tf.random.stateless_normal((2, 3, 2, 1), seed=(3, 4))
     weights = tf.image.resize(mask, (3, 2), method="area").numpy()
-    np.testing.assert_allclose(generator_loss(scores, mask), -np.sum(weights * scores) / weights.sum(), rtol=1e-5)
+    np.testing.assert_allclose(generator_loss(scores, mask), -np.mean((weights * scores).numpy().sum(axis=(1, 2, 3)) / weights.sum(axis=(1, 2, 3))), rtol=1e-5)
 
 
 @pytest.mark.parametrize("loss", [

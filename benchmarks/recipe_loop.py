@@ -1,0 +1,89 @@
+"""Our shipping recipe, fed by our input pipeline: small generator, conditioned critic, lazy gradient penalty.
+
+    python benchmarks/recipe_loop.py --recipe demo --size 128
+
+"demo" is what `fashion-style demo` trains: embedded extractor. "real" is the run on real pictures that the package ships: VGG19 (needs
+its weights, or --vgg-weights). Both draw garments and patterns by code here, each once before the clock starts. The penalty falls on every
+n-th step, so times are means over n steps each. --feed fixed repeats one batch, which shows what the pipeline costs.
+"""
+import itertools
+import json
+import subprocess
+import threading
+
+import numpy as np
+
+import common
+from fashion_style.data import batches
+from fashion_style.demo import DEMO_SETTINGS
+from fashion_style.settings import TrainingSettings
+from fashion_style.sources import garment_source, pattern_source
+from fashion_style.training import Trainer
+from tensorflow_facts import tensorflow_gflops
+
+REAL_SETTINGS = common.HERE.parent / "nbs" / "tutorials" / "real_run" / "settings.json"
+DRAWN = 16
+
+
+def recipe_settings(recipe, **changes):
+    """`TrainingSettings` that the project ships, with changes such as size=128 (None keeps the recipe's)."""
+    values = DEMO_SETTINGS.to_dict() if recipe == "demo" else json.loads(REAL_SETTINGS.read_text(encoding="utf-8"))
+    return TrainingSettings.from_dict(dict(values, **{name: value for name, value in changes.items() if value is not None}))
+
+
+def feed_batches(settings, feed):
+    """Endless iterator of (content, style, mask); "pipeline" cuts and flips anew for every step, "fixed" repeats the first batch."""
+    sources = [make(size=settings.size + settings.size // 4, count=DRAWN) for make in (garment_source, pattern_source)]
+    for source in sources:
+        for index in range(len(source)):
+            source.load(index)
+    stream = iter(batches(*sources, batch_size=settings.batch * settings.critic_steps, size=settings.size))
+    return stream if feed == "pipeline" else itertools.repeat(next(stream))
+
+
+def utilisation(stop, samples):
+    """Append the GPU's load in percent to `samples` every half second until `stop` is set; without nvidia-smi nothing."""
+    while not stop.wait(0.5):
+        try:
+            answer = subprocess.run(["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True)
+            samples.append(float(answer.stdout.splitlines()[0]))
+        except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+            return
+
+
+def measure_recipe(trainer, stream, cycles):
+    """A row whose seconds are means over each cycle of `penalty_every` steps; `load` is the GPU's mean load meanwhile, or None."""
+    length, stop, samples = trainer.settings.penalty_every, threading.Event(), []
+    watcher = threading.Thread(target=utilisation, args=(stop, samples), daemon=True)
+    watcher.start()
+    row, _ = common.measure_steps(lambda: trainer.train_step(*next(stream)), cycles * length, length)
+    stop.set()
+    watcher.join()
+    row["seconds"] = np.reshape(row["seconds"], (cycles, length)).mean(axis=1).tolist()
+    return dict(row, load=float(np.mean(samples)) if samples else None)
+
+
+def main():
+    options = common.parser(__doc__)
+    options.add_argument("--recipe", choices=("demo", "real"), default="demo", help="which settings (default: %(default)s)")
+    options.add_argument("--size", type=int, default=128, help="side of the pictures in px (default: %(default)s)")
+    options.add_argument("--batch", type=int, help="pairs (default: the recipe's)")
+    options.add_argument("--accumulate", type=int, help="parts that the batch is cut into (default: the recipe's)")
+    options.add_argument("--recompute", action="store_true", default=None, help="compute activations again instead of keeping them")
+    options.add_argument("--precision", choices=("float32", "mixed_bfloat16"), help="arithmetic of both networks (default: the recipe's)")
+    options.add_argument("--xla", action="store_true", help="compile the step with XLA")
+    options.add_argument("--feed", choices=("pipeline", "fixed"), default="pipeline", help="where batches come from (default: %(default)s)")
+    options.add_argument("--vgg-weights", help="VGG19 weights file for the recipe 'real'")
+    options.add_argument("--steps", type=int, default=3, help="timed cycles of penalty_every steps (default: %(default)s)")
+    options.add_argument("--quick", action="store_true", help="one cycle")
+    chosen = common.parse(options)
+    settings = recipe_settings(chosen.recipe, size=chosen.size, batch=chosen.batch, accumulate=chosen.accumulate,
+                               recompute=chosen.recompute, precision=chosen.precision)
+    trainer = Trainer(settings, vgg_weights=chosen.vgg_weights if settings.extractor == "vgg19" else None, xla=chosen.xla)
+    row = measure_recipe(trainer, feed_batches(settings, chosen.feed), chosen.steps)
+    common.report(**row, batch=settings.batch, size=settings.size, matmul_gflops=tensorflow_gflops(),
+                  versions=common.versions("tensorflow", "keras", "numpy"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The quick form of the fault harness: every kind of fault once or twice on two real runs. `make faults` runs the long form."""
+import random
+import threading
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+import harness
+from harness import Campaign, Reference, Server, Surprise
+
+STEPS = 40
+
+
+def test_runs_survive_every_kind_of_fault(tmp_path):
+    plans = [[harness.kill_in_write, harness.flip_a_bit, harness.file_size_limit, harness.truncate, harness.second_writer],
+             [harness.terminate, harness.remove, harness.read_only]]
+    servers = [Server(tmp_path / f"server-{number}.log") for number in range(2)]
+    campaigns = [Campaign(server, tmp_path / f"run-{number}", STEPS, random.Random(number)) for number, server in enumerate(servers)]
+    told, undisturbed = [], []
+
+    def meet_all(campaign, plan):
+        told.extend(campaign.meet(fault) for fault in plan)
+        campaign.finish()
+
+    def first_undisturbed():
+        undisturbed.append(harness.undisturbed(servers[1], tmp_path / "undisturbed", STEPS))
+        campaigns[1].server.batches.clear()
+        meet_all(campaigns[1], plans[1])
+
+    threads = [threading.Thread(target=meet_all, args=(campaigns[0], plans[0])), threading.Thread(target=first_undisturbed)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for server in servers:
+            server.close()
+    counts = defaultdict(Counter)
+    wrong = [line for campaign in campaigns for line in campaign.judge(undisturbed[0], counts)]
+    assert not wrong and harness.failures(counts) == 0, "\n".join([*wrong, *told])
+    assert counts["finished run"]["tried"] == 2 and all(counts[harness.label(fault)]["tried"] == 1 for plan in plans for fault in plan), told
+
+
+# The harness can see what it looks for -------------------------------------------------------------------------------
+@pytest.fixture
+def reference():
+    rows = {step: dict(step=str(step), total=f"0.{step}") for step in range(1, 5)}
+    return Reference({"generator/000": np.ones((2, 2), np.float32)}, rows, {step: {f"digest {step}"} for step in range(4)})
+
+
+def test_a_difference_of_one_bit_is_seen(reference):
+    same = dict(arrays=dict(reference.arrays), rows=dict(reference.rows), batches=dict(reference.batches))
+    assert reference.differences(**same) == []
+    almost = np.nextafter(reference.arrays["generator/000"], np.float32(2))
+    assert reference.differences(**same | dict(arrays={"generator/000": almost})) == ["generator/000"]
+    assert reference.differences(**same | dict(arrays={})) == ["generator/000"]
+    assert reference.differences(**same | dict(rows=reference.rows | {5: {}})) == ["history of step 5"]
+    assert reference.differences(**same | dict(batches=reference.batches | {2: {"digest 2", "another"}})) == ["batch of step 2"]
+
+
+def test_lost_rows_are_counted_up_to_the_checkpoint_only(reference):
+    rows = {step: row for step, row in reference.rows.items() if step != 2}
+    assert reference.lost(rows, 4) == 1 and reference.lost(rows, 1) == 0
+    assert reference.lost(rows | {3: dict(step="3", total="0.4")}, 4) == 2
+
+
+def test_surprises_lost_rows_and_bad_ends_make_a_run_unusable(reference, tmp_path):
+    class NoServer:
+        batches = {}
+        stop = staticmethod(lambda: None)
+
+    def surprise(campaign):
+        raise Surprise("it barked")
+
+    campaign, counts = Campaign(NoServer, tmp_path, 4, random.Random(0)), defaultdict(Counter)
+    (tmp_path / "history.csv").write_text("step,total,seconds\n1,0.1,9\n2,0.2,9\n3,0.")
+    assert harness.table(tmp_path) == {1: dict(step="1", total="0.1"), 2: dict(step="2", total="0.2")}
+    assert "it barked" in campaign.meet(surprise)
+    assert "no whole checkpoint" in campaign.meet(lambda campaign: None)
+    campaign.end = "ended with code 4"
+    assert len(campaign.judge(reference, counts)) == 3 and harness.failures(counts) == 3
