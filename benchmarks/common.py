@@ -30,7 +30,7 @@ LAYERS = {
 ALL_LAYERS = LAYERS["deep"]["style"] + (LAYERS["deep"]["content"],)
 # The article's distances are not divided by anything, so these bring the three terms of the generator's loss to one order.
 LOSS_WEIGHTS = dict(adversarial=1.0, content=1e-5, style=1e-5)
-GENERATOR_RATE, CRITIC_RATE, RATE_STEPS, BETAS, EPSILON = 1e-3, 4e-4, 1000, (0.5, 0.99), 1e-7
+GENERATOR_RATE, CRITIC_RATE, RATE_STEPS, BETAS, EPSILON = 1e-3, 4e-4, 1000, (0.5, 0.99), 1e-5
 TOLERANCE = 1e-4
 # Set for the processes of a run on a busy machine: one thread, and seconds that the processor spent on the process instead of seconds passed.
 PROCESSOR_TIME = {"BENCHMARK_CLOCK": "processor", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}

@@ -240,7 +240,7 @@ class _Loop:
             save_checkpoint(self.trainer, self.run, score=self.score)
             self.saved, self.score = step, None
 
-# %% ../nbs/10c_runs.ipynb #55eeee59
+# %% ../nbs/10c_runs.ipynb #d2c3e2f7
 def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_weights=None, resume=False, strategy=None, callback=None,
           grid_every=200, checkpoint_every=200, stop_gap=None, stop_checks=5, workers=2, stop=None, opened=None):
     """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/ and checkpoints/.
@@ -253,10 +253,9 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
             pictures, and no held-out figures.
         resume: go on from the newest whole checkpoint of `run`.
         strategy: a `tf.distribute.Strategy` for several devices; of several workers only the first writes.
-        callback: called with a `Progress` after every step.
+        callback, opened: called with a `Progress` after every step; called with the trainer once the run is open and locked (never if it is refused).
         grid_every, checkpoint_every: steps between picture grids (and held-out checks) and between checkpoints.
         stop_gap, stop_checks: the flow chart's rule, see `StoppingRule`; None: run all steps.
-        opened: called with the trainer once the run is open and locked, before the first step; a run that is refused is not touched.
         stop: a `Stop` whose `asked` ends the run after the step in progress; default: a new one.
     Returns:
         `RunResult`; reason is "finished", "converged" or "stopped".

@@ -83,27 +83,25 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(two, damage):
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.npz"])
-def test_every_single_flipped_bit_is_harmless_or_noticed(two, name):
-    path, settings_and_arrays = list_checkpoints(two)[-1] / name, read_checkpoint(list_checkpoints(two)[-1])
-    data, noticed, harmless = path.read_bytes(), 0, 0
+def test_a_flipped_bit_anywhere_is_noticed_or_harmless(two, name):
+    path, (old_settings, old_arrays) = list_checkpoints(two)[-1] / name, read_checkpoint(list_checkpoints(two)[-1])
+    data, harmless = path.read_bytes(), []
     for place in range(len(data)):
-        for bit in range(8):
-            path.write_bytes(data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1:])
-            try:
-                settings, arrays = read_checkpoint(path.parent)
-            except TrainingError:
-                noticed += 1
-                continue
-            assert settings == settings_and_arrays[0] and all(np.array_equal(arrays[key], settings_and_arrays[1][key]) for key in state(0))
-            harmless += 1
-    assert noticed > 0.99 * 8 * len(data) and harmless < 20  # harmless: 1e-05 is 1E-05
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << 5 * place % 8]) + data[place + 1:])
+        try:
+            settings, arrays = read_checkpoint(path.parent)
+        except TrainingError:
+            continue
+        assert settings == old_settings and all(np.array_equal(arrays[key], old_arrays[key]) for key in old_arrays)
+        harmless.append(data[place:place + 1])
+    assert set(harmless) <= {b"e"}  # 1e-05 may become 1E-05
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.npz"])
 def test_no_truncated_file_is_taken(two, name):
     path = list_checkpoints(two)[-1] / name
     data = path.read_bytes()
-    for length in range(len(data)):
+    for length in [*range(0, len(data), 11), len(data) - 1]:
         path.write_bytes(data[:length])
         with pytest.raises(TrainingError, match="cannot be used"):
             read_checkpoint(path.parent)
@@ -279,7 +277,7 @@ def test_one_writer_at_a_time_and_a_dead_one_holds_nothing(tmp_path):
         with pytest.raises(TrainingError, match="another process is writing"):
             with writer_lock(tmp_path):
                 pass
-    holder = subprocess.Popen([sys.executable, "-c", f"from filelock import FileLock; FileLock({str(tmp_path / 'writer.lock')!r}).acquire(); print('held', flush=True); input()"],
+    holder = subprocess.Popen([sys.executable, "-c", f"import filelock; lock = filelock.FileLock({str(tmp_path / 'writer.lock')!r}); lock.acquire(); print('held', flush=True); input()"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(TrainingError, match="another process is writing"):
@@ -348,7 +346,7 @@ def test_a_fork_has_the_old_state_the_new_settings_and_the_history_up_to_there(t
     assert TrainingSettings.from_dict(json.loads((new / "settings.json").read_text())) == settings
     _, old = read_checkpoint(find_checkpoint(trained, 3))
     assert arrays.keys() == old.keys() and all(np.array_equal(arrays[name], old[name]) for name in old)
-    assert [row["step"] for row in read_history(new)] == [1, 2, 3] and read_history(new) == read_history(trained)[:3]
+    assert [row["step"] for row in read_history(new)] == [1, 2, 3] and str(read_history(new)) == str(read_history(trained)[:3])
     assert (new / "pictures.json").read_bytes() == (trained / "pictures.json").read_bytes() and (new / "grids").is_dir()
     assert json.loads((new / "fork.json").read_text()) == dict(run=str(trained), step=3, changes=dict(style=8.0, batch=4))
     assert contents(trained) == before

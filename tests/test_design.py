@@ -6,14 +6,14 @@ import pytest
 from skimage.color import rgb2lab
 
 from fashion_style.checkpoints import save_checkpoint
-from fashion_style import demo
+from fashion_style import demo, design as design_room
 from fashion_style.demo import rival_differences, run_demo, verdict
-from fashion_style.design import DesignError, Designer, export_generator, keep_garment_colours, load_designer, lock_garment, tile_style
+from fashion_style.design import DesignError, Designer, export_generator, keep_garment_colours, load_designer, lock_garment, propose, seam_step_ratio, tile_style
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator, build_style_generator
 from fashion_style.images import PictureError, to_uint8
 from fashion_style.scorecard_table import ScorecardTable
-from fashion_style.patterns import draw_pattern
+from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.settings import TrainingError, TrainingSettings
 from fashion_style.training import Trainer
 
@@ -73,7 +73,8 @@ def test_kept_colours_are_the_garment_s(garment, style):
     assert np.median(np.abs(light)) < 2.0  # lightness is the style's, but for colours that no screen can show
 
 
-def test_tiles_repeat_seamlessly_and_photos_are_mirrored(style):
+def test_tiles_repeat_seamlessly_and_photos_are_mirrored():
+    style = draw_pattern("seigaiha", 64, seed=1)
     laid = tile_style(style, 96, 96, motif_scale=0.5)
     np.testing.assert_array_equal(laid[:48], laid[48:])
     ramp = np.broadcast_to(np.linspace(-1, 1, 64, dtype="float32")[:, None, None], (64, 64, 3))
@@ -88,17 +89,110 @@ def test_lock_blends_at_soft_edges():
 
 
 @pytest.mark.parametrize("wrong", [dict(strength=1.5), dict(strength=float("nan")), dict(motif_scale=0.0), dict(weights=[1, 2]), dict(weights=[-1]),
-                                   dict(weights=[0]), dict(mask=np.zeros((4, 4, 1))), dict(mask=np.full((96, 96, 1), 2.0))])
+                                   dict(weights=[0]), dict(weights=[np.nan]), dict(weights=[np.inf]), dict(weights="a"), dict(strength="1"), dict(strength=True),
+                                   dict(motif_scale=21), dict(motif_scale=np.nan), dict(motif_scale=None), dict(size=15), dict(size=64.5), dict(size="64"),
+                                   dict(size=10 ** 400), dict(size=4096), dict(mask="all"), dict(mask=np.zeros((0, 0))), dict(mask=np.full((96, 96), np.nan)), dict(mask=np.zeros((4, 4, 1))), dict(mask=np.full((96, 96, 1), 2.0))])
 def test_wrong_numbers_are_refused_with_what_was_received(designer, garment, style, wrong):
     with pytest.raises(DesignError, match="Received"):
         designer.stylize(garment.picture, style, **wrong)
 
 
-def test_pictures_that_are_too_large_or_missing(designer, style, tmp_path):
-    with pytest.raises(DesignError, match="smaller size"):
-        designer.stylize(np.zeros((3000, 3000, 3), "float32"), style)
+def test_missing_pictures_are_refused(designer, style, tmp_path):
     with pytest.raises(PictureError):
         designer.stylize(tmp_path / "none.png", style)
+
+
+def test_the_limit_counts_after_size_and_before_any_resizing(designer, style, monkeypatch):
+    large = np.zeros((1200, 900, 3), "uint8")
+    monkeypatch.setattr(design_room, "MAX_PIXELS", 10_000)
+    assert designer.stylize(large, style, size=48).picture.shape == (64, 48, 3)
+    with pytest.warns(UserWarning, match="--size") as caught:
+        shape = designer.stylize(large, style).picture.shape
+    assert len(caught) == 1 and 9_000 < shape[0] * shape[1] <= 10_000
+    monkeypatch.setattr(design_room, "resize_picture", None)
+    with pytest.raises(DesignError, match="smaller size"):
+        designer.stylize(large, style, size=90)
+
+
+def test_a_strip_that_grows_beyond_the_limit_is_refused(designer, style):
+    with pytest.raises(DesignError, match="80233 x 4096"):
+        designer.stylize(np.zeros((17, 333, 3), "uint8"), style, size=4096)
+
+
+def test_a_style_is_never_too_large(designer, garment, style):
+    large = np.tile(to_uint8(style), (48, 64, 1))
+    assert large.shape[0] * large.shape[1] > design_room.MAX_PIXELS
+    assert designer.stylize(garment.picture, large, mask=garment.mask).picture.shape == garment.picture.shape
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 400), (64, 64)])
+def test_a_large_scale_enlarges_only_what_is_seen(shape, monkeypatch):
+    made = []
+    resize = design_room.resize_picture
+    monkeypatch.setattr(design_room, "resize_picture", lambda picture, size, **options: made.append(np.prod(size)) or resize(picture, size, **options))
+    picture = np.random.default_rng(0).uniform(-1, 1, shape + (3,)).astype("float32")
+    assert tile_style(picture, 400, 300, motif_scale=20).shape == (400, 300, 3)
+    assert max(made) <= 4 * 400 * 300
+
+
+def test_a_cut_out_corner_shows_what_the_whole_would(style):
+    whole = design_room.resize_picture(style, (240, 240), fit="stretch")
+    np.testing.assert_allclose(tile_style(style, 120, 120, motif_scale=2.0)[:112, :112], whole[:112, :112], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 64), (1, 1)])
+def test_styles_of_a_few_pixels_are_refused(designer, garment, shape):
+    with pytest.raises(DesignError, match="4 pixels"):
+        designer.stylize(garment.picture, np.zeros(shape + (3,), "float32"))
+
+
+def test_drawn_repeats_wrap_and_cut_out_pictures_do_not():
+    drawn = [draw_pattern(family, 96, seed=1) for family in PATTERN_FAMILIES]
+    wrapped = [seam_step_ratio(picture) <= design_room.WRAP_UP_TO for picture in drawn]
+    cut = [seam_step_ratio(picture[:61, :71]) <= design_room.WRAP_UP_TO for picture in drawn]
+    assert np.mean(wrapped) > 0.8 and np.mean(cut) < np.mean(wrapped) / 2
+    assert seam_step_ratio(np.zeros((8, 8, 3), "uint8")) == 1.0
+
+
+def test_few_photographed_fabrics_wrap(shared_data):
+    files = sorted((shared_data / "patterns" / "fabric").glob("*"))[::8]
+    assert len(files) > 20 and np.mean([seam_step_ratio(design_room.open_picture(file)) <= design_room.WRAP_UP_TO for file in files]) < 0.15
+
+
+def test_masks_may_be_flat_and_follow_the_size(designer, garment, style):
+    np.testing.assert_array_equal(designer.stylize(garment.picture, style, mask=garment.mask[..., 0]).mask, garment.mask)
+    assert designer.stylize(garment.picture, style, mask=garment.mask, size=48).mask.shape == (48, 48, 1)
+    assert designer.stylize(garment.picture, style, mask=garment.mask[::2, ::2], size=48).mask.shape == (48, 48, 1)
+
+
+def test_float_pictures_are_converted_and_clipped(designer, style):
+    grey = np.linspace(-1.005, 1.005, 32 * 32).reshape(32, 32)
+    for picture in (grey, grey[..., None], np.repeat(grey[..., None], 3, axis=2)):
+        shown = designer.stylize(picture, style, strength=0, lock=False).picture
+        assert shown.shape == (32, 32, 3) and np.abs(shown).max() <= 1 and np.abs(shown[..., 0] - np.clip(grey, -1, 1)).max() < 0.005
+    with pytest.raises(PictureError):
+        designer.stylize(np.zeros((32, 32, 2)), style)
+
+
+def test_recipes_are_plain_and_shares_cannot_overflow(designer, garment, style):
+    recipe = designer.stylize(garment.picture, [style, style], mask=garment.mask, weights=np.array([1e308, 1e308]), strength=np.float32(0.5), motif_scale=np.int64(1)).recipe
+    assert json.loads(json.dumps(recipe)) == recipe and recipe["weights"] == [0.5, 0.5] and type(recipe["strength"]) is type(recipe["motif_scale"]) is float
+
+
+@pytest.mark.parametrize("wrong", [dict(preference={"dots": 1}), dict(preference=["gingham"]), dict(preference={"gingham": "much"}), dict(preference={"gingham": 0}),
+                                   dict(preference={"gingham": np.inf}), dict(preference={"gingham": -1}), dict(count=0), dict(count=1.5), dict(count="2"),
+                                   dict(seed=-1), dict(seed=None), dict(styles={}), dict(styles=None), dict(styles=["gingham"])])
+def test_wrong_wishes_for_proposals_are_refused(designer, garment, style, wrong):
+    wishes = dict(styles={"gingham": style}, count=1) | wrong
+    with pytest.raises(DesignError, match="Received"):
+        propose(designer, garment.picture, wishes.pop("styles"), wishes.pop("count"), mask=garment.mask, **wishes)
+
+
+def test_proposals_follow_preference_and_seed(designer, garment, style):
+    shelf = {"gingham": style, "leopard": draw_pattern("leopard", 64, seed=1)}
+    first, again = (propose(designer, garment.picture, shelf, 3, preference={"leopard": 1e-310}, seed=3, mask=garment.mask) for _ in range(2))
+    assert [design.recipe["styles"] for design in first] == [["leopard"]] * 3
+    assert all((one.picture == other.picture).all() for one, other in zip(first, again))
 
 
 def test_weights_go_through_a_run_and_an_export(garment, style, tmp_path):

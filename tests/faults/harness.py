@@ -306,9 +306,8 @@ def second_writer(campaign):
 
 def _damage(campaign, change):
     """Change one file of the newest checkpoint after the other, each from whole; the last damage stays."""
-    whole = whole_checkpoints(campaign.run)
-    if len(whole) < 2:
-        return "skipped: there is no older checkpoint yet"
+    while len(whole := whole_checkpoints(campaign.run)) < 2:
+        _ask_to_stop(campaign, signal.SIGTERM)
     files = sorted(whole[-1].iterdir())
     campaign.random.shuffle(files)
     for path in files:
