@@ -210,7 +210,7 @@ before = two.generator.variables[0].numpy()
 assert two.train_step(content * float("nan"), style, mask)["skipped"] == 1.0
 np.testing.assert_array_equal(two.generator.variables[0].numpy(), before)
 try:
-    two.train_step(content[:3], style[:3], mask[:3])
+    two.train_step(content[:6], style[:6], mask[:6])
     raise SystemExit("a batch of 3 went onto two devices")
 except Exception as error:
     assert "Received: 3 pairs for 2 devices" in str(error), error
