@@ -5,7 +5,8 @@
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
 # make faults  kill, tear and fill up training runs a hundred times (about half an hour)
 #
-# PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries.
+# PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries, VGG=FILE gives bench VGG19's weights,
+# TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lab export bench faults check-export check-notebooks check-wheel pytest clean
@@ -45,8 +46,19 @@ export: $(STAMP)
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
 
-bench: $(STAMP)
-	$(BIN)/python benchmarks/speed.py
+# PyTorch lives in an environment of its own, for the comparison only. TORCH= leaves its rows out.
+TORCH ?= .venv-torch
+VGG ?=
+TORCH_STAMP := $(if $(TORCH),$(TORCH)/.installed)
+
+$(TORCH)/.installed:
+	@python=$$(sh tools/find_python.sh $(PYTHON)) && sh tools/make_venv.sh "$$python" $(TORCH)
+	$(TORCH)/bin/python -m pip install --no-input torch==2.13.0 numpy
+	@touch $@
+
+bench: $(STAMP) $(TORCH_STAMP)
+	$(BIN)/python benchmarks/speed.py $(if $(TORCH),--torch-python $(TORCH)/bin/python) $(if $(VGG),--vgg-weights $(VGG))
+	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
 
 faults: $(STAMP)
 	$(BIN)/python tests/faults/harness.py --kills 100

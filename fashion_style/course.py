@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['NOTE_NAME', 'notebook_folder', 'course_files', 'copy_notebooks']
 
-# %% ../nbs/13b_course.ipynb #c124e146
+# %% ../nbs/13b_course.ipynb #c054a162
 import hashlib
 import json
-import shutil
+import os
+import uuid
 from pathlib import Path
 
 import fashion_style
@@ -26,7 +27,7 @@ def notebook_folder():
             return folder
     raise FileNotFoundError("this installation of fashion_style has no notebooks. Install its wheel again, or use a checkout")
 
-# %% ../nbs/13b_course.ipynb #e220453e
+# %% ../nbs/13b_course.ipynb #a64ef093
 NOTE_NAME = ".fashion_style.json"
 
 
@@ -48,8 +49,18 @@ def course_files(source):
     return [name.as_posix() for name in names if not any(part.startswith((".", "_")) for part in name.parts)]
 
 
+def _write_whole(path, data):
+    """Write bytes aside in the same folder and rename: whole or not at all."""
+    aside = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        aside.write_bytes(data)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def copy_notebooks(source, target):
-    """Copy a folder of notebooks; files that the reader changed are left alone.
+    """Copy a folder of notebooks; files that the reader changed are left alone. An interrupt leaves whole files and a true note.
 
     Args:
         source: folder with the notebooks. target: folder to copy to; made if it is missing.
@@ -62,14 +73,16 @@ def copy_notebooks(source, target):
     target.mkdir(parents=True, exist_ok=True)
     noted = _read_note(target / NOTE_NAME)
     copied, kept = [], []
-    for name in course_files(source):
-        copy, new_hash = target / name, _hash(source / name)
-        if copy.exists() and _hash(copy) not in (noted.get(name), new_hash):
-            kept.append(name)
-            continue
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, copy)
-        noted[name] = new_hash
-        copied.append(name)
-    (target / NOTE_NAME).write_text(json.dumps(noted, indent=1), encoding="utf-8")
+    try:
+        for name in course_files(source):
+            copy, new_hash = target / name, _hash(source / name)
+            if copy.exists() and _hash(copy) not in (noted.get(name), new_hash):
+                kept.append(name)
+                continue
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(copy, (source / name).read_bytes())
+            noted[name] = new_hash
+            copied.append(name)
+    finally:
+        _write_whole(target / NOTE_NAME, json.dumps(noted, indent=1).encode())
     return copied, kept

@@ -55,23 +55,31 @@ def _shares(name, values, count):
     shares = shares / shares.max()
     return shares / shares.sum()
 
-# %% ../nbs/12_design.ipynb #8c86c7df
+# %% ../nbs/12_design.ipynb #4faca6a1
 def seam_step_ratio(picture):
     """How large the steps across a picture's wrapped seam are against those inside: about 1 or less repeats, above `WRAP_UP_TO` it does not.
 
-    For rows and columns: root mean square step of 1 px across the seam, divided by the 95th percentile of such steps between lines
-    inside; the larger of both. A true repeat whose seam falls on the edge of a motif with few edges is taken for none.
+    For rows and columns: root mean square step of 1 px across the seam, divided by the 95th percentile of such steps between lines inside,
+    or by the largest of them where the four lines around the seam are found again inside; the larger ratio of both.
     `picture`: (h, w, C) in [-1, 1] or uint8, at least 4 pixels a side; sides above 1024 pixels are reduced to that first.
     """
     picture = resize_picture(picture, [min(side, 1024) for side in picture.shape[:2]], fit="stretch")
     picture = to_float(picture) if picture.dtype == np.uint8 else picture
     ratios, level = [], 1 / 127.5
     for axis in (0, 1):
-        steps = np.sqrt(np.square(picture - np.roll(picture, 1, axis)).mean(axis=(1 - axis, 2)))
-        ratios.append((steps[0] + level) / (np.percentile(steps[1:], 95) + level))
+        lines = np.moveaxis(picture, axis, 0)
+        steps = np.sqrt(np.square(lines - np.roll(lines, 1, 0)).mean(axis=(1, 2)))
+        usual = steps[1:].max() if _seam_recurs(lines) else np.percentile(steps[1:], 95)
+        ratios.append((steps[0] + level) / (usual + level))
     return float(max(ratios))
 
-# %% ../nbs/12_design.ipynb #f06ee57f
+
+def _seam_recurs(lines):
+    """Whether four lines in a row inside look like the last two and the first two: rms difference below 0.6 standard deviations."""
+    unlike = [np.square(lines[2 + place:len(lines) - 1 + place] - lines[place]).mean(axis=(1, 2)) for place in (-2, -1, 0, 1)]
+    return bool(np.sqrt(np.mean(unlike, axis=0).min()) < 0.6 * lines.std())
+
+# %% ../nbs/12_design.ipynb #f7018cec
 def tile_style(style, height, width, *, motif_scale=1.0):
     """Lay a style picture out over a canvas, as cloth is laid under a pattern piece.
 
@@ -81,8 +89,7 @@ def tile_style(style, height, width, *, motif_scale=1.0):
         motif_scale: 1 = the style's short side spans the canvas' short side; 0.5 = motifs half as large, so more repeats.
     Returns:
         (height, width, 3) in [-1, 1]. A picture that repeats (`seam_step_ratio`) is repeated; others are mirrored at their edges, so that no seam is cut.
-    Raises:
-        DesignError: for a scale outside [0.05, 20], or a style of less than 4 pixels a side.
+        Raises `DesignError` for a scale outside [0.05, 20], or a style of less than 4 pixels a side.
     """
     motif_scale = _number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
     if min(style.shape[:2]) < 4:
@@ -93,8 +100,7 @@ def tile_style(style, height, width, *, motif_scale=1.0):
     shape = [target if kept == 1 else max(2, round(kept * factor)) for kept, target in zip(shown, (height, width))]
     tile = resize_picture(style[:shown[0], :shown[1]], shape, fit="stretch")
     tile = to_float(tile) if tile.dtype == np.uint8 else tile
-    grow = [(0, max(0, target - side)) for target, side in zip((height, width), shape)]
-    return np.pad(tile, grow + [(0, 0)], mode=mode)[:height, :width]
+    return np.pad(tile, [(0, max(0, target - side)) for target, side in zip((height, width, 3), (*shape, 3))], mode=mode)[:height, :width]
 
 # %% ../nbs/12_design.ipynb #4b88ed5d
 def keep_garment_colours(generated, garment):
@@ -111,16 +117,15 @@ def lock_garment(generated, garment, mask):
     """Generated picture inside the mask, the garment's own pixels outside: bit-identical where the mask is 0."""
     return np.where(mask > 0, garment + mask * (generated - garment), garment).astype("float32")
 
-# %% ../nbs/12_design.ipynb #eb5c8b54
+# %% ../nbs/12_design.ipynb #72134304
 @dataclass(frozen=True)
 class Design:
     """A stylised garment: `picture` (H, W, 3) in [-1, 1], `mask` (H, W, 1), and the `recipe` that made it (plain dict)."""
-
     picture: np.ndarray
     mask: np.ndarray
     recipe: dict
 
-# %% ../nbs/12_design.ipynb #4e120ea2
+# %% ../nbs/12_design.ipynb #29f91170
 class Designer:
     """A trained generator and the things a designer asks of it.
 
@@ -147,9 +152,7 @@ class Designer:
             mask: (H, W) or (H, W, 1) in [0, 1], 1 = garment, of the garment's size before or after `size`; default: found by `garment_mask`.
             size: short side in pixels, >= 16, that the garment is resized to; default: as it is, or with a warning the largest possible.
         Returns:
-            A `Design`.
-        Raises:
-            PictureError: for pictures that cannot be read; DesignError: for garments that are too large at this size, or numbers out of range.
+            A `Design`. Raises `PictureError` for pictures that cannot be read, `DesignError` for garments too large at this size or numbers out of range.
         """
         strength = _number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
         motif_scale = _number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
@@ -215,19 +218,17 @@ def _dress_form(garment, mask, size=None):
         mask = np.full(1, np.nan, "float32")
     mask = mask[..., None] if mask.ndim == 2 else mask
     if mask.shape not in (given + (1,), target + (1,)) or not (mask.min() >= 0 and mask.max() <= 1):
-        raise DesignError(f"the mask must be numbers in [0, 1] of shape {given} or {given + (1,)}, as the garment. Received: shape {mask.shape}, from {mask.min() if mask.size else None} to {mask.max() if mask.size else None}.")
+        raise DesignError(f"the mask must be as large as the garment, {given[1]} x {given[0]} pixels (or as the result, {target[1]} x {target[0]}), with numbers in [0, 1]. Received: height, width {mask.shape[:2]}, from {mask.min() if mask.size else None} to {mask.max() if mask.size else None}.")
     return garment, mask if mask.shape[:2] == target else resize_picture(mask, target, fit="stretch")
 
-# %% ../nbs/12_design.ipynb #b250cf08
+# %% ../nbs/12_design.ipynb #d566ce2d
 SHIPPED_WEIGHTS = "generator.npz"
 
 
 def export_generator(run, path):
     """Write the generator of a run's newest checkpoint as float16 with its settings: one small .npz that `load_designer` takes.
 
-    Returns:
-        sha256 of the file.
-    Raises:
+    Returns sha256 of the file. Raises:
         TrainingError: if the run has no usable checkpoint, or weights that float16 cannot hold (not finite, or above 65,504).
         DesignError: if the file cannot be written.
     """
@@ -237,8 +238,8 @@ def export_generator(run, path):
     _check_finite(weights, f"{run} as float16")
     buffer = io.BytesIO()
     np.savez(buffer, settings=np.array(json.dumps(settings.to_dict())), **weights)
-    aside = Path(path).with_suffix(".part")
     try:
+        aside = Path(path).with_suffix(".part")
         aside.write_bytes(buffer.getvalue())
         os.replace(aside, path)
     except OSError as error:
@@ -257,8 +258,9 @@ def _read_export(data, name):
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             settings = TrainingSettings.from_dict(json.loads(str(file["settings"])))
             weights = {key: file[key].astype("float32") for key in file.files if key != "settings"}
-    except Exception as error:
-        raise TrainingError(f"{name} is not a generator written by export_generator ({error}). Name a run folder or an exported .npz.") from error
+    except Exception as error:  # NumPy's own advice would be to allow a pickle, which is a program
+        reason = error if isinstance(error, TrainingError) else "it is damaged, or something else wrote it"
+        raise TrainingError(f"{name} holds no generator of this package: {reason}. Name the folder of a run, or a whole .npz file that export_generator wrote.") from error
     _check_finite(weights, name)
     return settings, weights
 
@@ -272,13 +274,11 @@ def load_designer(weights=None):
         TrainingError: if there are no usable weights there: none at all, damaged, of another network, or not finite.
     """
     name = "shipped" if weights is None else str(weights)
-    if weights is None:
-        data = resources.files("fashion_style").joinpath("weights", SHIPPED_WEIGHTS).read_bytes()
-        settings, arrays = _read_export(data, name)
-    elif Path(weights).is_dir():
-        settings, arrays = newest_checkpoint(weights)
-    elif Path(weights).is_file():
-        settings, arrays = _read_export(Path(weights).read_bytes(), name)
+    place = resources.files("fashion_style").joinpath("weights", SHIPPED_WEIGHTS) if weights is None else Path(weights)
+    if place.is_dir():
+        settings, arrays = newest_checkpoint(place)
+    elif place.is_file():
+        settings, arrays = _read_export(place.read_bytes(), name)
     else:
         raise TrainingError(f"no run folder or weights file {weights}. Train one with `fashion-style train --run {weights}`.")
     generator, _ = build_networks(settings)

@@ -168,7 +168,8 @@ def read_embedded_weights(path=None):
     except WeightsError:
         raise
     except Exception as problem:
-        raise WeightsError(f"Cannot read the embedded extractor's weights from {source} ({problem}). Expected: a file written by "
+        reason = problem if isinstance(problem, OSError) else "it is damaged, or something else wrote it"
+        raise WeightsError(f"Cannot read the embedded extractor's weights from {source}: {reason}. Expected: a file written by "
                            f"the training recipe of notebook 04a. Without a path the package's own file is used.") from problem
 
 

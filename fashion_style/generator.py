@@ -7,8 +7,9 @@ __all__ = ['CODE_KEYS', 'GENERATORS', 'build_generator', 'ResizeLike', 'build_un
            'AdaptiveInstanceNorm', 'InstanceNorm', 'PrintHead', 'StyleGenerator', 'build_style_generator',
            'mix_style_codes', 'count_gflop', 'median_milliseconds', 'cost_table']
 
-# %% ../nbs/08_generator.ipynb #40d4f4af
+# %% ../nbs/08_generator.ipynb #d6595f87
 import time
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -45,7 +46,7 @@ def build_generator(size=256):
     picture = layers.Conv2D(3, 3, padding="same", activation="tanh", dtype="float32", name="picture")(x)
     return keras.Model([content, style], picture, name="article")
 
-# %% ../nbs/08_generator.ipynb #1280ef9c
+# %% ../nbs/08_generator.ipynb #997c864b
 class ResizeLike(layers.Layer):
     """Nearest-neighbour resize of the first input to the height and width of the second.
 
@@ -55,6 +56,10 @@ class ResizeLike(layers.Layer):
 
     def call(self, inputs):
         small, like = inputs
+        (height, width), (target_height, target_width) = small.shape[1:3], like.shape[1:3]
+        known = None not in (height, width, target_height, target_width)
+        if known and target_height % height == target_width % width == 0:  # the same pixels; XLA knows no gradient of the general resize
+            return tf.repeat(tf.repeat(small, target_height // height, axis=1), target_width // width, axis=2)
         return tf.image.resize(small, tf.shape(like)[1:3], method="nearest")
 
     def compute_output_shape(self, input_shape):
@@ -165,11 +170,11 @@ def _join(x, skip, style_map, code, channels, name):
     x = AdaptiveInstanceNorm(name=f"{name}_adain")([_convolution(x, channels, activation=None, name=f"{name}_conv"), code])
     return layers.Activation("relu", name=f"{name}_relu")(x)
 
-# %% ../nbs/08_generator.ipynb #c6104cc3
+# %% ../nbs/08_generator.ipynb #1f5b8a11
 class PrintHead(layers.Layer):
     """Last layer of the generator we ship: print the style on the garment, then correct.
 
-    Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign (`StyleGenerator` hands in maps >= 0). The five maps are: gain in (0, 2), how much light falls on the cloth;
+    Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign. The five maps are: gain in (0, 2), how much light falls on the cloth;
     cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each moving a colour channel towards white or black.
     With `*` per pixel and values in [0, 1]: printed = style * gain, mixed = cover * printed + (1 - cover) * content.
     The result stays in [-1, 1] by construction for style * gain <= 1 (brighter is clipped). `strength` 0 gives the content exactly.
@@ -205,12 +210,12 @@ def _build_painter(width, blocks):
     x = _join(x, half, code["half"], code["moments"], 2 * width, "half")
     x = _join(x, full, code["full"], code["moments"], width, "full")
     # Pictures stay float32 to the end: bfloat16 has too few digits for 256 shades.
-    maps = _convolution(x, 5, name="maps", dtype="float32")
+    maps = _convolution(x, 5, activation=None, name="maps", dtype="float32")
     style = ResizeLike(name="print", dtype="float32")([code["picture"], content])
     printed = PrintHead(name="print_head", dtype="float32")([maps, content, style, strength])
     return keras.Model([content, code, strength], printed, name="painter")
 
-# %% ../nbs/08_generator.ipynb #71f28f2d
+# %% ../nbs/08_generator.ipynb #febac448
 class StyleGenerator(keras.Model):
     """The generator we ship: `generator([content, style])` or `generator([content, style, strength])`, any height and width.
 
@@ -238,6 +243,18 @@ class StyleGenerator(keras.Model):
         if strength is None:
             strength = tf.ones([tf.shape(content)[0], 1])
         return self.painter([content, code, strength])
+
+    @cached_property  # not an attribute of Keras: its weights are the painter's and must not be counted twice
+    def _to_maps(self):
+        return keras.Model(self.painter.input, self.painter.get_layer("maps").output)
+
+    def print_maps(self, content, code):
+        """Garment and style code as for `paint` -> the five maps of the print head before sigmoid and tanh, (B, H, W, 5)."""
+        return self._to_maps([content, code, tf.ones([tf.shape(content)[0], 1])])
+
+    def print_head(self, maps, content, style, strength):
+        """The last layer alone, pixel by pixel: maps (B, H, W, 5), garment and print (B, H, W, 3), strengths (B, 1) -> picture (B, H, W, 3)."""
+        return self.painter.get_layer("print_head")([maps, content, style, tf.constant(strength, tf.float32)])
 
     def call(self, inputs, training=None):
         content, style, *strength = inputs

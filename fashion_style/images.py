@@ -62,7 +62,7 @@ def to_uint8(picture):
         raise PictureError("to_uint8", "the picture holds NaN or infinity", "Check the step that computed it")
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
-# %% ../nbs/00_images.ipynb #ab907e49
+# %% ../nbs/00_images.ipynb #9b92b000
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _FORMATS = dict(zip(PICTURE_SUFFIXES, ("JPEG", "JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "TIFF")))
 
@@ -80,7 +80,7 @@ def _read_bytes(path, max_bytes):
         raise PictureError(path, f"this is {kind}", "Name a picture file")
     if not 0 < status.st_size <= max_bytes:
         raise PictureError(path, f"the file has {status.st_size:,} bytes, expected 1 to {max_bytes:,}",
-                           "Copy or download it again, save it smaller, or raise max_bytes")
+                           "Copy or download it again, or save it smaller")
     return Path(path).read_bytes()
 
 
@@ -88,7 +88,7 @@ def _check_size(name, width, height, max_pixels):
     "Raise `PictureError` unless 0 < width x height <= max_pixels."
     if not 0 < width * height <= max_pixels:
         raise PictureError(name, f"{width} x {height} pixels, expected 1 to {max_pixels:,} in all",
-                           "Resize the picture, or change max_pixels")
+                           "Resize the picture")
 
 # %% ../nbs/00_images.ipynb #af40c18b
 def _upright(image):
@@ -269,9 +269,9 @@ def show_pictures(pictures, titles=None, *, columns=4, size=2.0):
         axes.set_title(str(title), fontsize=9)
     return figure
 
-# %% ../nbs/00_images.ipynb #0d6de9b7
+# %% ../nbs/00_images.ipynb #03f3b2ed
 def encode_picture(picture, suffix=".png", *, metadata=None):
-    """Picture (any `open_picture` source) -> bytes of a picture file; JPEG and WEBP at quality 95.
+    """Picture (any `open_picture` source) -> bytes of a picture file; JPEG at quality 95, GIF with 256 colours, the others exact.
 
     `suffix`: one of `PICTURE_SUFFIXES`. `metadata`: dict of str -> str, kept as PNG text. Raises `PictureError`.
     """
@@ -281,7 +281,7 @@ def encode_picture(picture, suffix=".png", *, metadata=None):
     if metadata and suffix != ".png" or any(not 0 < len(str(key)) < 80 for key in metadata or ()):
         raise PictureError(suffix, "text can be kept in PNG files only, under keys of 1 to 79 characters",
                            "Save as .png with short keys, or pass no metadata")
-    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95}}.get(_FORMATS[suffix], {})
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(_FORMATS[suffix], {})
     image, buffer = Image.fromarray(open_picture(picture)), io.BytesIO()
     try:
         if metadata:

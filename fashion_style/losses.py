@@ -20,7 +20,7 @@ from .gram import gram_matrix, relative_style_loss, style_loss
 from .wasserstein import (adversarial_loss, generator_loss, gradient_penalty, vanilla_critic_loss,
                                        vanilla_generator_loss)
 
-# %% ../nbs/09b_losses.ipynb #e38b409e
+# %% ../nbs/09b_losses.ipynb #07fc9155
 def mask_focus(mask, mask_share):
     """Where style, content and critic look: 1 on the garment, 1 - `mask_share` beside it.
 
@@ -32,13 +32,13 @@ def mask_focus(mask, mask_share):
     return None if mask_share == 0 else 1.0 - mask_share * (1.0 - mask)
 
 
-def lock_to_mask(generated, content, focus):
-    """The design a customer would see: generated where `focus` is 1, the garment picture where it is 0. `focus` None: generated everywhere.
+def lock_to_mask(generated, content, mask, mask_share):
+    """What is judged: at `mask_share` 1 the design that a customer would see, with the garment's own background; below 1 the generated picture.
 
     Args:
-        generated, content: (B, H, W, 3) in [-1, 1]; focus: (B, H, W, 1) in [0, 1] or None.
+        generated, content: (B, H, W, 3) in [-1, 1]; mask: (B, H, W, 1) in [0, 1]; mask_share: a number in [0, 1].
     """
-    return generated if focus is None else content + focus * (generated - content)
+    return content + mask * (generated - content) if mask_share == 1 else generated
 
 # %% ../nbs/09b_losses.ipynb #967e662a
 def _known_height(picture):
@@ -124,7 +124,7 @@ class TargetCache:
         contents, styles = keys[:len(content)], keys[len(content):]
         return Targets(np.stack([fresh[key][0] for key in contents]), tuple(np.stack(grams) for grams in zip(*(fresh[key] for key in styles))))
 
-# %% ../nbs/09b_losses.ipynb #94a38c18
+# %% ../nbs/09b_losses.ipynb #28435a4f
 class Judged(NamedTuple):
     """One forward pass: the generated `picture`, the `design` locked to the mask, and the critic's `scores` of it."""
 
@@ -146,7 +146,7 @@ def generator_losses(trainer, content, style, mask, training=True, targets=None)
     settings, zero = trainer.settings, tf.constant(0.0)
     focus = mask_focus(mask, settings.mask_share)
     picture = trainer.generate(content, style, training)
-    design = lock_to_mask(picture, content, focus)
+    design = lock_to_mask(picture, content, mask, settings.mask_share)
     targets = targets or loss_targets(trainer.extractor, settings, content, style)
     features, scores = trainer.features(design), trainer.judge(design, style, training)
     grams = [gram_matrix(features[layer], mask=focus) for layer in settings.style_layers]

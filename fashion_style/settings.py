@@ -40,7 +40,7 @@ class LossWeights:
     penalty: float = _setting(10.0, "weight of the gradient penalty in the critic's loss")
     drift: float = _setting(0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0")
 
-# %% ../nbs/09a_settings.ipynb #ed106999
+# %% ../nbs/09a_settings.ipynb #8ebcf7ad
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides a run. The same settings, pictures and machine give the same run."""
@@ -60,7 +60,7 @@ class TrainingSettings:
     clip: float = _setting(0.01, "limit of each critic weight when the constraint is 'clip'")
     learning_rate: float = _setting(1e-3, "Adam learning rate of the generator; falls to 0 along a cosine over the run")
     critic_learning_rate: float = _setting(4e-4, "Adam learning rate of the critic")
-    mask_share: float = _setting(1.0, "share of the style loss and critic taken inside the garment mask only, 0 (whole picture) to 1")
+    mask_share: float = _setting(1.0, "how much less style loss and critic look beside the garment: 0 (whole picture alike) to 1 (garment only, in the design locked to it)")
     content_layer: str = _setting("block3_conv1", "layer of the content loss")
     style_layers: tuple = _setting(("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), "layers of the style loss")
     distance: str = _setting("relative", "content and style losses divided by the size of their targets, or the article's own sums", choices=("relative", "article"))

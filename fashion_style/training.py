@@ -161,7 +161,7 @@ class Trainer:
                       critic_optimizer=self.critic_optimizer.variables, step=[self.step], rate_scale=[self.rate_scale])
         return {f"{group}/{index:03d}": variable for group, variables in groups.items() for index, variable in enumerate(variables)}
 
-# %% ../nbs/10_training.ipynb #8592d555
+# %% ../nbs/10_training.ipynb #6c006483
 def _gradients(trainer, players, content, style, mask, targets, mix, with_penalty):
     """Gradients of the named players on one batch: ({player: list of tensors}, losses). `players`: "critic", "generator" or both."""
     settings, losses, scores = trainer.settings, {}, None
@@ -173,7 +173,7 @@ def _gradients(trainer, players, content, style, mask, targets, mix, with_penalt
             design, scores = judged.design, judged.scores
         else:
             with tape.stop_recording():
-                design = lock_to_mask(trainer.generate(content, style), content, focus)
+                design = lock_to_mask(trainer.generate(content, style), content, mask, settings.mask_share)
         if "critic" in players:
             critic_total, parts = critic_losses(trainer, real_pictures(style), tf.stop_gradient(design), style, focus, mix, with_penalty, scores)
             losses = dict(losses, **parts)

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import hostile
-from fashion_style import cli, course, options, places
+from fashion_style import cli, commands, course, options, places, run_options
+from fashion_style.images import PictureError
 from fashion_style.settings import TrainingError
 
 
@@ -56,14 +57,24 @@ BAD_USE = [
         ["--size", "9.5"], ["--size", "100000"], ["--motif-scale", "0"], ["--motif-scale", "inf"], ["--stren", "1"],
         ["--shares", "0"], ["--shares", "1,2"], ["--shares", "-1"], ["--lock", "yes", "--what"])),
     ["evaluate"], ["evaluate", "run", "--count", "0"], ["evaluate", "run", "--size", "5000"],
+    ["demo", "--out", ""], ["evaluate", ""], ["evaluate", "run", "--out", " "], ["evaluate", "run", "--garments", ""], ["evaluate", "run", "--styles", "a", ""],
+    ["evaluate", "run", "--vgg-weights", ""], ["lab", ""],
+    *(["stylize", *words] for words in (
+        ["", "dots.png", "-o", "out.png"], ["dress.png", "", "-o", "out.png"], ["dress.png", "dots.png", "-o", ""], ["dress.png", "dots.png", "--out="],
+        ["dress.png", "dots.png", "-o", "out.png", "--run", ""], ["dress.png", "dots.png", "-o", "out.png", "--mask", ""], ["dress.png", "dots.png", "-o", "out.png", "--save-mask", ""],
+        ["dress.png", "dots.png", "-o", "out.png", "--save-mask", "mask.jpg"], ["dress.png", "dots.png", "-o", "out.png", "--save-mask", "mask"],
+        ["dress.png", "dots.png", "-o", "out.png", "--save-mask", "nowhere/mask.png"], ["dress.png", "dots.png", "-o", "out.png", "--save-mask", "./out.png"],
+        ["dress.png", "dots.png", "-o", "out.png", "--save-mask", "dress.png"], ["dress.png", "dots.png", "-o", "stripes.png", "--mask", "stripes.png"])),
     ["lab", "a", "b"], ["lab", "--port", "99999"], ["lab", "--port", "http"],
 ]
 BAD_TRAINING = [
+    ["train", "--run", ""], ["train", "--resume", ""], ["train", "--resume", "a", "--settings", "b.json"],
     ["train"], ["train", "--run", "a", "--resume", "b"], ["train", "--run"], ["train", "--run", "a", "--garments"],
     *(["train", "--run", "a", *words] for words in (
         ["--size", "5"], ["--size", "-64"], ["--size", "64.5"], ["--batch", "0"], ["--steps", "0"], ["--extractor", "resnet"],
         ["--generator", "none"], ["--critic", "film"], ["--constraint", "hope"], ["--critic-steps", "0"],
         ["--learning-rate", "nan"], ["--learning-rate", "fast"], ["--style-weight", "-1"], ["--content-weight", "inf"],
+        ["--garments", ""], ["--styles", "embedded", ""], ["--vgg-weights", ""], ["--settings", ""], ["--workers", "257"],
         ["--held-out", "1"], ["--held-out", "half"], ["--grid-every", "0"], ["--style", "dots"])),
 ]
 
@@ -143,15 +154,15 @@ def test_unexpected_errors_and_interrupts(shell, monkeypatch):
             raise error
         return run
 
-    monkeypatch.setattr(cli, "command_demo", raising(IndexError("list index\nout of range")))
+    monkeypatch.setattr(commands, "command_demo", raising(IndexError("list index\nout of range")))
     code, _, errors = shell("demo")
     assert code == 1 and len(errors) == 1 and "IndexError" in errors[0] and "--debug" in errors[0]
     for words in (["demo", "--debug"], ["--debug", "demo"]):
         with pytest.raises(IndexError):
             cli.main(words)
-    monkeypatch.setattr(cli, "command_demo", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(commands, "command_demo", raising(KeyboardInterrupt()))
     assert shell("demo") == (130, "", ["fashion-style: interrupted"])
-    monkeypatch.setattr(cli, "command_demo", raising(OSError(28, "No space left on device")))
+    monkeypatch.setattr(commands, "command_demo", raising(OSError(28, "No space left on device")))
     assert shell("demo")[0] == 1
 
 
@@ -161,7 +172,7 @@ def test_our_warnings_are_one_line_and_those_of_libraries_none(shell, monkeypatc
         warnings.warn_explicit("for programmers", UserWarning, Image.__file__, 1)
         return 0
 
-    monkeypatch.setattr(cli, "command_demo", warn)
+    monkeypatch.setattr(commands, "command_demo", warn)
     assert shell("demo") == (0, "", ["fashion-style: warning: first line second line"])
 
 
@@ -173,6 +184,27 @@ def test_help_comes_without_tensorflow():
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
         assert done.returncode == 0 and done.stdout and not done.stderr
         assert time.perf_counter() - started < 5, "without TensorFlow it takes a fraction of a second"
+
+
+def test_nothing_but_sys_is_imported_before_interrupts_are_caught():
+    script = "import sys; before = set(sys.modules); import fashion_style.cli; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['fashion_style', 'fashion_style.cli']"
+
+
+@pytest.mark.parametrize("name", ["argparse", "fashion_style.commands", "tensorflow"])
+def test_an_interrupt_while_modules_are_loaded_is_one_line_and_130(name):
+    script = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == {name!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from fashion_style.cli import main
+sys.exit(main(["train", "--run", "never"]))"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "fashion-style: interrupted\n")
 
 
 def test_every_setting_is_an_option_with_its_help_and_default(shell):
@@ -195,10 +227,53 @@ def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
 
     stored = TrainingSettings(size=128, steps=10, weights=LossWeights(style=3.0))
     monkeypatch.setattr(checkpoints, "newest_checkpoint", lambda run: (stored, {}))
-    typed = cli.build_parser().parse_args(["train", "--resume", "run", "--steps", "20", "--content-weight", "2"])
-    assert cli.run_settings(typed) == dataclasses.replace(stored, steps=20, weights=LossWeights(style=3.0, content=2.0))
-    typed = cli.build_parser().parse_args(["train", "--run", "run", "--style-layers", "block1_conv1, block2_conv1"])
-    assert cli.run_settings(typed) == TrainingSettings(style_layers=("block1_conv1", "block2_conv1"))
+    typed = commands.build_parser().parse_args(["train", "--resume", "run", "--steps", "20", "--content-weight", "2"])
+    assert run_options.run_settings(typed) == dataclasses.replace(stored, steps=20, weights=LossWeights(style=3.0, content=2.0))
+    typed = commands.build_parser().parse_args(["train", "--run", "run", "--style-layers", "block1_conv1, block2_conv1"])
+    assert run_options.run_settings(typed) == TrainingSettings(style_layers=("block1_conv1", "block2_conv1"))
+
+
+def test_settings_from_a_file_are_the_base(tmp_path):
+    from fashion_style.settings import LossWeights, TrainingSettings
+
+    stored = TrainingSettings(size=128, augment=False, style_layers=("block1_conv1",), weights=LossWeights(style=3.0))
+    (tmp_path / "settings.json").write_text(json.dumps(stored.to_dict()))
+    words = ["train", "--run", "run", "--settings", str(tmp_path / "settings.json")]
+    assert run_options.run_settings(commands.build_parser().parse_args(words)) == stored
+    typed = commands.build_parser().parse_args([*words, "--steps", "20", "--content-weight", "2", "--augment"])
+    assert run_options.run_settings(typed) == dataclasses.replace(stored, steps=20, augment=True, weights=LossWeights(style=3.0, content=2.0))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"sise": 64}', b'{"size": "64"}', b'{"size": 5}', b'{"size": NaN}', b'{"augment": 1}',
+                                     b'{"weights": 3}', b'{"weights": {"style": -1}}', b'{"weights": {"charm": 1}}', b'{"style_layers": 4}', b'{"style_layers": [4]}', b'{"extractor": []}',
+                                     b'{"content_layer": {}}', b'{"batch": 1e400}', b"[" * 100_000], ids=lambda content: str(content)[:30])
+def test_bad_files_of_settings_are_one_line(shell, tmp_path, content):
+    file = tmp_path / "settings.json"
+    if content is not None:
+        file.write_bytes(content)
+    code, out, errors = shell("train", "--run", tmp_path / "run", "--settings", file)
+    assert (code, out) == (1, "") and len(errors) == 1 and errors[0].startswith(f"fashion-style: {file} holds no settings"), errors
+    assert "--debug" not in errors[0] and errors[0].endswith("Name the settings.json of a run folder.") and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("words", [["--batch", "1000000"], ["--batch", "1000000", "--accumulate", "1000000", "--critic-steps", "100"], ["--size", "1000000", "--batch", "1"],
+                                   ["--width", "100000"], ["--critic-steps", "1000000"]], ids=" ".join)
+def test_a_batch_beyond_all_memory_is_refused_at_once(shell, tmp_path, monkeypatch, words):
+    monkeypatch.setattr(run_options, "memory_bytes", lambda: 64 * 2 ** 30)
+    code, out, errors = shell("train", "--run", tmp_path / "run", *words)
+    assert (code, out) == (1, "") and len(errors) == 1 and "GB of memory" in errors[0] and "--batch" in errors[0], errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_usual_runs_fit_into_small_machines():
+    from fashion_style.demo import DEMO_SETTINGS
+    from fashion_style.settings import TrainingSettings
+
+    for settings in (DEMO_SETTINGS, TrainingSettings(), TrainingSettings(size=256, batch=16), TrainingSettings(generator="article", critic="article", size=256)):
+        assert run_options.training_bytes(settings) < 4e9
+    large = TrainingSettings(batch=1024)
+    assert run_options.training_bytes(large) > run_options.training_bytes(dataclasses.replace(large, recompute=True)) > run_options.training_bytes(large, on_gpu=True)
+    assert 1e8 < run_options.memory_bytes()
 
 
 def test_places_survive_and_a_missing_note_means_the_embedded_sets(tmp_path):
@@ -228,6 +303,43 @@ def test_a_note_that_is_a_folder_is_an_error_too(tmp_path):
     (tmp_path / places.PICTURES_FILE).mkdir()
     with pytest.raises(TrainingError, match="cannot be read"):
         places.read_places(tmp_path)
+
+
+def test_other_folders_are_laid_over_those_of_a_run_and_mend_a_lost_note(tmp_path):
+    noted = dict(garments=["/a"], styles=None, held_out=0.2, vgg_weights="/w.h5")
+    places.write_places(tmp_path, noted)
+    assert places.chosen_places(tmp_path) == noted
+    assert places.chosen_places(tmp_path, styles=["/b", places.EMBEDDED]) == noted | dict(styles=["/b", "embedded"])
+    assert places.chosen_places(tmp_path, ["/c"], ["/b"]) == noted | dict(garments=["/c"], styles=["/b"]), "the share that is held out must stay"
+    (tmp_path / places.PICTURES_FILE).write_text("{")
+    assert places.chosen_places(tmp_path, ["/c"], ["/b"]) == dict(garments=["/c"], styles=["/b"], held_out=0.1, vgg_weights=None)
+    with pytest.raises(TrainingError, match="cannot be read"):
+        places.chosen_places(tmp_path, ["/c"])
+    assert places.chosen_places(None, ["c"]) == dict(garments=[os.path.abspath("c")], styles=None, held_out=0.1, vgg_weights=None)
+
+
+class Pictures:
+    """A source of known pictures for `distinct_pairs`: grey values; None is a bad file."""
+
+    def __init__(self, *greys):
+        from fashion_style.sources import PictureSource
+
+        def read(index):
+            if greys[index] is None:
+                raise PictureError(index, "it is bad", "Repair it")
+            return np.full((8, 8, 3), greys[index], "uint8"), None
+
+        self.source = PictureSource(tuple(map(str, range(len(greys)))), read, ("one",) * len(greys))
+
+
+@pytest.mark.parametrize("garments, styles, wanted", [
+    (range(20), range(20), 12), (range(5), range(20), 5), (range(20), range(3), 3), ([1] * 7, range(20), 1), ([1, 2, 1, 2, 3], range(20), 3),
+    ([1, None, None, None, 2, 3], range(9), 3), (range(12), range(12), 12), ([*[None] * 12, *range(12)], range(12), 12)], ids=str)
+def test_no_picture_is_scored_twice(garments, styles, wanted):
+    pairs = places.distinct_pairs(Pictures(*garments).source, Pictures(*styles).source, 12, size=8)
+    for pictures in (pairs.content, pairs.style):
+        assert len(pictures) == wanted == len({picture.tobytes() for picture in pictures})
+    assert len(pairs.mask) == wanted
 
 
 # The work itself ------------------------------------------------------------------------------------------------------
@@ -304,6 +416,89 @@ def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
         assert np.abs(np.asarray(picture, int) - np.asarray(garment, int)).max() <= 1, "strength 0 is the garment"
 
 
+def test_a_mask_can_be_given_and_written(tiny_run, shell, pictures, tmp_path):
+    given = np.zeros((40, 48), "uint8")
+    given[10:30, 12:36], given[10:30, 11] = 255, 128
+    Image.fromarray(given).save(tmp_path / "mask.png")
+    words = ["stylize", pictures / "dress.png", pictures / "dots.png", "--run", tiny_run[0], "--mask", tmp_path / "mask.png"]
+    with Image.open(pictures / "dress.png") as picture:
+        garment = np.asarray(picture)
+    for suffix in commands.EXACT_SUFFIXES:
+        out = tmp_path / f"out{suffix}"
+        assert shell(*words, "-o", out, "--save-mask", tmp_path / f"used{suffix}")[::2] == (0, [])
+        with Image.open(out) as picture, Image.open(tmp_path / f"used{suffix}") as used:
+            made = np.asarray(picture)
+            np.testing.assert_array_equal(np.asarray(used)[..., 0], given)
+        np.testing.assert_array_equal(made[given == 0], garment[given == 0])
+        assert np.abs(made.astype(int) - garment)[given == 255].mean() > 1
+    assert shell(*words, "-o", tmp_path / "small.png", "--size", "24", "--save-mask", tmp_path / "small mask.png")[0] == 0
+    again = shell(*words[:-1], tmp_path / "small mask.png", "-o", tmp_path / "again.png", "--size", "24", "--save-mask", tmp_path / "same mask.png")
+    assert again[0] == 0 and (tmp_path / "same mask.png").read_bytes() == (tmp_path / "small mask.png").read_bytes()
+    with Image.open(tmp_path / "again.png") as picture:
+        assert picture.size == (29, 24) and json.loads(picture.text["fashion_style"])["mask"] == "small mask.png"
+
+
+def test_masks_that_cannot_be_used(shell, pictures, tmp_path):
+    Image.new("L", (48, 41), 255).save(tmp_path / "large.png")
+    Image.new("L", (48, 40), 0).save(tmp_path / "black.png")
+    (tmp_path / "text.png").write_text("mask")
+    reasons = {tmp_path / "large.png": "as large as the garment", tmp_path / "black.png": "black all over", pictures / "dress.png": "colours",
+               tmp_path / "text.png": "not a JPEG", tmp_path / "none.png": "no such file"}
+    for mask, reason in reasons.items():
+        code, out, errors = shell("stylize", pictures / "dots.png", pictures / "stripes.png", "-o", tmp_path / "out.png", "--mask", mask)
+        assert (code, out) == (1, "") and len(errors) == 1 and reason in errors[0] and "--debug" not in errors[0], errors
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_lock_says_where_it_is_exact(shell):
+    text = " ".join(shell("stylize", "--help")[1].split())
+    assert "exact in .png .webp .bmp .tif .tiff, while JPEG and GIF change all pixels a little" in text
+
+
+@pytest.mark.parametrize("kind", ["pickle", "pickle in npz", "damaged npz", "empty"])
+def test_weights_that_are_programs_are_never_run(shell, pictures, tmp_path, kind):
+    import pickle
+
+    class Program:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    file = tmp_path / "weights.npz"
+    if kind == "pickle in npz":
+        np.savez(file, settings=np.array(Program(), dtype=object))
+    else:
+        np.savez(file, settings=np.array("{}"))
+        file.write_bytes({"pickle": pickle.dumps(Program()), "damaged npz": file.read_bytes()[:-40], "empty": b""}[kind])
+    code, out, errors = shell("stylize", pictures / "dress.png", pictures / "dots.png", "-o", tmp_path / "out.png", "--run", file)
+    assert (code, out) == (1, "") and len(errors) == 1 and str(file) in errors[0] and "pickle" not in errors[0] and "Name the folder of a run" in errors[0], errors
+    assert not (tmp_path / "executed").exists() and not (tmp_path / "out.png").exists()
+
+
+def test_an_older_evaluation_stays_and_other_folders_can_be_named(tiny_run, shell, pictures, tmp_path):
+    (tmp_path / "prints").mkdir()
+    for number in range(6):
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(tmp_path / "prints" / f"{number}.png")
+    words = ["evaluate", tiny_run[0], "--out", tmp_path / "evidence", "--count", "4", "--size", "32"]
+    assert shell(*words)[0] == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "evidence").iterdir()}
+    code, out, errors = shell(*words, "--styles", tmp_path / "prints")
+    assert code == 0 and "evidence-2" in out, errors
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "evidence").iterdir()}
+    designs = len(list((tmp_path / "evidence-2").glob("design-*.png")))
+    assert 1 <= designs < 4 and f"{designs} pairs are scored" in errors[0] and f"dressing {designs} garments" in out and len(errors) == 1, errors
+    assert f"{designs} held-out styles" in errors[0]
+    for folder in ("evidence", "evidence-2"):
+        assert (tmp_path / folder / "contact_sheet.jpg").is_file()
+    code, _, errors = shell(*words, "--styles", tmp_path / "nowhere")
+    assert code == 1 and len(errors) == 1 and "nowhere" in errors[0] and not (tmp_path / "evidence-3").exists()
+
+
+def test_an_evaluation_beyond_all_memory_is_refused(tiny_run, shell, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_options, "memory_bytes", lambda: 64 * 2 ** 30)
+    code, _, errors = shell("evaluate", tiny_run[0], "--out", tmp_path / "evidence", "--count", "10000", "--size", "1024")
+    assert code == 1 and len(errors) == 1 and "--count 10000 with --size 1024" in errors[0] and not (tmp_path / "evidence").exists()
+
+
 def test_evaluate_writes_the_evidence(tiny_run, shell, tmp_path):
     code, out, errors = shell("evaluate", tiny_run[0], "--out", tmp_path / "evidence", "--count", "2", "--size", "64")
     assert (code, errors) == (0, []) and "identity" in out
@@ -339,6 +534,31 @@ def test_lab_renews_only_what_is_as_it_was_copied(tmp_path):
     assert course.copy_notebooks(source, target) == ([], ["a.ipynb", "tutorials/b.ipynb"]), "in doubt nothing is overwritten"
 
 
+def test_an_interrupted_copy_leaves_whole_files_and_a_true_note(tmp_path, monkeypatch):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    for name in ("a.ipynb", "b.ipynb", "c.ipynb"):
+        (source / name).write_text("1")
+    course.copy_notebooks(source, target)
+    for name in ("a.ipynb", "b.ipynb", "c.ipynb"):
+        (source / name).write_text("2")
+    write = course.Path.write_bytes
+
+    def torn(path, data):
+        if path.parent == target and path.suffix == ".part" and data == b"2" and (target / "a.ipynb").read_text() == "2":
+            write(path, data[:0])
+            raise KeyboardInterrupt
+        return write(path, data)
+
+    monkeypatch.setattr(course.Path, "write_bytes", torn)
+    with pytest.raises(KeyboardInterrupt):
+        course.copy_notebooks(source, target)
+    monkeypatch.undo()
+    assert [(target / name).read_text() for name in ("a.ipynb", "b.ipynb", "c.ipynb")] == ["2", "1", "1"]
+    assert sorted(path.name for path in target.iterdir()) == [course.NOTE_NAME, "a.ipynb", "b.ipynb", "c.ipynb"]
+    assert course.copy_notebooks(source, target) == (["a.ipynb", "b.ipynb", "c.ipynb"], []), "nothing of ours is taken for the reader's"
+
+
 def test_lab_starts_jupyter_of_this_python(shell, tmp_path, monkeypatch):
     started = []
 
@@ -347,7 +567,7 @@ def test_lab_starts_jupyter_of_this_python(shell, tmp_path, monkeypatch):
             started.append(words)
             super().__init__([sys.executable, "-c", "import sys; sys.exit(3)"])
 
-    monkeypatch.setattr(cli.subprocess, "Popen", Lab)
+    monkeypatch.setattr(commands.subprocess, "Popen", Lab)
     before = signal.getsignal(signal.SIGINT)
     assert shell("lab", tmp_path / "course", "--no-browser", "--port", "9999")[0] == 3
     assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "course"), "--no-browser", "--port=9999"]]

@@ -166,6 +166,17 @@ def test_another_file_in_the_package_is_refused(monkeypatch):
         load_extractor()
 
 
+def test_embedded_files_that_hold_programs_or_are_damaged_are_refused_without_advice_to_run_them(tmp_path):
+    file = tmp_path / "weights.npz"
+    np.savez(file, kernel=np.array([print], dtype=object))
+    whole = file.read_bytes()
+    for content in (whole, whole[:-30], b"\x80\x04.", b""):
+        file.write_bytes(content)
+        with pytest.raises(WeightsError, match="it is damaged, or something else wrote it. Expected") as caught:
+            read_embedded_weights(file)
+        assert "pickle" not in str(caught.value)
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("arguments", [("vgg16",), ("vgg19", "block1_conv3"), ("embedded", "block5_conv2"), ("embedded", ())])
 def test_unknown_names(arguments):

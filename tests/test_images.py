@@ -65,7 +65,7 @@ def test_200_hostile_files(hostile_files, alarm):
     named = {file.path.name: result for file, result in results.items()}
     for name in ("pipe.jpg", "link-to-pipe.jpg", "link-to-device.png"):
         assert "not a regular file" in named[name]
-    assert "this is a folder" in named["folder.jpg"] and "0 bytes" in named["zero-bytes.png"] and "max_bytes" in named["giant.png"]
+    assert "this is a folder" in named["folder.jpg"] and "0 bytes" in named["zero-bytes.png"] and "save it smaller" in named["giant.png"]
     for file, result in results.items():
         if result != "valid":
             assert result.startswith(str(file.path) + ": ") and "\n" not in result and result.endswith(".")
@@ -108,9 +108,9 @@ def test_other_sources_raise_the_one_error(source):
 
 def test_caps(tmp_path):
     path = save_picture(PICTURE, tmp_path / "a.png")
-    with pytest.raises(PictureError, match="max_pixels"):
+    with pytest.raises(PictureError, match="Resize the picture"):
         open_picture(path, max_pixels=40 * 56 - 1)
-    with pytest.raises(PictureError, match="max_bytes"):
+    with pytest.raises(PictureError, match="save it smaller"):
         open_picture(path, max_bytes=path.stat().st_size - 1)
     with pytest.raises(PictureError):
         open_picture(PICTURE, max_pixels=10)
@@ -159,12 +159,12 @@ def test_all_exif_orientations(orientation, file_format):
     assert np.abs(opened.astype(int) - upright).max() <= 3
 
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff"])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".bmp", ".tif", ".tiff"])
 def test_lossless_roundtrip(suffix, tmp_path):
     assert (open_picture(save_picture(PICTURE, tmp_path / f"a{suffix}")) == PICTURE).all()
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp", ".JPG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG"])
 def test_lossy_roundtrip_is_close(suffix):
     smooth = resize_picture(PICTURE, (80, 112))
     assert np.abs(open_picture(encode_picture(smooth, suffix)).astype(int) - smooth).mean() < 8

@@ -1,0 +1,124 @@
+"""JupyterLab on loopback and Debian's chromium, one of each for all tests.
+
+Needs chromium on PATH (or its path in FASHION_STYLE_CHROMIUM) and playwright. Where one is missing the tests skip, but not where
+CI is set: there it is a failure. FASHION_STYLE_SCREENSHOTS names a folder for pictures of the panels.
+"""
+import os
+import pathlib
+
+import nbformat
+import pytest
+from PIL import Image
+
+from laboratory import CHROMIUM, NOTEBOOKS, OPTIONS, WIDE, Lab, Tab
+
+
+def pytest_collection_modifyitems(items):
+    """These tests come last: a broken panel is found faster by its own test."""
+    items.sort(key=lambda item: "browser" in pathlib.Path(item.fspath).parts)
+
+
+def missing(what):
+    """Skip, but fail in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have {what}: apt-get install chromium fonts-dejavu-core; pip install playwright", pytrace=False)
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright")
+    if not CHROMIUM:
+        missing("chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    """The server; it starts only where a browser is there to use it."""
+    server = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def lab_page(lab, browser):
+    """JupyterLab open in one page: loading the application is slow, opening a tab in it is not."""
+    page = browser.new_context(viewport=WIDE).new_page()
+    page.set_default_timeout(30_000)
+    page.goto(f"{lab.url}/lab?reset", wait_until="domcontentloaded")
+    page.wait_for_function("() => window.jupyterapp", timeout=90_000)
+    page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+    page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft() }")
+    yield page
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def tabs(lab, lab_page):
+    """Opens a notebook in a tab of its own: the name of one in nbs/, without its outputs, or a list of code cells."""
+    opened = []
+
+    def go(cells):
+        if isinstance(cells, str):
+            notebook = nbformat.read(NOTEBOOKS / cells, 4)
+            for cell in notebook.cells:
+                if cell.cell_type == "code":
+                    cell.outputs = []
+        else:
+            notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+        notebook.metadata["kernelspec"] = dict(name="python3", display_name="Python 3", language="python")
+        path = f"notebook{len(opened)}.ipynb"
+        nbformat.write(notebook, lab.root / path)
+        opened.append(Tab(lab_page, lab, path))
+        return opened[-1]
+
+    yield go
+    for notebook in opened:
+        notebook.close()
+
+
+def keep_small(path, limit=150_000):
+    """Write a screenshot again with a palette, and smaller if need be, until it has at most `limit` bytes."""
+    picture = Image.open(path).convert("RGB")
+    for share in (1.0, 0.85, 0.7, 0.6):
+        part = picture.resize([round(side * share) for side in picture.size], Image.Resampling.LANCZOS)
+        part.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size <= limit:
+            return
+
+
+@pytest.fixture
+def screenshot(lab_page):
+    """Keep pictures of a panel, if FASHION_STYLE_SCREENSHOTS names a folder: in both themes, and narrow."""
+    folder = os.environ.get("FASHION_STYLE_SCREENSHOTS")
+
+    def take_one(element, path, dark, width):
+        lab_page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme}).then(() => null)", "JupyterLab Dark" if dark else "JupyterLab Light")
+        lab_page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=not dark)
+        lab_page.set_viewport_size({"width": width, "height": 1000})
+        lab_page.wait_for_timeout(300)
+        lab_page.set_viewport_size({"width": width, "height": round(element.bounding_box()["height"]) + 300})
+        element.scroll_into_view_if_needed()
+        lab_page.wait_for_timeout(400)
+        element.screenshot(path=str(path))
+        keep_small(path)
+
+    def take(element, name):
+        if folder:
+            pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+            for kind, dark, width in (("narrow", False, 900), ("dark", True, 1280), ("light", False, 1280)):
+                take_one(element, pathlib.Path(folder) / f"{name}_{kind}.png", dark, width)
+            lab_page.set_viewport_size(WIDE)
+
+    return take

@@ -1,0 +1,111 @@
+"""A JupyterLab server on loopback, and one notebook in it, driven through the application object that --LabApp.expose_app_in_browser gives."""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+NOTEBOOKS = pathlib.Path(__file__).parents[2] / "nbs"
+CHROMIUM = os.environ.get("FASHION_STYLE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+           "--disable-sync", "--disable-dev-shm-usage"]
+WIDE, NARROW = {"width": 1280, "height": 1000}, {"width": 900, "height": 1000}
+BAD_OUTPUT = ".jupyter-widgets-error-widget, .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+CURRENT = "window.jupyterapp.shell.currentWidget"
+
+
+def server_environment(folder):
+    """Settings of its own for the server, so that neither the reader's nor an earlier test's count."""
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}))
+    folders = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}
+    return dict(os.environ, **folders, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), MPLBACKEND="agg", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+
+
+class Lab:
+    """A running server: `url`, `root` (folder of the notebooks it serves)."""
+
+    def __init__(self, folder):
+        self.root, self.log = folder / "root", folder / "server.log"
+        self.root.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        options = [f"--port={port}", f"--ServerApp.root_dir={self.root}", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_retries=0",
+                   "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", "--LabApp.expose_app_in_browser=True",
+                   "--LabApp.extension_manager=readonly", "--MultiKernelManager.default_kernel_name=python3", "--MappingKernelManager.cull_idle_timeout=0"]
+        with open(self.log, "w") as log:
+            self._process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=server_environment(folder), stdout=log, stderr=subprocess.STDOUT,
+                                             start_new_session=True)
+
+    def wait(self, seconds=90):
+        """Until it answers."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return urllib.request.urlopen(self.url + "/api/status", timeout=5).read()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError(self.log.read_text()) from None
+                time.sleep(0.2)
+
+    def stop(self):
+        """End the server and with it the kernels."""
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+class Tab:
+    """One notebook in JupyterLab. `page` is playwright's page; `box` what lies in the notebook's outputs."""
+
+    def __init__(self, page, lab, path):
+        self.page, self.path, self.errors = page, path, []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.command("docmanager:open", {"path": path, "factory": "Notebook"})
+        page.wait_for_function(f"""path => {{ const tab = {CURRENT}, kernel = tab?.sessionContext?.session?.kernel;
+            return tab?.context?.path === path && kernel && kernel.status === 'idle' && tab.context.isReady }}""", arg=path, timeout=90_000)
+        self.box = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def command(self, name, arguments=None):
+        """One of JupyterLab's commands; returns when it is done."""
+        return self.page.evaluate("([name, args]) => Promise.resolve(window.jupyterapp.commands.execute(name, args)).then(() => null)", [name, arguments or {}])
+
+    def run_all(self):
+        """Run all cells, and wait."""
+        self.command("notebook:run-all-cells")
+        return self.check()
+
+    def run(self, cell):
+        """Run one cell by its number, and wait."""
+        self.page.evaluate(f"number => {{ {CURRENT}.content.activeCellIndex = number }}", cell)
+        self.command("notebook:run-cell")
+        return self
+
+    def ask(self, code):
+        """Run code in the notebook's kernel, beside its cells: what it printed, and the seconds it took to answer."""
+        return self.page.evaluate(f"""async code => {{ const start = performance.now(); let text = '';
+            const future = {CURRENT}.sessionContext.session.kernel.requestExecute({{code, store_history: false}});
+            future.onIOPub = message => {{ if (message.content.name !== 'stderr') text += message.content.text ?? (message.content.traceback ?? []).join('\\n') }};
+            await future.done; return [text.trim(), (performance.now() - start) / 1000] }}""", code)
+
+    def check(self):
+        """No widget failed, no cell raised, no thread left a traceback, and the page has no error."""
+        bad = self.box.locator(BAD_OUTPUT)
+        assert bad.count() == 0, [output.inner_text()[:500] for output in bad.all()]
+        said = self.box.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
+        assert not any("Traceback" in text for text in said), said
+        assert not self.errors, self.errors
+        return self
+
+    def close(self):
+        """Shut the kernel down and close the tab."""
+        self.page.evaluate(f"async () => {{ const tab = {CURRENT}; await tab.sessionContext.shutdown(); await tab.context.save(); tab.dispose() }}")

@@ -1,0 +1,103 @@
+"""Recipes and lookbooks: the same pixels again, interrupts, bad files."""
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from fashion_style.design import DesignError, load_designer
+from fashion_style.garments import draw_garment
+from fashion_style.images import open_picture, save_picture
+from fashion_style.lookbook import TABLE, choose_pairs, make_lookbook
+from fashion_style.patterns import draw_pattern
+from fashion_style.recipes import RECIPE_FIELD, dress, read_recipe, reproduce, save_dressed
+
+
+@pytest.fixture(scope="module")
+def designer():
+    return load_designer()
+
+
+@pytest.fixture
+def files(tmp_path):
+    for place in ("garments", "prints"):
+        (tmp_path / place).mkdir()
+    for kind in ("dress", "shirt"):
+        save_picture(draw_garment(kind, 72, 4).picture, tmp_path / "garments" / f"{kind}.png")
+    for family in ("gingham", "asanoha"):
+        save_picture(draw_pattern(family, 64, 2), tmp_path / "prints" / f"{family}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("garments, styles, count", [(5, 7, 11), (3, 3, 9), (20, 30, 60), (1, 9, 4)])
+def test_pairs_are_different_and_fair(garments, styles, count):
+    pairs = choose_pairs(range(garments), range(styles), count, seed=3)
+    assert len(set(pairs)) == count
+    for side, number in ((0, garments), (1, styles)):
+        seen = Counter(pair[side] for pair in pairs)
+        assert max(seen.values()) - min(seen.get(key, 0) for key in range(number)) <= 1
+    assert pairs == choose_pairs(range(garments), range(styles), count, seed=3)
+
+
+@pytest.mark.parametrize("arguments", [([], [1]), ([1], []), ([1], [1], 0)])
+def test_nothing_to_pair(arguments):
+    with pytest.raises(DesignError, match="Received"):
+        choose_pairs(*arguments)
+
+
+@pytest.mark.parametrize("settings", [dict(), dict(strength=0.4, motif_scale=0.5, keep_colours=True), dict(lock=False, size=48)])
+def test_reproduce_makes_the_same_pixels(designer, files, settings):
+    styles = [files / "prints" / "gingham.png", files / "prints" / "asanoha.png"]
+    save_dressed(dress(designer, files / "garments" / "dress.png", styles, weights=[1, 3], **settings), files / "out.png")
+    again = reproduce(files / "out.png", [files])
+    assert again.differences == ()
+    np.testing.assert_array_equal(again.picture, open_picture(files / "out.png"))
+
+
+def test_a_mask_file_is_part_of_the_recipe(designer, files):
+    mask = np.zeros((72, 72, 3), np.uint8)
+    mask[20:50, 20:50] = 255
+    save_picture(mask, files / "mask.png")
+    save_dressed(dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"], mask=files / "mask.png"), files / "out.png")
+    assert not reproduce(files / "out.png", [files]).differences
+    (files / "mask.png").unlink()
+    with pytest.raises(DesignError, match="mask.png"):
+        reproduce(files / "out.png", [files])
+
+
+def test_other_version_and_weights_are_named(designer, files):
+    made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"])
+    recipe = dict(made.recipe, version="0.0.0", generator=dict(name="other", sha256="ff" * 32))
+    save_picture(made.design.picture, files / "out.png", metadata={RECIPE_FIELD: json.dumps(recipe)})
+    differences = reproduce(files / "out.png", [files]).differences
+    assert len(differences) == 2 and "version" in differences[0] and "weights" in differences[1]
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"garment": 3}'])
+def test_a_picture_without_a_whole_recipe(files, text):
+    save_picture(np.zeros((8, 8, 3), np.uint8), files / "x.png", metadata=None if text is None else {RECIPE_FIELD: text})
+    with pytest.raises(DesignError, match="no recipe"):
+        read_recipe(files / "x.png")
+
+
+def test_bad_files_cost_their_own_pairs_only(designer, files):
+    (files / "prints" / "torn.png").write_bytes(b"torn")
+    (files / "garments" / "empty.jpg").write_bytes(b"")
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert len(book.rows) == 4 and len(book.bad) == 2 and book.finished
+
+
+def test_a_torn_table_and_a_lost_design_are_made_again(designer, files):
+    first = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    table = (files / "out" / TABLE).read_bytes()
+    (files / "out" / first.rows[0]["design"]).unlink()
+    (files / "out" / TABLE).write_bytes(table[:-40])
+    second = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert second.kept == 2 and (files / "out" / TABLE).read_bytes() == table
+
+
+def test_names_of_two_folders_do_not_collide(designer, files):
+    (files / "more").mkdir()
+    save_picture(draw_garment("dress", 72, 9).picture, files / "more" / "dress.png")
+    book = make_lookbook(designer, [files / "garments", files / "more"], files / "prints", files / "out", count=6)
+    assert len({row["design"] for row in book.rows}) == 6

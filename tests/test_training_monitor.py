@@ -1,0 +1,308 @@
+"""The training session and its panel: steered without losing anything, stopped without leaving anything, with a quick stand-in for the trainer."""
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ipywidgets.widgets.widget import _instances
+
+import fashion_style.sessions as sessions
+from fashion_style.checkpoints import save_checkpoint
+from fashion_style.controls import Panel, PanelError
+from fashion_style.data import DataError, held_out_pairs
+from fashion_style.losses import weighted_total
+from fashion_style.sessions import Dial, DialSettings, TrainingSession, fig_live, look_at, patch_overlay
+from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
+from fashion_style.sources import garment_source, pattern_source
+from fashion_style.training_monitor import training_panel
+
+SMALL = TrainingSettings(size=16, batch=2, width=4, steps=1000, learning_rate=1e-3)
+TERMS = ("adversarial", "content", "style", "variation", "background", "shading")
+
+
+class QuickTrainer:
+    """Looks like a `Trainer`: counts steps, and its one weight grows by the style weight it is told by the dials."""
+
+    built = 0
+    gate = None  # an Event that a step waits for
+    fail = None  # an exception that a step raises
+
+    def __init__(self, settings):
+        QuickTrainer.built += 1
+        self.settings, self.step, self.rate_scale = settings, tf.Variable(0, dtype=tf.int64), tf.Variable(1.0)
+        self.weight, self.critic = tf.Variable(tf.zeros([3])), tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2]))
+        self.batches = []
+
+    def variables(self):
+        return {"generator/000": self.weight, "critic/000": self.critic, "generator_optimizer/000": tf.Variable(0.0), "critic_optimizer/000": self.critic, "step/000": self.step, "rate_scale/000": self.rate_scale}
+
+    def train_step(self, content, style, mask):
+        if QuickTrainer.gate:
+            QuickTrainer.gate.wait(20)
+        if QuickTrainer.fail:
+            raise QuickTrainer.fail
+        self.batches.append(content.shape)
+        self.weight.assign_add(tf.ones([3]) * (self.settings.weights.style * 1.0))
+        self.step.assign_add(1)
+        return dict(dict.fromkeys(TERMS, 1.0), total=1.0, critic_loss=-1.0, critic_gap=1.0, penalty=0.0, generator_gradient=1.0, critic_gradient=1.0, skipped=0.0)
+
+    def generator(self, pictures, training=False):
+        return tf.tanh(pictures[0] + self.weight)
+
+    def judge(self, picture, style, training=True):
+        return tf.reduce_mean(picture, axis=-1, keepdims=True)[:, ::4, ::4]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(sessions, "Trainer", QuickTrainer)
+    QuickTrainer.built, QuickTrainer.gate, QuickTrainer.fail = 0, None, None
+    yield QuickTrainer
+    QuickTrainer.gate = QuickTrainer.fail = None
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return garment_source(size=16, count=4), pattern_source(size=16, count=4)
+
+
+@pytest.fixture(scope="module")
+def pairs(sources):
+    return held_out_pairs(*sources, 2, size=16)
+
+
+@pytest.fixture
+def session(quick, sources):
+    said = []
+    session = TrainingSession(SMALL, *sources, say=said.append)
+    session.said = said
+    return session
+
+
+@pytest.fixture
+def panel(quick, sources, pairs):
+    panel = training_panel(SMALL, *sources, held_out=pairs, look_every=1)
+    yield panel
+    if QuickTrainer.gate:
+        QuickTrainer.gate.set()
+    panel.close()
+
+
+# Dials -------------------------------------------------------------------------------------------------------------------
+def test_a_dial_weighs_as_a_number_does_and_turns_without_a_new_trace():
+    settings, traces = DialSettings(TrainingSettings()), []
+
+    @tf.function
+    def total(losses):
+        traces.append(1)
+        return weighted_total(losses, settings.weights) + settings.weights.penalty * settings.penalty_every * tf.constant(1.0) + settings.weights.drift * tf.constant(2.0)
+
+    losses = {name: tf.constant(float(number)) for number, name in enumerate(TERMS, start=1)}
+    for weights in (LossWeights(), LossWeights(style=7.0, adversarial=0.0, penalty=3.0)):
+        settings.turn(weights, "gradient_penalty")
+        assert float(total(losses)) == pytest.approx(float(weighted_total(losses, weights)) + 4 * weights.penalty + 2 * weights.drift)
+    settings.turn(LossWeights(), "none")
+    assert float(total(losses)) == pytest.approx(float(weighted_total(losses, LossWeights())) + 2 * LossWeights().drift), "no constraint, no penalty"
+    assert traces == [1] and settings.size == TrainingSettings().size
+    assert float(Dial(2.0) * 3.0) == float(3.0 * Dial(2.0)) == 6.0
+
+
+# The session -------------------------------------------------------------------------------------------------------------
+def test_weights_and_rate_change_between_steps_without_a_new_trace(session):
+    session.advance()
+    session.settings = replace(SMALL, learning_rate=5e-4, weights=LossWeights(style=5.0), constraint="none")
+    row = session.advance()
+    assert QuickTrainer.built == 1 and session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 5.0)
+    assert float(session.trainer.rate_scale) == pytest.approx(0.5) and row["learning_rate"] == 5e-4 and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
+    assert session.changes == [(1, "constraint none, learning rate 0.0005, style 5")] and "no new trace" in session.said[-1]
+    assert [row["step"] for row in session.history] == [1, 2]
+
+
+def test_a_new_trace_takes_over_the_weights_and_the_way_back_is_free(session):
+    for _ in range(3):
+        session.advance()
+    session.trainer.critic.assign([1.0, 2.0])
+    first, weights = session.trainer, session.trainer.weight.numpy()
+    session.settings = replace(SMALL, critic_steps=3)
+    session.advance()
+    assert session.trainer is not first and session.step == 4 and session.trainer.batches == [(6, 16, 16, 3)]
+    np.testing.assert_allclose(session.trainer.weight.numpy(), weights + LossWeights().style)
+    assert session.trainer.critic.numpy().tolist() == [1.0, 2.0] and "took over all weights" in session.said[-1]
+    session.settings = SMALL
+    session.advance()
+    assert session.trainer is first and session.step == 5 and QuickTrainer.built == 2
+    np.testing.assert_allclose(first.weight.numpy(), weights + 2 * LossWeights().style)
+
+
+def test_a_critic_of_another_build_begins_anew_and_that_is_said(session):
+    session.advance()
+    session.settings = replace(SMALL, constraint="spectral_norm")
+    session.advance()
+    assert session.step == 2 and "critic of this build begins anew" in session.said[-1] and session.trainer.weight.numpy()[0] == pytest.approx(2 * LossWeights().style)
+
+
+def test_pictures_that_vanish_are_an_error_of_ours(session):
+    session.contents = garment_source(size=16, count=1)
+    session.contents._bad.add(0)
+    with pytest.raises(DataError):
+        session.advance()
+
+
+def test_the_last_step_is_the_last(quick, sources):
+    session = TrainingSession(replace(SMALL, steps=3), *sources, say=lambda text: None)
+    session.run_here(10, lambda: None)
+    assert session.step == 3 and not session.running
+    with pytest.raises(TrainingError):
+        session.go()
+
+
+def test_it_goes_on_from_a_checkpoint_and_only_reads_it(quick, sources, tmp_path):
+    trainer = QuickTrainer(SMALL)
+    trainer.step.assign(7)
+    trainer.weight.assign([1.0, 2.0, 3.0])
+    save_checkpoint(trainer, tmp_path)
+    before = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*"))
+    session = TrainingSession(SMALL, *sources, run=tmp_path, say=lambda text: None)
+    session.advance()
+    assert session.step == 8 and session.trainer.weight.numpy().tolist() == pytest.approx([3.0, 4.0, 5.0])
+    assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*")) == before
+
+
+# Pictures ----------------------------------------------------------------------------------------------------------------
+def test_the_overlay_colours_what_the_critic_is_sure_of():
+    picture, scores = np.zeros((8, 8, 3), "float32"), np.array([[1.0, 0.0], [0.0, -1.0]])
+    over = patch_overlay(picture, scores)
+    assert over.shape == (8, 8, 3) and over[0, 0, 2] > over[0, 0, 0] + 0.3, "purple: taken for real"
+    assert over[7, 7, 0] > over[7, 7, 2] + 0.5, "orange: seen through"
+    np.testing.assert_allclose(patch_overlay(picture, np.full((2, 2), 3.0), middle=3.0), 0, atol=1e-6)
+    np.testing.assert_allclose(patch_overlay(picture, scores + 5, middle=5.0), over, atol=1e-6)
+
+
+def test_a_look_shows_every_pair_and_the_gap(quick, pairs):
+    trainer = QuickTrainer(SMALL)
+    sheet, gap = look_at(trainer, pairs, size=32)
+    assert sheet.dtype == np.uint8 and sheet.shape[1] == 4 * 36 + 4
+    expected = pairs.style[:, :, ::-1].mean(axis=-1)[:, ::4, ::4].mean() - np.tanh(pairs.content).mean(axis=-1)[:, ::4, ::4].mean()
+    assert gap == pytest.approx(expected, abs=1e-5)
+    assert len(fig_live([]).axes) == 3 and len(fig_live([dict(step=1, total=1.0)], [(1, "x")]).axes[1].lines) == 1
+
+
+# The panel ---------------------------------------------------------------------------------------------------------------
+def test_steps_start_pause_and_stop(panel, quick):
+    assert panel.run(3, 20).session.step == 3 and len(panel.snapshots) >= 1 and "step 3" in panel._caption.value
+    panel.start()
+    deadline = time.monotonic() + 20
+    while panel.session.step < 10 and time.monotonic() < deadline:
+        panel.session.wait(0.02)
+    panel.pause()
+    assert panel.session.wait(20) and panel.session.step >= 10
+    step = panel.session.step
+    assert not panel.session.wait(0) or panel.session.step == step
+    panel.stop()
+    panel._thread.join(20)
+    assert not panel._thread.is_alive() and "Stopped at step" in panel.said
+    panel.run(1, 20)
+    assert panel.session.step == step + 1, "stopping loses nothing"
+    panel.start_over()
+    assert panel.session.step == 0 and panel.snapshots == []
+
+
+def test_controls_reach_the_next_step(panel):
+    panel.run(1, 20)
+    panel.set_state(style=6.0, learning_rate=1e-4)
+    assert panel.session.settings.weights.style == 6.0
+    panel.run(1, 20)
+    assert panel.session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 6.0) and "no new trace" in panel.said
+    panel.set_state(critic_steps=2, constraint="clip")
+    panel.run(1, 20)
+    assert "new trace that took over all weights" in panel.said and panel.session.trainer.settings.constraint == "clip"
+    for wrong in (dict(critic_steps=0), dict(constraint="prayer"), dict(style=-1), dict(learning_rate=5.0), dict(dropout=1)):
+        before = panel.state()
+        with pytest.raises(PanelError):
+            panel.set_state(**wrong)
+        assert panel.state() == before
+
+
+def test_the_panel_answers_while_a_step_takes_long(panel, quick):
+    quick.gate = threading.Event()
+    panel.start()
+    begun = time.monotonic()
+    panel.set_state(content=2.0)
+    panel.pause()
+    panel.stop()
+    assert time.monotonic() - begun < 8 and panel._thread.is_alive(), "stop does not wait for ever"
+    quick.gate.set()
+    assert panel.run(1, 20).session.step == 2 and panel.session.settings.weights.content == 2.0
+
+
+def test_snapshots_can_be_looked_at_again(panel):
+    for _ in range(3):
+        panel.run(1, 20)
+    assert [step for step, *_ in panel.snapshots] == [1, 2, 3] and panel._scrub.max == 2 == panel._scrub.value
+    newest = panel._sheet.value
+    panel._scrub.value = 0
+    oldest = panel._sheet.value
+    assert oldest != newest and "snapshot of step 1" in panel._caption.value
+    panel.run(1, 20)
+    assert panel._sheet.value == oldest and panel._scrub.value == 0, "who looks back is not torn away"
+    panel._scrub.value = 3
+    panel.run(1, 20)
+    assert panel._scrub.value == 4 and panel._sheet.value != oldest
+    panel.snapshots = [(step, b"", 0.0) for step in range(200)]
+    panel._look(True)
+    assert len(panel.snapshots) == 151 and panel.snapshots[-1][0] == 5
+
+
+def test_an_error_in_the_thread_is_said_and_nothing_is_lost(panel, quick):
+    panel.run(2, 20)
+    quick.fail = TrainingError("the disk <sda> is full")
+    with pytest.raises(PanelError, match="sda"):
+        panel.run(1, 20)
+    assert panel.failed and "<sda>" not in panel.status.value and panel.session.step == 2
+    quick.fail = None
+    assert panel.run(1, 20).session.step == 3
+
+
+def test_the_verdict_is_in_words(panel):
+    panel.run(1, 20)
+    assert "Too early to tell" in panel._words.value
+    panel.session.history *= 50
+    panel._look(True)
+    assert "Too early" not in panel._words.value and "<b>" in panel._words.value
+
+
+def test_foreground_mode_needs_no_thread_and_bears_an_interrupt(quick, sources, pairs):
+    threads = threading.active_count()
+    panel = training_panel(SMALL, *sources, held_out=pairs, look_every=1, foreground=True)
+    panel.run(3)
+    assert panel.session.step == 3 and threading.active_count() == threads and len(panel.snapshots) >= 1
+    panel.start()
+    assert panel.session.step == 23
+    quick.fail = KeyboardInterrupt()
+    panel.start()
+    assert "Interrupted at step 23" in panel.said and not panel.session.running
+    panel.close()
+
+
+def test_fifty_runs_leave_what_one_leaves(quick, sources, pairs):
+    training_panel(SMALL, *sources, held_out=pairs).close()
+    empty, threads = len(_instances), threading.active_count()
+    panel = training_panel(SMALL, *sources, held_out=pairs)
+    one = len(_instances)
+    for number in range(50):
+        panel = training_panel(SMALL, *sources, held_out=pairs)
+        if number % 10 == 0:
+            panel.start()
+    assert len(_instances) == one and threading.active_count() <= threads + 1 and Panel._open["training panel"] is panel
+    panel.close()
+    assert len(_instances) == empty and threading.active_count() == threads
+
+
+def test_wrong_wishes_are_refused(sources):
+    for wrong in (dict(look_every=0), dict(look_every=1.5)):
+        with pytest.raises(PanelError):
+            training_panel(SMALL, *sources, **wrong)
+    with pytest.raises(TrainingError):
+        training_panel(run="no such folder")
