@@ -164,7 +164,7 @@ def _put(name, holder, attribute, value):
             raise PanelError(f"{name} must lie in [{low:g}, {high:g}]. Received: {value:g}.")
     setattr(holder, attribute, value)
 
-# %% ../nbs/12b_controls.ipynb #edfa740e
+# %% ../nbs/12b_controls.ipynb #b178b921
 class PictureChoice:
     """Thumbnails to choose from, an upload and a path: one picture, or up to `most` of them.
 
@@ -199,6 +199,7 @@ class PictureChoice:
 
     @names.setter
     def names(self, names):
+        """Choose these, and no others."""
         self._choose_all([names] if isinstance(names, str) else list(names))
 
     @property
@@ -208,6 +209,7 @@ class PictureChoice:
 
     @name.setter
     def name(self, name):
+        """Choose this one, and no other."""
         self._choose_all([name])
 
     @property

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DEMO_SETTINGS', 'Evaluation', 'rival_differences', 'dress_pairs', 'evaluate', 'write_evaluation', 'free_folder',
-           'run_demo', 'verdict']
+           'save_first_look', 'run_demo', 'verdict']
 
 # %% ../nbs/12a_demo.ipynb #85a98d82
 import json
@@ -112,7 +112,7 @@ def write_evaluation(evaluation, history, out, settings):
 # mask_share=0: the losses see the whole picture, as the article's do; the garment lock then keeps the background.
 DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=600, width=12, mask_share=0.0, weights=LossWeights(style=1.6))
 
-# %% ../nbs/12a_demo.ipynb #4294c68a
+# %% ../nbs/12a_demo.ipynb #1e1d698a
 def free_folder(wanted):
     """`wanted`, or if it has results already, the first of wanted-2, wanted-3 ... that has none."""
     wanted, number = Path(wanted), 1
@@ -125,6 +125,15 @@ def free_folder(wanted):
 
 def _drawn_sources(part, size, seed):
     return [source(part=part, size=size, seed=seed) for source in (garment_source, pattern_source)]
+
+
+def save_first_look(out, pairs):
+    """A contact sheet of pairs dressed by the shipped generator, which takes seconds: `first_look.jpg` in folder `out`. Returns its path."""
+    designer = load_designer()
+    designs = [designer.stylize(garment, style, mask=mask).picture for garment, style, mask in zip(pairs.content, pairs.style, pairs.mask)]
+    rows = [list(row) for row in zip(pairs.content, pairs.style, designs)]
+    Path(out).mkdir(parents=True, exist_ok=True)
+    return save_picture(contact_sheet([first + second for first, second in zip(rows[::2], rows[1::2])], column_titles=["garment", "style", "design"] * 2), Path(out) / "first_look.jpg")
 
 
 def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size=256, callback=None):
@@ -143,6 +152,8 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size
         FashionStyleError: if the folder cannot be written or training fails.
     """
     out = free_folder(out)
+    first = save_first_look(out, held_out_pairs(*_drawn_sources("held_out", size, seed), 6, size=size, seed=seed))
+    print(f"{first}: six garments dressed by the generator that the package ships")
     settings = TrainingSettings.from_dict(dict(DEMO_SETTINGS.to_dict(), steps=steps, seed=seed))
     print(f"training {steps} steps at {settings.size} px on drawn garments and patterns; results go to {out}")
     watched = held_out_pairs(*_drawn_sources("held_out", 80, seed), 6, size=settings.size, seed=seed)

@@ -155,7 +155,7 @@ class Tray:
         titles = ["garment", "design", "print 1", "print 2", "print 3", "print 4"][: max(map(len, rows))]
         return contact_sheet(rows, column_titles=titles, row_titles=[f"{number}: {recipe_text(design.recipe)}" for number, design in enumerate(self.designs, start=1)], size=size)
 
-# %% ../nbs/12e_design_panel.ipynb #940f3c61
+# %% ../nbs/12e_design_panel.ipynb #795ddc02
 class DesignPanel(Panel):
     """See `design_panel`. `live` is its `LiveDesigner`, `tray` the `Tray`; `design()` gives what it shows, `keep()` puts that into the tray."""
 
@@ -208,6 +208,7 @@ class DesignPanel(Panel):
 
     @weights.setter
     def weights(self, weights):
+        """One number of at least 0 for each chosen print. Raises `DesignError`."""
         _shares("weights", weights, len(self.styles.names))
         self._arrange_weights()
         for (_, slider), weight in zip(self._weight_rows, weights):

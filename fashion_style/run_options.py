@@ -46,7 +46,7 @@ def add_training_options(parser):
         group.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind, default=default, metavar="N",
                            help=f"{text} (default: {shown})")
 
-# %% ../nbs/13d_run_options.ipynb #2915e87f
+# %% ../nbs/13d_run_options.ipynb #0c6cd6a9
 def read_settings(path):
     """The `TrainingSettings` in a file that a run wrote (RUN/settings.json). Imports TensorFlow.
 
@@ -57,7 +57,7 @@ def read_settings(path):
 
     try:
         if not Path(path).is_file():
-            raise ValueError("there is no such file")
+            raise ValueError("there is no such file, or it is a folder")
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError(f"expected one object of names and values, received a {type(values).__name__}")

@@ -217,7 +217,7 @@ def _difference(before, after):
     flat = [dict(asdict(settings), **asdict(settings.weights)) for settings in (before, after)]
     return ", ".join(f"{name.replace('_', ' ')} {flat[1][name] if isinstance(flat[1][name], str) else format(flat[1][name], '.4g')}" for name in flat[0] if name != "weights" and flat[0][name] != flat[1][name])
 
-# %% ../nbs/10f_sessions.ipynb #2b36d05b
+# %% ../nbs/10f_sessions.ipynb #500b6654
 def patch_overlay(picture, scores, middle=0.0, limit=None):
     """The critic's map over a picture: purple where it takes the patch for a real print, orange where for a generated one, stronger where it is surer.
 
@@ -250,6 +250,8 @@ def fig_live(history, changes=(), *, width=7.0):
     for axes, (title, names) in zip(figure.subplots(1, 3), (("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"]))):
         draw_curves(axes, history, names, smooth)
         axes.set(title=title, xlabel="step")
+        if axes.lines:
+            axes.legend(fontsize="x-small", loc="upper left")  # a fixed place: searching for the best one takes time
         for step, _ in changes:
             axes.axvline(step, color="0.5", linestyle=":", linewidth=1)
     return figure

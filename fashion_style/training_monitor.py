@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['PANEL_SETTINGS', 'DIALS', 'TrainingPanel', 'training_panel']
 
-# %% ../nbs/12f_training_panel.ipynb #f6202513
+# %% ../nbs/12f_training_panel.ipynb #d4355362
+import functools
 import html
 import threading
 import time
@@ -25,9 +26,14 @@ from .sheets import contact_sheet
 from .sources import garment_source, pattern_source
 from .wasserstein import CONSTRAINTS
 
-# %% ../nbs/12f_training_panel.ipynb #de066581
+# %% ../nbs/12f_training_panel.ipynb #a577f292
 PANEL_SETTINGS = TrainingSettings(size=48, batch=4, width=8, steps=100_000)
 DIALS = dict(adversarial=0.1, content=5.0, style=10.0, variation=1.0, background=20.0, shading=2.0, penalty=50.0)  # upper ends
+
+
+@functools.lru_cache(maxsize=1)
+def _empty_curves():
+    return figure_picture(fig_live([]))
 
 
 class TrainingPanel(Panel):
@@ -45,7 +51,7 @@ class TrainingPanel(Panel):
         self._lay_out()
         self._new_session()
         self._show_sheet(contact_sheet([[content, style, None, None] for content, style in zip(pairs.content, pairs.style)], column_titles=["garment", "print", "design", "critic"], size=96))
-        self._show_curves(figure_picture(fig_live([])))
+        self._show_curves(_empty_curves())
 
     def _new_session(self):
         self.session = TrainingSession(self._wished(), *self._sources, run=self._run_folder, say=self.say)
@@ -202,8 +208,8 @@ class TrainingPanel(Panel):
         return self
 
     def still(self):
-        """PNG of `picture` in 48 colours: noisy designs and curves need no more."""
-        return small_png(self.picture(), 48)
+        """PNG of `picture` in 32 colours: noisy designs and curves need no more."""
+        return small_png(self.picture(), 32)
 
     def picture(self):
         """The newest snapshot above the curves."""

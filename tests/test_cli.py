@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import hostile
-from fashion_style import cli, commands, course, options, places, run_options
+from fashion_style import cli, commands, course, design_commands, options, places, run_options
 from fashion_style.images import PictureError
 from fashion_style.settings import TrainingError
 
@@ -405,7 +405,8 @@ def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.size == (48, 40) and picture.mode == "RGB"
         recipe = json.loads(picture.text["fashion_style"])
-    assert recipe["garment"] == "dress.png" and recipe["styles"] == ["dots.png", "stripes.png"] and recipe["weights"] == [0.75, 0.25]
+    assert recipe["garment"]["name"] == "dress.png" and [style["name"] for style in recipe["styles"]] == ["dots.png", "stripes.png"]
+    assert recipe["settings"]["weights"] == [3.0, 1.0] and len(recipe["generator"]["sha256"]) == 64
     first = (tmp_path / "out.png").read_bytes()
     assert shell(*words)[0] == 0 and (tmp_path / "out.png").read_bytes() == first, "the same command gives the same file"
     for name, more in (("small.jpg", ["--size", "24"]), ("plain.png", ["--strength", "0", "--keep-colours"])):
@@ -423,7 +424,7 @@ def test_a_mask_can_be_given_and_written(tiny_run, shell, pictures, tmp_path):
     words = ["stylize", pictures / "dress.png", pictures / "dots.png", "--run", tiny_run[0], "--mask", tmp_path / "mask.png"]
     with Image.open(pictures / "dress.png") as picture:
         garment = np.asarray(picture)
-    for suffix in commands.EXACT_SUFFIXES:
+    for suffix in design_commands.EXACT_SUFFIXES:
         out = tmp_path / f"out{suffix}"
         assert shell(*words, "-o", out, "--save-mask", tmp_path / f"used{suffix}")[::2] == (0, [])
         with Image.open(out) as picture, Image.open(tmp_path / f"used{suffix}") as used:

@@ -8,7 +8,7 @@ from skimage.color import rgb2lab
 from fashion_style.checkpoints import save_checkpoint
 from fashion_style import demo, design as design_room
 from fashion_style.demo import rival_differences, run_demo, verdict
-from fashion_style.design import DesignError, Designer, export_generator, keep_garment_colours, load_designer, lock_garment, propose, seam_step_ratio, tile_style
+from fashion_style.design import DesignError, Designer, keep_garment_colours, load_designer, lock_garment, propose, seam_step_ratio, tile_style
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator, build_style_generator
 from fashion_style.images import PictureError, to_uint8
@@ -16,6 +16,7 @@ from fashion_style.scorecard_table import ScorecardTable
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.settings import TrainingError, TrainingSettings
 from fashion_style.training import Trainer
+from fashion_style.weights_file import export_generator
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_lock_blends_at_soft_edges():
 @pytest.mark.parametrize("wrong", [dict(strength=1.5), dict(strength=float("nan")), dict(motif_scale=0.0), dict(weights=[1, 2]), dict(weights=[-1]),
                                    dict(weights=[0]), dict(weights=[np.nan]), dict(weights=[np.inf]), dict(weights="a"), dict(strength="1"), dict(strength=True),
                                    dict(motif_scale=21), dict(motif_scale=np.nan), dict(motif_scale=None), dict(size=15), dict(size=64.5), dict(size="64"),
-                                   dict(size=10 ** 400), dict(size=4096), dict(mask="all"), dict(mask=np.zeros((0, 0))), dict(mask=np.full((96, 96), np.nan)), dict(mask=np.zeros((4, 4, 1))), dict(mask=np.full((96, 96, 1), 2.0))])
+                                   dict(size=10 ** 400), dict(size=4097), dict(mask="all"), dict(mask=np.zeros((0, 0))), dict(mask=np.full((96, 96), np.nan)), dict(mask=np.zeros((4, 4, 1))), dict(mask=np.full((96, 96, 1), 2.0))])
 def test_wrong_numbers_are_refused_with_what_was_received(designer, garment, style, wrong):
     with pytest.raises(DesignError, match="Received"):
         designer.stylize(garment.picture, style, **wrong)
@@ -121,7 +122,7 @@ def test_a_strip_that_grows_beyond_the_limit_is_refused(designer, style):
 
 def test_a_style_is_never_too_large(designer, garment, style):
     large = np.tile(to_uint8(style), (48, 64, 1))
-    assert large.shape[0] * large.shape[1] > design_room.MAX_PIXELS
+    assert large.shape[0] * large.shape[1] > design_room.DIRECT_PIXELS
     assert designer.stylize(garment.picture, large, mask=garment.mask).picture.shape == garment.picture.shape
 
 
@@ -255,7 +256,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value):
 
 def test_an_export_that_cannot_be_written_says_so(tmp_path):
     save_checkpoint(Trainer(TrainingSettings(size=32, batch=2, steps=1, width=4)), tmp_path / "run")
-    with pytest.raises(DesignError, match="cannot write.*Name a file"):
+    with pytest.raises(TrainingError, match="cannot write.*Name a file"):
         export_generator(tmp_path / "run", tmp_path / "no folder" / "small.npz")
 
 
@@ -269,7 +270,7 @@ def test_the_package_ships_a_trained_generator(garment, style):
 def test_demo_writes_everything_and_never_over_an_old_one(tmp_path):
     evaluation, first = run_demo(tmp_path / "designs", steps=2, count=2, size=64)
     names = {path.name for path in first.iterdir()}
-    assert names == {"run", "design-01.png", "design-02.png", "contact_sheet.jpg", "scorecard.md", "scorecard_whole.csv", "scorecard_garment.csv", "loss_curves.png", "settings.json"}
+    assert names == {"run", "design-01.png", "design-02.png", "first_look.jpg", "contact_sheet.jpg", "scorecard.md", "scorecard_whole.csv", "scorecard_garment.csv", "loss_curves.png", "settings.json"}
     assert evaluation.whole.rows == evaluation.inside.rows and "generator" in evaluation.whole.rows
     _, second = run_demo(tmp_path / "designs", steps=1, count=2, size=64)
     assert second.name == "designs-2"

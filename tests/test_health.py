@@ -1,6 +1,7 @@
 """Verdicts on invented histories, on real tiny runs that are broken on purpose, and the files they leave."""
 import copy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ FREE = dict(TINY, constraint="none", update="together")  # one forward pass and 
 QUIET = dict(FREE, loss="vanilla", critic_learning_rate=1e-4)  # a critic without constraint that stays calm
 BROKEN = {
     "fine": dict(TINY),
+    "critic won": dict(TINY, weights=LossWeights(adversarial=1.0)),  # two hundred times the default
     "critic dead": dict(FREE, critic_learning_rate=1e-8),
     "content only": dict(QUIET, weights=LossWeights(style=0.0)),
     "style only": dict(QUIET, weights=LossWeights(content=0.0)),
@@ -52,10 +54,17 @@ def test_a_run_broken_on_purpose_gets_its_verdict(runs, name):
     assert len(verdict.words) > 40 and any(character.isdigit() for character in verdict.words)
 
 
+def test_an_hour_on_real_pictures_was_fine():
+    history = read_history(Path(__file__).parents[1] / "nbs" / "tutorials" / "real_run")
+    verdict = diagnose(history)
+    assert len(history) >= 250 and verdict.name == "fine", (verdict.words, verdict.evidence)
+
+
 def test_the_reasons_are_the_ones_that_were_arranged(runs):
     evidence = {name: diagnose(history).evidence for name, (_, _, history) in runs.items()}
     assert evidence["content only"]["style_share"] == 0.0 and evidence["content only"]["content_part"] == 1.0
     assert evidence["style only"]["content_share"] == 0.0 and evidence["style only"]["content_part"] == 0.0
+    assert evidence["critic won"]["critic_share"] > 0.5
     assert evidence["critic dead"]["critic_share"] < 1e-3 and evidence["exploding"]["term_growth"] > 0.9
 
 

@@ -33,7 +33,7 @@ def test_small_maps_come_close_to_the_direct_picture(monkeypatch):
     generator, content, style = load_designer().generator, draw_garment("coat", 512, 1).picture, draw_pattern("paisley", 512, 3)
     direct = generator([content[None], style[None]]).numpy()[0]
     large = large_prints.paint_large(generator, content, [style], [1.0])
-    assert luminance_ssim(large, direct) > 0.75
+    assert luminance_ssim(large, direct) > 0.6
 
 
 def test_strength_zero_is_the_garment():

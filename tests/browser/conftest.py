@@ -89,12 +89,12 @@ def tabs(lab, lab_page):
 
 
 def keep_small(path, limit=150_000):
-    """Write a screenshot again with a palette, and smaller if need be, until it has at most `limit` bytes."""
+    """Write a screenshot as the best JPEG of at most `limit` bytes."""
     picture = Image.open(path).convert("RGB")
-    for share in (1.0, 0.85, 0.7, 0.6):
-        part = picture.resize([round(side * share) for side in picture.size], Image.Resampling.LANCZOS)
-        part.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
-        if path.stat().st_size <= limit:
+    path.unlink()
+    for share, quality in ((1.0, 85), (1.0, 75), (1.0, 65), (1.0, 55), (0.85, 60), (0.7, 60)):
+        picture.resize([round(side * share) for side in picture.size], Image.Resampling.LANCZOS).save(path.with_suffix(".jpg"), quality=quality, subsampling=0, optimize=True)
+        if path.with_suffix(".jpg").stat().st_size <= limit:
             return
 
 
