@@ -108,9 +108,9 @@ def write_evaluation(evaluation, history, out, settings):
         raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
 
-# %% ../nbs/12a_demo.ipynb #f4202bfa
+# %% ../nbs/12a_demo.ipynb #bce663c8
 # mask_share=0: the losses see the whole picture, as the article's do; the garment lock then keeps the background.
-DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=600, width=12, mask_share=0.0, weights=LossWeights(style=1.6))
+DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=450, width=12, mask_share=0.0, weights=LossWeights(style=2.0))
 
 # %% ../nbs/12a_demo.ipynb #1e1d698a
 def free_folder(wanted):

@@ -45,7 +45,7 @@ def choose_pairs(garments, styles, count=None, *, seed=0):
         used[garment, np.where(used[garment], np.inf, shown).argmin()] = True
     return [(garments[row], styles[column]) for row, column in zip(*np.nonzero(used))]
 
-# %% ../nbs/12h_lookbook.ipynb #fe758712
+# %% ../nbs/12h_lookbook.ipynb #2b38654d
 TABLE = "designs.csv"
 FIGURES = ("content", "ssim", "gram", "swd", "palette", "background_change")
 COLUMNS = ("design", "garment", "style", *FIGURES, "extractor", "recipe")
@@ -110,6 +110,40 @@ def _row(name, garment, style, dressed, extractor):
                 extractor=extractor.name, recipe=json.dumps(dressed.recipe, sort_keys=True))
 
 
+class _Desk:
+    """One pair after the other: keeps what is still good, makes the rest, and writes the table after each design."""
+
+    def __init__(self, designer, out, bad, settings):
+        self.designer, self.out, self.bad, self.settings = designer, out, bad, settings
+        self.rows, self.kept, self.refused, self.extractor = [], 0, set(), load_extractor("embedded")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DesignError(f"{out}: cannot make this folder ({error.strerror}). Name another with --out.") from error
+        self.before = _read_rows(out)
+
+    def work(self, garment, style):
+        """Make or keep the design of one pair; a bad picture is noted, and its other pairs are skipped."""
+        if {garment, style} & self.refused:
+            return
+        try:
+            name = _file_name(garment, style)
+            plan = plan_recipe(self.designer, garment, [style], **self.settings)
+            if name in self.before and _still_good(self.before[name], self.out / name, plan):
+                self.rows.append(self.before[name])
+                self.kept += 1
+                return
+            dressed = dress(self.designer, garment, [style], **self.settings)
+        except PictureError as error:
+            self.refused.add(error.name)
+            self.bad.add(error)
+            return
+        save_dressed(dressed, self.out / name)
+        self.rows.append(_row(name, garment, style, dressed, self.extractor))
+        done = {row["design"] for row in self.rows}
+        _write_rows(self.rows + [row for name, row in self.before.items() if name not in done], self.out)
+
+
 def make_lookbook(designer, garments, styles, out, *, count=None, seed=0, size=None, stop=None, **settings):
     """Dress garments in prints, pair by pair, into a folder of PNGs, `designs.csv` and `contact_sheet.png`.
 
@@ -125,37 +159,19 @@ def make_lookbook(designer, garments, styles, out, *, count=None, seed=0, size=N
     Raises:
         DataError: for folders without pictures; DesignError: for numbers out of range, or an `out` that cannot be written.
     """
-    out, bad = Path(out), SkippedFiles()
+    bad = SkippedFiles()
     pairs = choose_pairs(list(list_pictures(garments, bad)), list(list_pictures(styles, bad)), count, seed=seed)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DesignError(f"{out}: cannot make this folder ({error.strerror}). Name another with --out.") from error
-    before, rows, kept, refused, extractor = _read_rows(out), [], 0, set(), load_extractor("embedded")
+    desk = _Desk(designer, Path(out), bad, dict(settings, size=size))
     for garment, style in tqdm(pairs, unit="design", desc="designs"):
         if stop is not None and stop.asked:
             break
-        if {garment, style} & refused:
-            continue
-        try:
-            name = _file_name(garment, style)
-            if name in before and _still_good(before[name], out / name, plan_recipe(designer, garment, [style], size=size, **settings)):
-                rows, kept = rows + [before[name]], kept + 1
-                continue
-            dressed = dress(designer, garment, [style], size=size, **settings)
-        except PictureError as error:
-            refused.add(error.name)
-            bad.add(error)
-            continue
-        save_dressed(dressed, out / name)
-        rows.append(_row(name, garment, style, dressed, extractor))
-        _write_rows(rows + [row for key, row in before.items() if key not in {row["design"] for row in rows}], out)
+        desk.work(garment, style)
     finished = not (stop is not None and stop.asked)
     if finished:
-        _write_rows(rows, out)
-    if rows:
-        save_picture(_sheet(rows, pairs, out), out / "contact_sheet.png")
-    return Lookbook(rows, kept, list(bad), finished)
+        _write_rows(desk.rows, desk.out)  # lines of designs that are not asked for any more go
+    if desk.rows:
+        save_picture(_sheet(desk.rows, pairs, desk.out), desk.out / "contact_sheet.png")
+    return Lookbook(desk.rows, desk.kept, list(bad), finished)
 
 
 def _sheet(rows, pairs, out, limit=24):

@@ -66,17 +66,15 @@ def lab_page(lab, browser):
 
 @pytest.fixture(scope="module")
 def tabs(lab, lab_page):
-    """Opens a notebook in a tab of its own: the name of one in nbs/, without its outputs, or a list of code cells."""
+    """Opens a notebook of nbs/ in a tab of its own, without its outputs and with more code cells at its end."""
     opened = []
 
-    def go(cells):
-        if isinstance(cells, str):
-            notebook = nbformat.read(NOTEBOOKS / cells, 4)
-            for cell in notebook.cells:
-                if cell.cell_type == "code":
-                    cell.outputs = []
-        else:
-            notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    def go(name, more):
+        notebook = nbformat.read(NOTEBOOKS / name, 4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs = []
+        notebook.cells += [nbformat.v4.new_code_cell(code) for code in more]
         notebook.metadata["kernelspec"] = dict(name="python3", display_name="Python 3", language="python")
         path = f"notebook{len(opened)}.ipynb"
         nbformat.write(notebook, lab.root / path)

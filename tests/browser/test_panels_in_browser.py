@@ -14,11 +14,8 @@ from skimage import data
 from hostile import png
 from laboratory import NARROW, NOTEBOOKS, WIDE
 
-# The notebook that gathers the panels; each call leaves its panel open as the output of its cell.
-NOTEBOOK = "13_panels.ipynb"
-OWN_CELLS = ["from fashion_style.design_studio import design_panel\nfrom fashion_style.feature_maps import feature_panel\n"
-             "from fashion_style.gram_maps import gram_panel\nfrom fashion_style.training_monitor import training_panel",
-             *(f"{name} = {name}_panel()\n{name}" for name in ("feature", "gram", "design", "training"))]
+# The notebook that gathers the panels, and the calls that a reader adds at its end.
+NOTEBOOK, CALLS = "13_panels.ipynb", ("feature_panel()", "gram_panel()", "design_panel()", "training_panel()")
 MARKS = dict(feature="Go to the strongest position", gram="New noise", design="Keep this design", training="Start over")  # a button that only this panel has
 FOCUSABLE = "button, input:not([type=file]), select, [role=slider]"
 
@@ -107,8 +104,8 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def notebook(tabs):
-    """The real notebook with all its cells run."""
-    notebook = tabs(NOTEBOOK if (NOTEBOOKS / NOTEBOOK).exists() else OWN_CELLS).run_all()
+    """The real notebook with all its cells run, and the four panels below."""
+    notebook = tabs(NOTEBOOK, CALLS).run_all()
     yield notebook
     notebook.check()
 
@@ -356,5 +353,5 @@ def test_training_panel(panel, screenshot):
     panel.wait(lambda: panel.python("panel.session.running"), "a start")
     fits_into(panel, NARROW)
     is_reached_by_keyboard(panel)
-    opens_again(panel, seconds=4.0)  # it first waits for the step in progress of the old thread
-    assert panel.python("sum(thread.name == 'training panel' for thread in __import__('threading').enumerate())") == 0, "the old thread has ended"
+    opens_again(panel, seconds=4.0)  # it first gives the old thread 2 seconds for the step in progress
+    panel.wait(lambda: panel.python("sum(thread.name == 'training panel' for thread in __import__('threading').enumerate())") == 0, "the end of the old thread", 60)
