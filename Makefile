@@ -59,6 +59,7 @@ $(TORCH)/.installed:
 bench: $(STAMP) $(TORCH_STAMP)
 	$(BIN)/python benchmarks/speed.py $(if $(TORCH),--torch-python $(TORCH)/bin/python) $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
+	$(BIN)/python benchmarks/live.py
 
 faults: $(STAMP)
 	$(BIN)/python tests/faults/harness.py --kills 100

@@ -24,7 +24,7 @@ from .options import BadUse, Parser, import_quietly, number, one_line, path_name
 from .places import chosen_places, distinct_pairs, picture_sources, write_places
 from .run_options import RUN_OPTIONS, add_training_options, check_memory, run_settings, training_bytes
 
-# %% ../nbs/13f_commands.ipynb #d1687d33
+# %% ../nbs/13f_commands.ipynb #98eef38d
 def _held_out_batch(places, settings, count=6):
     """Pairs that training does not see; None when the folders are too small to keep any back."""
     from fashion_style.data import held_out_pairs
@@ -55,7 +55,8 @@ def _train_settings(options):
 
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
-    from fashion_style.devices import choose_strategy
+    from fashion_style.devices import choose_strategy, is_chief
+    from fashion_style.health import TensorBoardWriter
     from fashion_style.runs import train
 
     if options.resume and (options.held_out is not None or hasattr(options, "seed")):
@@ -67,8 +68,10 @@ def command_train(options):
     held_out = _held_out_batch(places, settings)
     say(f"{run}: {len(contents)} garments, {len(styles)} styles, {settings.size} px, extractor {settings.extractor}")
     watching = {name: getattr(options, name) for name in RUN_OPTIONS}
-    result = train(run, settings, contents, styles, held_out=held_out, vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
-                   resume=bool(options.resume), strategy=strategy, opened=lambda trainer: write_places(run, places), **watching)
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(TensorBoardWriter(run, weights=settings.weights)) if options.tensorboard and is_chief(strategy) else None
+        result = train(run, settings, contents, styles, held_out=held_out, vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
+                       resume=bool(options.resume), strategy=strategy, callback=writer, opened=lambda trainer: write_places(run, places), **watching)
     for name, source in (("garments", contents), ("styles", styles)):
         if source.skipped:
             say(f"{name}: {source.report()}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .options import BadUse, add_settings, given_settings, import_quietly, number, path_name
 
-# %% ../nbs/13d_run_options.ipynb #d2958a18
+# %% ../nbs/13d_run_options.ipynb #ee43728f
 RUN_OPTIONS = dict(
     grid_every="generator steps between two picture grids and checks on held-out pairs",
     checkpoint_every="generator steps between two checkpoints",
@@ -39,6 +39,7 @@ def add_training_options(parser):
     add_settings(parser.add_argument_group("settings of the run"), TrainingSettings)
     add_settings(parser.add_argument_group("weights of the losses"), LossWeights, "-weight")
     group = parser.add_argument_group("watching the run")
+    group.add_argument("--tensorboard", action="store_true", help="also write RUN/tensorboard; to look at it: pip install 'fashion_style[tensorboard]', then tensorboard --logdir RUN")
     for name, text in RUN_OPTIONS.items():
         default = inspect.signature(train).parameters[name].default
         kind, shown = (float, "run all steps") if default is None else (type(default), default)

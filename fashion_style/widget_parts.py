@@ -82,7 +82,7 @@ def picture_widget(width, height, alt, *, zoom=1.0):
     show(np.full((height, width, 3), 255, np.uint8))
     return frame, show
 
-# %% ../nbs/11b_widget_parts.ipynb #d31c5d3b
+# %% ../nbs/11b_widget_parts.ipynb #e79a5f77
 def labelled_button(label, action, *, icon="", width=None, tooltip=None):
     """A button with a name and a tooltip (without one, the browser would say "null"); `action()` is called without arguments."""
     button = widgets.Button(description=label, icon=icon, tooltip=tooltip or label, layout=dict(width=width or "auto"))
@@ -120,7 +120,7 @@ def labelled_slider(label, value, low, high, step, *, logarithmic=False, continu
     else:
         slider = (widgets.IntSlider if whole else widgets.FloatSlider)(min=low, max=high, step=step, **common)
     entry = (widgets.BoundedIntText if whole else widgets.BoundedFloatText)(
-        value=value, min=low, max=high, step=None if logarithmic else step, description=label, tooltip=label, layout=dict(flex="0 0 auto", width="190px"), style=dict(description_width="110px"))
+        value=value, min=low, max=high, step=None if logarithmic else step, description=label, tooltip=label, layout=dict(flex="0 0 auto", width="206px"), style=dict(description_width="110px"))
     traitlets.link((slider, "value"), (entry, "value"), transform=(lambda number: number if whole else float(f"{number:.6g}"), lambda number: number))
     return widgets.HBox([entry, slider], layout=dict(width="100%", align_items="center")), slider
 

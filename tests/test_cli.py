@@ -351,7 +351,7 @@ def tiny_run(tmp_path_factory):
     """A run made by the command in a process of its own, interrupted after a few steps: (folder, code, stdout, stderr)."""
     run = tmp_path_factory.mktemp("tiny") / "run"
     start = "import sys; from fashion_style.cli import main; sys.exit(main())"
-    words = [sys.executable, "-c", start, "train", "--run", str(run), *TINY, "--steps", "100000"]
+    words = [sys.executable, "-c", start, "train", "--run", str(run), *TINY, "--steps", "100000", "--tensorboard"]
     environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1")  # a GPU's driver speaks on its own
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         until = time.monotonic() + 600
@@ -393,7 +393,7 @@ def test_a_run_is_not_trained_over_and_goes_on_with_nothing_but_its_folder(tiny_
     assert code == 1 and "--resume" in errors[-1] and (run / places.PICTURES_FILE).read_text() == noted
     code, out, errors = shell("train", "--resume", run, "--steps", steps + 1)
     assert code == 0 and f"finished after step {steps + 1} of {steps + 1}" in out and f"--run {run}" in out, errors
-    assert steps_done(run) == steps + 1 and list((run / "grids").glob("*.png"))
+    assert steps_done(run) == steps + 1 and list((run / "grids").glob("*.png")) and list((run / "tensorboard").glob("events*"))
 
 
 def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
@@ -436,7 +436,7 @@ def test_a_mask_can_be_given_and_written(tiny_run, shell, pictures, tmp_path):
     again = shell(*words[:-1], tmp_path / "small mask.png", "-o", tmp_path / "again.png", "--size", "24", "--save-mask", tmp_path / "same mask.png")
     assert again[0] == 0 and (tmp_path / "same mask.png").read_bytes() == (tmp_path / "small mask.png").read_bytes()
     with Image.open(tmp_path / "again.png") as picture:
-        assert picture.size == (29, 24) and json.loads(picture.text["fashion_style"])["mask"] == "small mask.png"
+        assert picture.size == (29, 24) and json.loads(picture.text["fashion_style"])["mask"]["name"] == "small mask.png"
 
 
 def test_masks_that_cannot_be_used(shell, pictures, tmp_path):
