@@ -45,7 +45,7 @@ def choose_pairs(garments, styles, count=None, *, seed=0):
         used[garment, np.where(used[garment], np.inf, shown).argmin()] = True
     return [(garments[row], styles[column]) for row, column in zip(*np.nonzero(used))]
 
-# %% ../nbs/12h_lookbook.ipynb #2b38654d
+# %% ../nbs/12h_lookbook.ipynb #cfcf4320
 TABLE = "designs.csv"
 FIGURES = ("content", "ssim", "gram", "swd", "palette", "background_change")
 COLUMNS = ("design", "garment", "style", *FIGURES, "extractor", "recipe")
@@ -67,12 +67,17 @@ def _file_name(garment, style):
 
 
 def _read_rows(out):
-    """{design: row} of an older designs.csv; lines that an interrupt tore are left out."""
+    """{design: row} of an older designs.csv; damaged lines are left out. Raises DesignError for a table that is not ours: it would be written over."""
     try:
         with open(out / TABLE, encoding="utf-8", newline="") as file:
-            return {row["design"]: row for row in csv.DictReader(file) if set(row) == set(COLUMNS) and None not in row.values()}
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError("its columns are not those of a lookbook")
+            return {row["design"]: row for row in reader if set(row) == set(COLUMNS) and None not in row.values()}
     except FileNotFoundError:
         return {}
+    except (OSError, ValueError, csv.Error) as error:
+        raise DesignError(f"{out / TABLE} is no table of designs ({error}), and it is not written over. Move it away, or name another folder with --out.") from error
 
 
 def _write_rows(rows, out):
@@ -138,6 +143,9 @@ class _Desk:
             self.refused.add(error.name)
             self.bad.add(error)
             return
+        except DesignError as error:  # the two do not go together, such as a print of 2 pixels
+            self.bad.add(PictureError(f"{garment} in {style}", str(error).rstrip("."), "The other pairs are not affected"))
+            return
         save_dressed(dressed, self.out / name)
         self.rows.append(_row(name, garment, style, dressed, self.extractor))
         done = {row["design"] for row in self.rows}
@@ -157,17 +165,19 @@ def make_lookbook(designer, garments, styles, out, *, count=None, seed=0, size=N
     Returns:
         `Lookbook`.
     Raises:
-        DataError: for folders without pictures; DesignError: for numbers out of range, or an `out` that cannot be written.
+        DataError: for folders without pictures; DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
     """
     bad = SkippedFiles()
     pairs = choose_pairs(list(list_pictures(garments, bad)), list(list_pictures(styles, bad)), count, seed=seed)
-    desk = _Desk(designer, Path(out), bad, dict(settings, size=size))
+    desk, finished = _Desk(designer, Path(out), bad, dict(settings, size=size)), False
     for garment, style in tqdm(pairs, unit="design", desc="designs"):
         if stop is not None and stop.asked:
             break
         desk.work(garment, style)
-    finished = not (stop is not None and stop.asked)
-    if finished:
+    else:
+        finished = True
+        if not desk.rows:
+            raise DesignError(f"none of {len(pairs)} pairs could be dressed. The first reason: {bad[0]}")
         _write_rows(desk.rows, desk.out)  # lines of designs that are not asked for any more go
     if desk.rows:
         save_picture(_sheet(desk.rows, pairs, desk.out), desk.out / "contact_sheet.png")

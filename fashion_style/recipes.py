@@ -87,12 +87,19 @@ def save_dressed(dressed, path):
     text = {RECIPE_FIELD: json.dumps(dressed.recipe, sort_keys=True)} if Path(path).suffix.lower() == ".png" else None
     return save_picture(dressed.design.picture, path, metadata=text)
 
-# %% ../nbs/12g_recipes.ipynb #7860bd93
+# %% ../nbs/12g_recipes.ipynb #bf2a85ec
 class Reproduction(NamedTuple):
     """The picture made again (uint8 (H, W, 3)), and the differences in words; none: the same pixels."""
 
     picture: np.ndarray
     differences: tuple
+
+
+def _is_recipe(recipe):
+    """Whether what somebody wrote into a PNG has the shape of a recipe; anybody can write anything there."""
+    inputs = [recipe["garment"], *recipe["styles"]] + ([recipe["mask"]] if recipe["mask"] else [])
+    texts = [item[key] for item in [*inputs, recipe["generator"]] for key in ("name", "sha256")] + [recipe["pixels"]]
+    return bool(recipe["styles"]) and isinstance(recipe["settings"], dict) and all(isinstance(text, str) for text in texts)
 
 
 def read_recipe(path):
@@ -107,8 +114,8 @@ def read_recipe(path):
     try:
         with Image.open(path) as file:
             recipe = json.loads(getattr(file, "text", {})[RECIPE_FIELD])
-        known = isinstance(recipe, dict) and {"garment", "styles", "generator", "settings", "pixels"} <= set(recipe)
-    except (KeyError, ValueError):
+        known = _is_recipe(recipe)
+    except (KeyError, TypeError, ValueError, RecursionError):
         known = False
     if not known:
         raise DesignError(f"{path} holds no recipe. Only PNG files that `fashion-style stylize` and `fashion-style designs` wrote do, as long as no other program has saved them anew.")
@@ -123,7 +130,12 @@ def find_inputs(recipe, folders):
     for path in sorted(candidates, key=lambda path: path.name not in names):
         if len(found) == len(wanted):
             break
-        digest = file_sha256(path)
+        if not path.is_file():  # a link to nowhere, or a pipe that would never end
+            continue
+        try:
+            digest = file_sha256(path)
+        except PictureError:  # of no use to us, and no reason to give up
+            continue
         if digest in wanted:
             found.setdefault(digest, path)
     return found, [f"{name} (SHA-256 {digest[:12]}...)" for digest, name in wanted.items() if digest not in found]

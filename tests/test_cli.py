@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -599,3 +600,21 @@ def test_say_survives_a_terminal_without_unicode(monkeypatch):
     script = "from fashion_style.options import say; say('衣服 \\udcff')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ, PYTHONIOENCODING="ascii"))
     assert done.returncode == 0 and "\\u8863" in done.stdout
+
+
+def test_designs_goes_on_and_reproduce_compares(shell, pictures, tmp_path):
+    for place, name in (("garments", "dress.png"), ("prints", "dots.png"), ("prints", "stripes.png")):
+        (tmp_path / place).mkdir(exist_ok=True)
+        shutil.copy(pictures / name, tmp_path / place / name)
+    words = ["designs", "--garments", tmp_path / "garments", "--styles", tmp_path / "prints", "--out", tmp_path / "out", "--size", "32"]
+    assert shell(*words)[0] == 0
+    made = sorted((tmp_path / "out").glob("*--*.png"))
+    before = [path.read_bytes() for path in made]
+    code, out, _ = shell(*words)
+    assert code == 0 and len(made) == 2 and "2 of them kept" in out and [path.read_bytes() for path in made] == before
+    code, out, _ = shell("reproduce", made[0], "--look-in", tmp_path)
+    assert code == 0 and "the same" in out
+    code, out, errors = shell("reproduce", made[0])
+    assert code == 1 and "dress.png" in errors[0] and len(errors) == 1
+    code, out, errors = shell("reproduce", tmp_path / "prints" / "dots.png")
+    assert code == 1 and "holds no recipe" in errors[0]

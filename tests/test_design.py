@@ -320,3 +320,15 @@ def test_markdown_and_verdict_compare_with_paste_and_shade():
     assert evaluation.to_markdown().count("generator minus paste and shade, pair by pair:") == 2
     mean = table.per_pair("paste and shade", "gram").mean()
     assert verdict(evaluation).count(f"paste and shade {mean:.3f}; paired difference +0.000 [-0.") == 2
+
+
+def test_above_the_working_size_maps_are_made_small_and_printed_large(garment, style, monkeypatch):
+    designer, called = load_designer(), []
+    direct = designer.stylize(garment.picture, style, mask=garment.mask)
+    monkeypatch.setattr(design_room, "WORKING_PIXELS", 64 * 64)
+    paint = design_room.paint_large
+    monkeypatch.setattr(design_room, "paint_large", lambda *arguments: called.append(arguments[1].shape) or paint(*arguments))
+    large = designer.stylize(garment.picture, style, mask=garment.mask)
+    assert called == [(96, 96, 3)] and np.abs(large.picture - direct.picture).max() < 0.02  # the room itself still works at full size here
+    outside = garment.mask[..., 0] == 0
+    np.testing.assert_array_equal(large.picture[outside], garment.picture[outside])

@@ -126,3 +126,12 @@ def test_flops_against_the_sum_by_hand():
     counted = count_gflop(build_generator(None), size) * 1e9
     assert flops <= counted <= 1.02 * flops  # biases and activations come on top
     assert count_gflop(build_style_generator(), 256) < 8 < count_gflop(build_unet_generator(), 256)
+
+
+@pytest.mark.parametrize("small, large", [((3, 5), (6, 10)), ((4, 4), (4, 4)), ((2, 3), (6, 3)), ((3, 5), (5, 9))])
+def test_resize_like_is_the_nearest_resize_on_every_path(small, large):
+    maps, like = np.random.default_rng(0).normal(size=(2, *small, 3)).astype("float32"), np.zeros((2, *large, 1), "float32")
+    wanted = tf.image.resize(maps, large, method="nearest")
+    np.testing.assert_array_equal(ResizeLike()([maps, like]), wanted)
+    unknown = tf.function(lambda *pair: ResizeLike()(list(pair)), input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, None, None, 1))])
+    np.testing.assert_array_equal(unknown(maps, like), wanted)

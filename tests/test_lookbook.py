@@ -1,5 +1,6 @@
 """Recipes and lookbooks: the same pixels again, interrupts, bad files."""
 import json
+import os
 from collections import Counter
 
 import numpy as np
@@ -73,7 +74,11 @@ def test_other_version_and_weights_are_named(designer, files):
     assert len(differences) == 2 and "version" in differences[0] and "weights" in differences[1]
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"garment": 3}'])
+WHOLE = dict(garment=dict(name="a", sha256="b"), styles=[dict(name="a", sha256="b")], mask=None, generator=dict(name="a", sha256="b"), settings={}, pixels="c")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", "3", '{"garment": 3}', "[" * 100_000] + [json.dumps(dict(WHOLE, **wrong)) for wrong in (
+    dict(garment=3), dict(garment=None), dict(styles=3), dict(styles=[]), dict(styles=["a"]), dict(mask=3), dict(generator="x"), dict(settings=[1]), dict(pixels=None))])
 def test_a_picture_without_a_whole_recipe(files, text):
     save_picture(np.zeros((8, 8, 3), np.uint8), files / "x.png", metadata=None if text is None else {RECIPE_FIELD: text})
     with pytest.raises(DesignError, match="no recipe"):
@@ -101,3 +106,31 @@ def test_names_of_two_folders_do_not_collide(designer, files):
     save_picture(draw_garment("dress", 72, 9).picture, files / "more" / "dress.png")
     book = make_lookbook(designer, [files / "garments", files / "more"], files / "prints", files / "out", count=6)
     assert len({row["design"] for row in book.rows}) == 6
+
+
+def test_a_table_of_somebody_else_is_not_written_over(designer, files):
+    (files / "out").mkdir()
+    (files / "out" / TABLE).write_text("my,own,table\n1,2,3\n")
+    with pytest.raises(DesignError, match="not written over"):
+        make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert (files / "out" / TABLE).read_text() == "my,own,table\n1,2,3\n"
+
+
+def test_a_print_too_small_costs_its_own_pairs_only(designer, files):
+    save_picture(np.zeros((2, 2, 3), np.uint8), files / "prints" / "tiny.png")
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert len(book.rows) == 4 and len(book.bad) == 2 and "at least 4 pixels" in str(book.bad[0])
+
+
+def test_nothing_that_can_be_dressed_is_an_error(designer, files):
+    for path in (files / "prints").iterdir():
+        path.write_bytes(b"torn")
+    with pytest.raises(DesignError, match="none of 4 pairs"):
+        make_lookbook(designer, files / "garments", files / "prints", files / "out")
+
+
+def test_what_cannot_be_read_beside_the_inputs_does_not_matter(designer, files):
+    save_dressed(dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"]), files / "out.png")
+    (files / "prints" / "a link.png").symlink_to("nowhere.png")
+    os.mkfifo(files / "prints" / "a pipe.png")
+    assert reproduce(files / "out.png", [files]).differences == ()
