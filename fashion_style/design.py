@@ -132,6 +132,7 @@ class Designer:
 
     def __init__(self, generator, name="generator", sha256=None):
         self.generator, self.name, self.sha256 = generator, name, sha256
+        self._prints = getattr(generator, "prints", False)  # what has a print head can be painted small and printed large
         self._paint = tf.function(generator.paint, reduce_retracing=True) if isinstance(generator, StyleGenerator) else None
 
     def stylize(self, garment, styles, *, weights=None, strength=1.0, motif_scale=1.0, keep_colours=False, lock=True, mask=None, size=None):
@@ -167,11 +168,11 @@ class Designer:
 
     def dress_form(self, garment, mask=None, size=None):
         """A garment and its mask as `stylize` needs them, to be found once and used often; arguments as there. Returns (float32 (H, W, 3), (H, W, 1))."""
-        return _dress_form(garment, mask, size, DIRECT_PIXELS if self._paint is None else MAX_PIXELS)
+        return _dress_form(garment, mask, size, MAX_PIXELS if self._prints else DIRECT_PIXELS)
 
     def _generate(self, garment, styles, weights, strength, motif_scale):
         height, width = garment.shape[:2]
-        if self._paint and height * width > WORKING_PIXELS:
+        if self._prints and height * width > WORKING_PIXELS:
             laid = [tile_style(style, height, width, motif_scale=motif_scale) for style in styles]
             return paint_large(self.generator, garment, laid, weights, strength)
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]  # every generator halves the size at most three times

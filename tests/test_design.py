@@ -120,6 +120,19 @@ def test_a_strip_that_grows_beyond_the_limit_is_refused(designer, style):
         designer.stylize(np.zeros((17, 333, 3), "uint8"), style, size=4096)
 
 
+@pytest.mark.parametrize("paths, allowed", [("global", 1_000), ("spatial", 20_000)])
+def test_a_generator_without_a_print_head_works_at_full_size_up_to_its_own_limit(paths, allowed, style, monkeypatch):
+    monkeypatch.setattr(design_room, "DIRECT_PIXELS", 1_000)
+    monkeypatch.setattr(design_room, "MAX_PIXELS", 20_000)
+    monkeypatch.setattr(design_room, "WORKING_PIXELS", 500)  # what prints is painted small above this
+    one_path = Designer(build_style_generator(width=4, blocks=1, paths=paths))
+    garment = np.zeros((30, 30, 3), "float32")
+    picture = one_path.stylize(garment, [style, style[::-1]], weights=[1, 2], strength=0.5, mask=np.ones((30, 30)), size=30).picture
+    assert picture.shape == (30, 30, 3) and picture.any()
+    with pytest.raises(DesignError, match=f"at most {allowed:,} in all"):
+        one_path.stylize(garment, style, mask=np.ones((30, 30)), size=200)
+
+
 def test_a_style_is_never_too_large(designer, garment, style):
     large = np.tile(to_uint8(style), (48, 64, 1))
     assert large.shape[0] * large.shape[1] > design_room.DIRECT_PIXELS
