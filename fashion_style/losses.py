@@ -178,7 +178,7 @@ class Pairings:
             return style, None
         if group != self.group:  # always of the batch as it came, so that a resumed run computes the same bits
             self.group, self.kept = group, self.trainer.targets(content, style)
-        return moved, self.kept._replace(grams=tuple(tf.roll(gram, shift, axis=0) for gram in self.kept.grams))
+        return moved, self.kept._replace(style=tuple(tf.roll(layer, shift, axis=0) for layer in self.kept.style))
 
 # %% ../nbs/09b_losses.ipynb #28435a4f
 class Judged(NamedTuple):
