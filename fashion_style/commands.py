@@ -88,7 +88,10 @@ def command_demo(options):
     import_quietly("tensorflow")
     from fashion_style.demo import run_demo
 
-    run_demo(options.out, **({} if options.steps is None else dict(steps=options.steps)))
+    def note(run):
+        write_places(run, chosen_places(None))  # so that the run can be resumed and evaluated like any other
+
+    run_demo(options.out, opened=note, **({} if options.steps is None else dict(steps=options.steps)))
     return 0
 
 # %% ../nbs/13f_commands.ipynb #af218902

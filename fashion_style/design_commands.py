@@ -20,6 +20,8 @@ EXACT_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff")
 def _check_target(target, suffixes, sources):
     """Raise `BadUse` unless a picture can be written to `target` without harm to what is read."""
     target = Path(target)
+    if target.is_dir():
+        raise BadUse(f"cannot write {target}: this is a folder. Name a file in it")
     if target.suffix.lower() not in suffixes:
         raise BadUse(f"cannot write {target}: the suffix must be one of {' '.join(suffixes)}")
     if not target.absolute().parent.is_dir():
@@ -94,8 +96,16 @@ def stylize_options(parser):
     add("--save-mask", type=path_name, metavar="FILE", help="write the mask that was used, as large as the result, for a look or to mend it for --mask")
 
 # %% ../nbs/13e_design_commands.ipynb #bd867c55
+def _check_out_folder(out, sources):
+    """Raise `BadUse` for a folder of results that lies among the pictures: the next call would dress the designs of this one."""
+    for source in sources:
+        if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
+            raise BadUse(f"--out {out} lies in {source}, so its designs would be taken for pictures the next time. Name a folder elsewhere")
+
+
 def command_designs(options):
     """`fashion-style designs`: every garment in every style, or a sample of the pairs. Returns the exit code: 130 if it was stopped."""
+    _check_out_folder(options.out, options.garments + options.styles)
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
     from fashion_style.lookbook import make_lookbook
