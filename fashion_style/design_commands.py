@@ -9,6 +9,7 @@ __all__ = ['EXACT_SUFFIXES', 'command_stylize', 'stylize_options', 'command_desi
 # %% ../nbs/13e_design_commands.ipynb #e8652c77
 import argparse
 import os
+import warnings
 from pathlib import Path
 
 from .options import BadUse, import_quietly, number, path_name, say, share_list
@@ -63,6 +64,8 @@ def command_stylize(options):
     if options.mask:
         read_mask(options.mask)
     dressed = dress(load_designer(options.run), options.garment, options.styles, mask=options.mask, weights=options.shares, **_wishes(options))
+    if options.lock and not options.mask and dressed.design.mask.min() == 1:
+        warnings.warn(f"no garment could be told from the background of {options.garment}, so the whole picture is dressed. If that is not what you want, draw a mask and name it with --mask", stacklevel=2)
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:

@@ -492,6 +492,14 @@ def test_a_mask_can_be_given_and_written(tiny_run, shell, pictures, tmp_path):
         assert picture.size == (29, 24) and json.loads(picture.text["fashion_style"])["mask"]["name"] == "small mask.png"
 
 
+def test_a_garment_that_is_not_found_is_said(shell, pictures, tmp_path):
+    Image.new("RGB", (48, 40), "white").save(tmp_path / "nothing.png")
+    words = ["stylize", tmp_path / "nothing.png", pictures / "dots.png", "-o", tmp_path / "out.png"]
+    code, _, errors = shell(*words)
+    assert code == 0 and len(errors) == 1 and "no garment could be told" in errors[0] and "--mask" in errors[0], errors
+    assert shell(*words, "--no-lock")[::2] == (0, [])
+
+
 def test_masks_that_cannot_be_used(shell, pictures, tmp_path):
     Image.new("L", (48, 41), 255).save(tmp_path / "large.png")
     Image.new("L", (48, 40), 0).save(tmp_path / "black.png")

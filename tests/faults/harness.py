@@ -2,7 +2,8 @@
 
     python tests/faults/harness.py --kills 100      what `make faults` runs, about half an hour on two cores
 
-Writes what it counted to benchmarks/results/faults.md.
+Writes what it counted to benchmarks/results/faults.md. Ctrl-C, SIGTERM or --minutes end it early: no new fault is begun, the runs are finished
+and compared, and the report says how many faults were met.
 
 A campaign is one run that meets fault after fault: each time a real process resumes it and meets the next one. In the end it is left
 to finish and must equal, bit for bit, a run that nothing ever happened to: weights, both optimisers, history and batches.
@@ -51,7 +52,8 @@ class Server:
     def __init__(self, log):
         environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
         self.log, self.words, self.batches = Path(log).open("ab"), queue.Queue(), defaultdict(set)
-        self.process = subprocess.Popen([sys.executable, str(LIFE), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
+        self.process = subprocess.Popen([sys.executable, str(LIFE), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True,
+                                        start_new_session=True)  # Ctrl-C is for the harness alone
         threading.Thread(target=self._listen, daemon=True).start()
         self.life = None
 
@@ -442,8 +444,8 @@ def report(counts, runs, options, seconds):
 Made by `python tests/faults/harness.py --kills {options.kills}` (`make faults`), seed {options.seed}, in {seconds / 60:.0f} minutes. {runs} runs of {options.steps} steps met fault after fault, each was
 resumed after each, and in the end compared bit for bit (weights, both optimisers, history, batches) with a run that nothing happened to.
 
-* {sum(kills.values())} times SIGKILL: {", ".join(f"{kills[place]} {place}" for place in PLACES)}
-* {others} other faults
+* {sum(kills.values())} of {options.kills} times SIGKILL: {", ".join(f"{kills[place]} {place}" for place in PLACES)}
+* {others} of {options.others * len(OTHERS)} other faults
 * {unusable} unusable runs, {lost} history rows lost before the last checkpoint
 
 {markdown(counts)}
@@ -480,12 +482,24 @@ def work(number, faults, steps, place, seed, campaigns, cleanup):
         if not faults:
             break
         campaign = Campaign(server, (disk or place) / f"run-{number}-{runs}", steps, rng, disk)
-        while faults and max(table(campaign.run), default=0) < steps - 20:
-            print(f"[{time.strftime('%H:%M:%S')}] {campaign.meet(faults.pop())}", file=sys.stderr, flush=True)
+        while max(table(campaign.run), default=0) < steps - 20:
+            try:
+                fault = faults.pop()
+            except IndexError:  # all are met, or somebody asked to stop
+                break
+            print(f"[{time.strftime('%H:%M:%S')}] {campaign.meet(fault)}", file=sys.stderr, flush=True)
         campaign.finish()
         campaigns.append(campaign)
         for heavy in ("checkpoints", "grids"):
             shutil.rmtree(campaign.run / heavy)
+
+
+def guarded(broken, *arguments):
+    """`work`, whose own failure is noted in the list `broken`."""
+    try:
+        work(*arguments)
+    except Exception as error:
+        broken.append(f"the harness itself failed: {type(error).__name__}: {error}")
 
 
 def main():
@@ -495,26 +509,31 @@ def main():
     parser.add_argument("--others", type=int, default=6, help="how often to meet each other fault (default: 6)")
     parser.add_argument("--steps", type=int, default=100, help="steps of a run (default: 100)")
     parser.add_argument("--workers", type=int, default=2, help="campaigns at a time (default: 2)")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no new fault after so many minutes (default: meet them all)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="Markdown file for the counts (default: benchmarks/results/faults.md)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("asked to stop"))
-    begun, place, campaigns, counts = time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-")), [], defaultdict(Counter)
+    begun, place, campaigns, counts, wrong = time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-")), [], defaultdict(Counter), []
     faults = schedule(options.kills, options.others, random.Random(options.seed))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: faults.clear())
     with ExitStack() as cleanup:
         server = Server(place / "reference.log")
         cleanup.callback(server.close)
-        threads = [threading.Thread(target=work, daemon=True, args=(number, faults, options.steps, place, options.seed + number, campaigns, cleanup)) for number in range(options.workers)]
+        threads = [threading.Thread(target=guarded, daemon=True, args=(wrong, number, faults, options.steps, place, options.seed + number, campaigns, cleanup)) for number in range(options.workers)]
         for thread in threads:
             thread.start()
         reference = undisturbed(server, place / "reference", options.steps)
         for thread in threads:
+            thread.join(max(0, begun + 60 * options.minutes - time.monotonic()))
+        faults.clear()
+        for thread in threads:
             thread.join()
-        wrong = [line for campaign in campaigns for line in campaign.judge(reference, counts)]
+        wrong += [line for campaign in campaigns for line in campaign.judge(reference, counts)]
     print(markdown(counts))
     print(f"\n{len(campaigns)} runs, seed {options.seed}, {time.monotonic() - begun:.0f} s")
     options.out.write_text(report(counts, len(campaigns), options, time.monotonic() - begun), encoding="utf-8")
-    if wrong or faults or failures(counts):
+    if wrong or failures(counts):
         sys.exit("\n".join([f"not as it should be; logs are in {place}", *wrong]))
     shutil.rmtree(place)
 
