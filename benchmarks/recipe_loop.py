@@ -4,10 +4,11 @@
 
 "demo" is what `fashion-style demo` trains: embedded extractor. "real" is the run on real pictures that the package ships: VGG19 (needs
 its weights, or --vgg-weights). Both draw garments and patterns by code here, each once before the clock starts. The penalty falls on every
-n-th step, so times are means over n steps each. --feed fixed repeats one batch, which shows what the pipeline costs.
+n-th step and a batch may serve several, so times are means over whole cycles. --feed fixed repeats one batch, which shows what the pipeline costs.
 """
 import itertools
 import json
+import math
 import subprocess
 import threading
 
@@ -16,6 +17,7 @@ import numpy as np
 import common
 from fashion_style.data import batches
 from fashion_style.demo import DEMO_SETTINGS
+from fashion_style.losses import Pairings
 from fashion_style.settings import TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
 from fashion_style.training import Trainer
@@ -37,7 +39,7 @@ def feed_batches(settings, feed):
     for source in sources:
         for index in range(len(source)):
             source.load(index)
-    stream = iter(batches(*sources, batch_size=settings.batch * settings.critic_steps, size=settings.size))
+    stream = iter(batches(*sources, batch_size=settings.batch * settings.critic_steps, size=settings.size, repeats=settings.pairings))
     return stream if feed == "pipeline" else itertools.repeat(next(stream))
 
 
@@ -52,11 +54,21 @@ def utilisation(stop, samples):
 
 
 def measure_recipe(trainer, stream, cycles):
-    """A row whose seconds are means over each cycle of `penalty_every` steps; `load` is the GPU's mean load meanwhile, or None."""
-    length, stop, samples = trainer.settings.penalty_every, threading.Event(), []
+    """A row whose seconds are means over each cycle; `load` is the GPU's mean load meanwhile, or None.
+
+    A cycle: so many steps that the penalty and the batch's further pairings come round.
+    """
+    length, stop, samples = math.lcm(trainer.settings.penalty_every, trainer.settings.pairings), threading.Event(), []
+    pairings = Pairings(trainer)
+
+    def step():
+        content, style, mask = next(stream)
+        style, targets = pairings(content, style)
+        return trainer.train_step(content, style, mask, targets)
+
     watcher = threading.Thread(target=utilisation, args=(stop, samples), daemon=True)
     watcher.start()
-    row, _ = common.measure_steps(lambda: trainer.train_step(*next(stream)), cycles * length, length)
+    row, _ = common.measure_steps(step, cycles * length, length)
     stop.set()
     watcher.join()
     row["seconds"] = np.reshape(row["seconds"], (cycles, length)).mean(axis=1).tolist()
@@ -74,7 +86,7 @@ def main():
     options.add_argument("--xla", action="store_true", help="compile the step with XLA")
     options.add_argument("--feed", choices=("pipeline", "fixed"), default="pipeline", help="where batches come from (default: %(default)s)")
     options.add_argument("--vgg-weights", help="VGG19 weights file for the recipe 'real'")
-    options.add_argument("--steps", type=int, default=3, help="timed cycles of penalty_every steps (default: %(default)s)")
+    options.add_argument("--steps", type=int, default=3, help="timed cycles, see above (default: %(default)s)")
     options.add_argument("--quick", action="store_true", help="one cycle")
     chosen = common.parse(options)
     settings = recipe_settings(chosen.recipe, size=chosen.size, batch=chosen.batch, accumulate=chosen.accumulate,

@@ -158,14 +158,15 @@ def make_batch(contents, styles, *, batch_size, size, seed, step, augment=True):
                   [_style_window(style, size, draw) for (style, _), draw in zip(prints, draws[1])])
 
 # %% ../nbs/03_data.ipynb #675358c4
-def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, prefetch=2, augment=True):
-    """Endless `tf.data.Dataset` of (content, style, mask), float32: element k is `make_batch(..., step=start + k)`.
+def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, prefetch=2, augment=True, repeats=1):
+    """Endless `tf.data.Dataset` of (content, style, mask), float32: element k is `make_batch(..., step=(start + k) // repeats)`.
 
     `workers`: batches made at the same time; `prefetch`: batches kept ready. Neither changes what comes, nor its order.
+    `repeats`: each batch comes so many times in a row, made once.
     Raises `DataError` for wrong numbers. If every file vanishes while it runs, the data set raises a `tf.errors.OpError`
     whose text holds the `DataError`'s.
     """
-    _check_numbers(batch_size=batch_size, size=size, seed=seed, start=start, workers=workers, prefetch=prefetch)
+    _check_numbers(batch_size=batch_size, size=size, seed=seed, start=start, workers=workers, prefetch=prefetch, repeats=repeats)
 
     def numbered(step):
         batch = make_batch(contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step), augment=augment)
@@ -175,8 +176,10 @@ def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, p
         arrays = tf.numpy_function(numbered, [step], [tf.float32] * 3, stateful=False)
         return tuple(tf.ensure_shape(array, (batch_size, size, size, channels)) for array, channels in zip(arrays, (3, 3, 1)))
 
-    steps = tf.data.Dataset.counter(start)
-    return steps.map(shaped, num_parallel_calls=workers, deterministic=True).prefetch(prefetch)
+    made = tf.data.Dataset.counter(start // repeats).map(shaped, num_parallel_calls=workers, deterministic=True).prefetch(prefetch)
+    if repeats == 1:
+        return made
+    return made.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(repeats)).skip(start % repeats)
 
 # %% ../nbs/03_data.ipynb #c8f07d70
 def _spread(source, count, seed, stream):

@@ -25,7 +25,7 @@ from .data import batches, held_out_pairs
 from .devices import is_chief
 from .history import History, read_history
 from .images import save_picture, write_whole
-from .losses import TargetCache
+from .losses import Pairings
 from .settings import TrainingError, TrainingSettings
 from .sheets import contact_sheet
 from .training import Trainer, held_out_check
@@ -119,11 +119,22 @@ def _check_new(run):
         raise TrainingError(f"{note} holds no settings of a run, and it is not written over. Name a new folder.")
 
 
-def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, opened=None):
+def _begin_with(trainer, weights):
+    """Give the generator trained weights instead of fresh ones. Raises TrainingError if they are another network's."""
+    shapes = [tuple(np.shape(array)) for array in weights]
+    wanted = [tuple(variable.shape) for variable in trainer.generator.variables]
+    if shapes != wanted:
+        raise TrainingError(f"the weights to start from belong to another generator. Received: {len(shapes)} arrays, the first {shapes[:1]}; this run's has {len(wanted)}, the first {wanted[:1]}. "
+                            f"Use the settings of the run they come from: its generator and width (here {trainer.settings.generator}, width {trainer.settings.width}).")
+    trainer.generator.set_weights(weights)
+
+
+def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, start_weights=None, opened=None):
     """Make a run's folder and trainer, or with `resume` read them back. `opened`: see `train`.
 
+    Args: as for `train`.
     Raises:
-        TrainingError: if the folder holds a run and `resume` is False, or there is nothing to resume.
+        TrainingError: if the folder holds a run and `resume` is False, if there is nothing to resume, or if `start_weights` do not fit.
     """
     run, opened = Path(run), opened if opened and is_chief(strategy) else lambda trainer: None
     if resume:
@@ -133,6 +144,8 @@ def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=Non
         return trainer
     _check_new(run)
     trainer = Trainer(settings or TrainingSettings(), vgg_weights=vgg_weights, strategy=strategy)
+    if start_weights is not None:
+        _begin_with(trainer, start_weights)
     if is_chief(strategy):
         try:
             (run / "grids").mkdir(parents=True, exist_ok=True)
@@ -178,7 +191,7 @@ class _Loop:
         self.run, self.trainer, self.make_feed, self.pairs, self.held_out, self.rule = run, trainer, make_feed, pairs, held_out, rule
         self.callback, self.grid_every, self.checkpoint_every, self.writes = callback, grid_every, checkpoint_every, writes
         self.history = History(run, until=int(trainer.step), weights=trainer.settings.weights) if writes else None
-        self.targets = None if trainer.settings.augment else TargetCache(trainer.targets)
+        self.pairings = Pairings(trainer)
         self.divergence, self.saved, self.score = Divergence(), int(trainer.step), None
 
     def go(self, stop):
@@ -215,7 +228,7 @@ class _Loop:
 
     def _advance(self, content, style, mask):
         started = time.perf_counter()
-        targets = self.targets(content.numpy(), style.numpy()) if self.targets else None
+        style, targets = self.pairings(content, style)
         losses = self.trainer.train_step(content, style, mask, targets)
         step, picture = int(self.trainer.step), None
         row = dict(losses, step=step, learning_rate=float(self.trainer.generator_optimizer.learning_rate))
@@ -257,7 +270,7 @@ class _Loop:
 
 # %% ../nbs/10c_runs.ipynb #d2c3e2f7
 def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_weights=None, resume=False, strategy=None, callback=None,
-          grid_every=200, checkpoint_every=200, stop_gap=None, stop_checks=5, workers=2, stop=None, opened=None):
+          grid_every=200, checkpoint_every=200, stop_gap=None, stop_checks=5, workers=2, stop=None, opened=None, start_weights=None):
     """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/ and checkpoints/.
 
     Args:
@@ -271,6 +284,7 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
         callback, opened: called with a `Progress` after every step; called with the trainer once the run is locked and its networks are built, before its first checkpoint (never if it is refused).
         grid_every, checkpoint_every: steps between picture grids (and held-out checks) and between checkpoints.
         stop_gap, stop_checks: the flow chart's rule, see `StoppingRule`; None: run all steps.
+        start_weights: list of arrays, `generator.get_weights()` of a trained generator that a new run begins with; the critic starts afresh.
         stop: a `Stop` whose `asked` ends the run after the step in progress; default: a new one.
     Returns:
         `RunResult`; reason is "finished", "converged" or "stopped".
@@ -282,12 +296,12 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
     if stop_gap is not None and held_out is None:
         raise TrainingError("the stopping rule looks at pairs that are not trained on. Received: stop_gap without held_out. Pass held_out, or leave out stop_gap.")
     with writer_lock(run) if writes else nullcontext():
-        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, opened=opened)
+        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, start_weights=start_weights, opened=opened)
         settings = trainer.settings
 
         def make_feed(start):
             return batches(contents, styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed,
-                           start=start, workers=workers, augment=settings.augment)
+                           start=start, workers=workers, augment=settings.augment, repeats=settings.pairings)
 
         pairs = held_out or held_out_pairs(contents, styles, 6, size=settings.size, seed=settings.seed)
         rule = None if stop_gap is None else StoppingRule(stop_gap, stop_checks)

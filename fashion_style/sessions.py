@@ -18,7 +18,7 @@ from .checkpoints import assign_arrays, newest_checkpoint
 from .data import make_batch
 from .history import draw_curves, weighted_shares
 from .images import resize_picture
-from .losses import real_pictures
+from .losses import Pairings, real_pictures
 from .settings import LossWeights, TrainingError
 from .sheets import contact_sheet
 from .training import Trainer
@@ -115,8 +115,9 @@ class TrainingSession:
         """One training step in the caller's thread, with the settings as they are wished now; returns its row for the history. Raises `FashionStyleError`."""
         self._follow_wishes()
         settings, started = self._applied, time.perf_counter()
-        batch = make_batch(self.contents, self.styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed, step=self.step, augment=settings.augment)
-        losses = self.trainer.train_step(batch.content, batch.style, batch.mask)
+        batch = make_batch(self.contents, self.styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed, step=self.step // settings.pairings, augment=settings.augment)
+        style, targets = Pairings(self.trainer)(batch.content, batch.style)
+        losses = self.trainer.train_step(batch.content, style, batch.mask, targets)
         row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=settings.learning_rate, seconds=time.perf_counter() - started)
         self.history.append(row)
         return row

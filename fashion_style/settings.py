@@ -37,6 +37,7 @@ class LossWeights:
     variation: float = _setting(0.1, "weight of the total variation, which calms pixel noise")
     background: float = _setting(6.0, "weight of the mean absolute change outside the garment mask")
     shading: float = _setting(0.15, "weight of 1 - correlation of the coarse light and dark inside the garment: folds")
+    motif: float = _setting(0.0, "weight of 1 - local correlation with the print inside the garment: motifs that a fold may darken, but not replace")
     penalty: float = _setting(10.0, "weight of the gradient penalty in the critic's loss")
     drift: float = _setting(0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0")
 
@@ -66,6 +67,7 @@ class TrainingSettings:
     distance: str = _setting("relative", "content and style losses divided by the size of their targets, or the article's own sums", choices=("relative", "article"))
     update: str = _setting("alternating", "critic first and then generator, or both from one forward pass as in the article's code", choices=("alternating", "together"))
     augment: bool = _setting(True, "draw a window and flips for every picture; without, targets of a picture are computed once and kept")
+    pairings: int = _setting(1, "steps that a batch of pictures serves, each time with other pairs; features and Grams of a picture are then computed once for all of them")
     accumulate: int = _setting(1, "parts that a batch is cut into; gradients are summed over them before the update, so memory falls and the step stays the same")
     recompute: bool = _setting(False, "compute activations again in the backward pass instead of keeping them: less memory, more time")
     precision: str = _setting("float32", "arithmetic of generator and critic; losses stay float32", choices=("float32", "mixed_bfloat16"))
@@ -83,10 +85,12 @@ class TrainingSettings:
 
     def _check_counts(self):
         """Whole numbers of at least 1, and parts that come out even."""
-        names = ("size", "batch", "steps", "width", "critic_steps", "penalty_every", "accumulate")
+        names = ("size", "batch", "steps", "width", "critic_steps", "penalty_every", "accumulate", "pairings")
         bad = {name: getattr(self, name) for name in names if type(getattr(self, name)) is not int or getattr(self, name) < 1}
         if bad:
             raise TrainingError(f"these settings must be whole numbers of at least 1. Received: {bad}.")
+        if self.pairings > self.batch:
+            raise TrainingError(f"a batch of n garments and n styles can be paired in n ways. Received: pairings={self.pairings}, batch={self.batch}. Use pairings={self.batch} at most.")
         if self.batch % self.accumulate:
             raise TrainingError(f"accumulate must divide the batch. Received: accumulate={self.accumulate}, batch={self.batch}.")
 

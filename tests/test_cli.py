@@ -449,6 +449,20 @@ def test_a_run_is_not_trained_over_and_goes_on_with_nothing_but_its_folder(tiny_
     assert steps_done(run) == steps + 1 and list((run / "grids").glob("*.png")) and list((run / "tensorboard").glob("events*"))
 
 
+def test_a_new_run_begins_with_the_generator_of_another(tiny_run, shell, eager, tmp_path):
+    few = ["--steps", "1", "--size", "16", "--batch", "2"]
+    code, out, errors = shell("train", "--run", tmp_path / "tuned", "--start-from", tiny_run[0], *few)
+    assert code == 0 and "begins with the trained generator" in out, errors
+    settings = [json.loads((run / "settings.json").read_text()) for run in (tiny_run[0], tmp_path / "tuned")]
+    assert settings[0]["width"] == settings[1]["width"], "the width follows the weights"
+    code, _, errors = shell("train", "--run", tmp_path / "other", "--start-from", tiny_run[0], "--width", settings[0]["width"] + 2, *few)
+    assert code == 1 and "another generator" in errors[-1] and not (tmp_path / "other" / "settings.json").exists()
+    code, _, errors = shell("train", "--resume", tiny_run[0], "--start-from", "shipped")
+    assert code == 2 and "--start-from is for new runs" in errors[-1]
+    code, _, errors = shell("train", "--run", tmp_path / "none", "--start-from", tmp_path / "nowhere")
+    assert code == 1 and "nowhere" in errors[-1] and not (tmp_path / "none").exists()
+
+
 def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
     run = tiny_run[0]
     words = ["stylize", pictures / "dress.png", pictures / "dots.png", pictures / "stripes.png", "-o", tmp_path / "out.png",

@@ -311,6 +311,12 @@ def test_data_set_started_at_step_k(embedded):
             assert equal(batch, expected)
 
 
+@pytest.mark.parametrize("start", [0, 5])
+def test_repeated_batches_come_so_many_times_in_a_row(embedded, start):
+    for number, batch in enumerate(taken(embedded, 7, seed=5, start=start, repeats=3), start=start):
+        assert equal(batch, make_batch(*embedded, batch_size=4, size=24, seed=5, step=number // 3))
+
+
 def test_data_set_has_static_shapes_and_can_be_read_twice(embedded):
     dataset = batches(*embedded, batch_size=4, size=24)
     assert [tuple(spec.shape) for spec in dataset.element_spec] == [(4, 24, 24, 3), (4, 24, 24, 3), (4, 24, 24, 1)]

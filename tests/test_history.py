@@ -29,9 +29,9 @@ def write(run, rows, **options):
 
 # The table ------------------------------------------------------------------------------------------------------------
 def test_the_table_has_the_promised_columns_once():
-    promised = """step total adversarial content style variation background shading critic_loss critic_gap penalty generator_gradient critic_gradient
+    promised = """step total adversarial content style variation background shading motif critic_loss critic_gap penalty generator_gradient critic_gradient
                   skipped learning_rate held_out_gap held_out_total seconds steps_per_second""".split()
-    shares = [f"share_{name}" for name in ("adversarial", "content", "style", "variation", "background", "shading")]
+    shares = [f"share_{name}" for name in ("adversarial", "content", "style", "variation", "background", "shading", "motif")]
     assert sorted(HISTORY_FIELDS) == sorted(promised + shares)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fashion_style import runs
-from fashion_style.checkpoints import list_checkpoints, newest_checkpoint, writer_lock
+from fashion_style.checkpoints import list_checkpoints, newest_checkpoint, read_checkpoint, writer_lock
 from fashion_style.data import held_out_pairs
 from fashion_style.history import read_history
 from fashion_style.runs import Divergence, Stop, StoppingRule, train
@@ -58,6 +58,36 @@ def test_stopped_and_resumed_is_equal_to_the_bit(straight, sources, unseen, tmp_
         np.testing.assert_array_equal(variable.numpy(), rest.trainer.variables()[name].numpy(), err_msg=name)
     rows = [[{name: value for name, value in row.items() if name not in ("seconds", "steps_per_second")} for row in history] for history in (whole.history, rest.history)]
     np.testing.assert_equal(*rows)
+
+def test_resuming_in_the_middle_of_a_batch_s_pairings_is_equal_to_the_bit(sources, tmp_path):
+    settings, stop = replace(SMALL, pairings=2), Stop()
+
+    def callback(progress):
+        stop.asked = progress.step == 3
+
+    whole = train(tmp_path / "whole", settings, *sources)
+    train(tmp_path / "half", settings, *sources, callback=callback, stop=stop)
+    rest = train(tmp_path / "half", None, *sources, resume=True)
+    for name, variable in whole.trainer.variables().items():
+        np.testing.assert_array_equal(variable.numpy(), rest.trainer.variables()[name].numpy(), err_msg=name)
+
+
+def test_a_run_begins_with_trained_weights_and_keeps_them_in_its_first_checkpoint(straight, sources, tmp_path):
+    _, learned = straight
+    weights = learned.trainer.generator.get_weights()
+    train(tmp_path / "tuned", replace(SMALL, steps=1, learning_rate=1e-12), *sources, start_weights=weights)
+    first = list_checkpoints(tmp_path / "tuned")[0]
+    _, arrays = read_checkpoint(first)
+    assert first.name == "step-00000000"
+    for index, array in enumerate(weights):
+        np.testing.assert_array_equal(arrays[f"generator/{index:03d}"], array)
+
+
+def test_weights_of_another_generator_are_refused_and_leave_no_run(sources, tmp_path):
+    weights = Trainer(replace(SMALL, width=6)).generator.get_weights()
+    with pytest.raises(TrainingError, match="another generator.*width 4"):
+        train(tmp_path / "run", SMALL, *sources, start_weights=weights)
+    assert not list_checkpoints(tmp_path / "run") and not (tmp_path / "run" / "settings.json").exists()
 
 
 def test_an_old_run_is_never_written_over(straight, sources):

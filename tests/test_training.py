@@ -160,7 +160,7 @@ def test_mask_share_zero_is_the_whole_picture():
     content, style, mask = batch()
     with_mask, _ = generator_losses(whole, content, style, mask)
     without, _ = generator_losses(whole, content, style, tf.ones_like(mask))
-    for name in set(with_mask) - {"shading"}:  # folds are a matter of the garment in any case
+    for name in set(with_mask) - {"shading", "motif"}:  # folds and figures are a matter of the garment in any case
         np.testing.assert_allclose(with_mask[name], without[name], rtol=1e-5, atol=1e-7)
     assert float(with_mask["background"]) == 0.0
 

@@ -19,7 +19,7 @@ from fashion_style.sources import garment_source, pattern_source
 from fashion_style.training_monitor import training_panel
 
 SMALL = TrainingSettings(size=16, batch=2, width=4, steps=1000, learning_rate=1e-3)
-TERMS = ("adversarial", "content", "style", "variation", "background", "shading")
+TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
 
 
 class QuickTrainer:
