@@ -74,7 +74,7 @@ def _start(options):
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
     from fashion_style.devices import choose_strategy, is_chief
-    from fashion_style.health import TensorBoardWriter
+    from fashion_style.health import TensorBoardWriter, diagnose
     from fashion_style.runs import train
 
     if options.resume and (options.held_out is not None or hasattr(options, "seed")):
@@ -85,7 +85,7 @@ def command_train(options):
     settings, places = _train_settings(options, start_settings)
     contents, styles = picture_sources(places, settings)
     held_out = _held_out_batch(places, settings)
-    say(f"{run}: {len(contents)} garments, {len(styles)} styles, {settings.size} px, extractor {settings.extractor}")
+    say(f"{run}: {contents.amount()} garments, {styles.amount()} styles, {settings.size} px, extractor {settings.extractor}")
     watching = {name: getattr(options, name) for name in RUN_OPTIONS}
     with contextlib.ExitStack() as stack:
         writer = stack.enter_context(TensorBoardWriter(run, weights=settings.weights)) if options.tensorboard and is_chief(strategy) else None
@@ -95,6 +95,9 @@ def command_train(options):
         if source.skipped:
             say(f"{name}: {source.report()}")
     say(f"{run}: {result.reason} after step {int(result.trainer.step)} of {settings.steps}")
+    if result.history:  # of several workers only the first has one
+        verdict = diagnose(result.history)
+        say(f"losses: {verdict.name}. {verdict.words}")
     if result.reason == "stopped":
         say(f"Go on with: fashion-style train --resume {run}")
         return 130
@@ -107,7 +110,10 @@ def command_demo(options):
     import_quietly("tensorflow")
     from fashion_style.demo import run_demo
 
-    run_demo(options.out, **({} if options.steps is None else dict(steps=options.steps)))
+    def note(run):
+        write_places(run, chosen_places(None))  # so that the run can be resumed and evaluated like any other
+
+    run_demo(options.out, opened=note, **({} if options.steps is None else dict(steps=options.steps)))
     return 0
 
 # %% ../nbs/13f_commands.ipynb #af218902
@@ -127,7 +133,7 @@ def command_evaluate(options):
     """`fashion-style evaluate`: dresses garments that a run has not seen and scores them. Returns the exit code."""
     import_quietly("tensorflow")
     from fashion_style.checkpoints import newest_checkpoint
-    from fashion_style.demo import evaluate, free_folder, verdict, write_evaluation
+    from fashion_style.demo import claimed_folder, evaluate, verdict, write_evaluation
     from fashion_style.design import load_designer
     from fashion_style.features import load_extractor
     from fashion_style.history import read_history
@@ -137,11 +143,10 @@ def command_evaluate(options):
         raise BadUse(f"--vgg-weights goes with runs trained with vgg19. Received: {options.run}, trained with {settings.extractor}")
     pairs = _held_out_pairs(options, settings, places)
     weights = options.vgg_weights or places["vgg_weights"] if settings.extractor == "vgg19" else None
-    out = free_folder(options.out)
-    out.mkdir(parents=True, exist_ok=True)  # before the work: a folder that cannot be written should not cost a minute
-    say(f"dressing {len(pairs.content)} garments that {options.run} has not seen, at {options.size} px")
-    evaluation = evaluate(load_designer(options.run), pairs, load_extractor(settings.extractor, weights=weights))
-    paths = write_evaluation(evaluation, read_history(options.run), out, settings)
+    with claimed_folder(options.out, settings) as out:  # before the work: a folder that cannot be written should not cost a minute
+        say(f"dressing {len(pairs.content)} garments that {options.run} has not seen, at {options.size} px")
+        evaluation = evaluate(load_designer(options.run), pairs, load_extractor(settings.extractor, weights=weights))
+        paths = write_evaluation(evaluation, read_history(options.run), out, settings)
     say(evaluation.to_markdown())
     say(verdict(evaluation))
     say(f"look at {paths['sheet']}")

@@ -4,10 +4,13 @@
 
 # %% auto #0
 __all__ = ['DEMO_SETTINGS', 'Evaluation', 'rival_differences', 'dress_pairs', 'evaluate', 'write_evaluation', 'free_folder',
-           'save_first_look', 'run_demo', 'verdict']
+           'claimed_folder', 'save_first_look', 'run_demo', 'verdict']
 
 # %% ../nbs/12a_demo.ipynb #85a98d82
+import contextlib
+import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from .data import held_out_pairs
 from .design import DesignError, load_designer
 from .features import load_extractor
 from .history import fig_history
-from .images import save_picture
+from .images import save_picture, write_whole
 from .sheets import contact_sheet
 from .runs import train
 from .scorecard_table import scorecard
@@ -88,7 +91,7 @@ def evaluate(designer, pairs, extractor, *, shown=12):
 
 
 def write_evaluation(evaluation, history, out, settings):
-    """Write designs, contact sheet, loss curves, scorecard and the run's settings into folder `out`; returns the paths by name.
+    """Write designs, contact sheet, loss curves, scorecard and the run's settings into folder `out`, each file whole or not at all; returns the paths by name.
 
     Raises:
         PictureError, DesignError: if the folder cannot be written.
@@ -99,11 +102,13 @@ def write_evaluation(evaluation, history, out, settings):
         for number, design in enumerate(evaluation.designs, start=1):
             save_picture(design, out / f"design-{number:02d}.png")
         paths = dict(sheet=save_picture(evaluation.sheet, out / "contact_sheet.jpg"), scorecard=out / "scorecard.md", curves=out / "loss_curves.png")
-        paths["scorecard"].write_text(evaluation.to_markdown(), encoding="utf-8")
-        (out / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
-        (out / "scorecard_whole.csv").write_text(evaluation.whole.to_csv(), encoding="utf-8")
-        (out / "scorecard_garment.csv").write_text(evaluation.inside.to_csv(), encoding="utf-8")
-        fig_history(history).savefig(paths["curves"], metadata={"Software": None})
+        texts = {"scorecard.md": evaluation.to_markdown(), "settings.json": json.dumps(settings.to_dict(), indent=1),
+                 "scorecard_whole.csv": evaluation.whole.to_csv(), "scorecard_garment.csv": evaluation.inside.to_csv()}
+        for name, text in texts.items():
+            write_whole(out / name, text.encode())
+        curves = io.BytesIO()
+        fig_history(history).savefig(curves, metadata={"Software": None})
+        write_whole(paths["curves"], curves.getvalue())
     except OSError as error:
         raise DesignError(f"{out}: cannot write results here ({error}). Name a folder that can be written.") from error
     return paths
@@ -114,13 +119,46 @@ DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=450, width=12, mask_sha
 
 # %% ../nbs/12a_demo.ipynb #1e1d698a
 def free_folder(wanted):
-    """`wanted`, or if it has results already, the first of wanted-2, wanted-3 ... that has none."""
+    """`wanted`, or if it has results already or is no folder, the first of wanted-2, wanted-3 ... that is free. Raises DesignError for one that nobody may look into."""
     wanted, number = Path(wanted), 1
+    wanted = wanted if wanted.name not in ("", "..") else Path(os.path.abspath(wanted))  # "." and ".." have no name to put a number to
     folder = wanted
-    while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
+    try:
+        while os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+            number += 1
+            folder = wanted.parent / f"{wanted.name or 'designs'}-{number}"
+    except OSError as error:
+        raise DesignError(f"{folder}: nobody may look into this folder ({error.strerror}). Name another.") from error
     return folder
+
+
+@contextlib.contextmanager
+def claimed_folder(wanted, settings):
+    """A `free_folder` for this process alone: made, with the run's settings.json in it; where an error leaves nothing else, it goes again.
+
+    Yields its path.
+    Raises:
+        DesignError: if it cannot be made or written.
+    """
+    folder = None
+    while folder is None:
+        folder = free_folder(wanted)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError), open(folder / "settings.json", "x", encoding="utf-8") as file:
+                file.write(json.dumps(settings.to_dict(), indent=1))
+                break
+            folder = None  # another process was faster
+        except OSError as error:
+            raise DesignError(f"{folder}: cannot write results here ({error.strerror}). Name a folder that can be written.") from error
+    try:
+        yield folder
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if os.listdir(folder) == ["settings.json"]:
+                (folder / "settings.json").unlink()
+                folder.rmdir()
+        raise
 
 
 def _drawn_sources(part, size, seed):
@@ -132,11 +170,10 @@ def save_first_look(out, pairs):
     designer = load_designer()
     designs = [designer.stylize(garment, style, mask=mask).picture for garment, style, mask in zip(pairs.content, pairs.style, pairs.mask)]
     rows = [list(row) for row in zip(pairs.content, pairs.style, designs)]
-    Path(out).mkdir(parents=True, exist_ok=True)
     return save_picture(contact_sheet([first + second for first, second in zip(rows[::2], rows[1::2])], column_titles=["garment", "style", "design"] * 2), Path(out) / "first_look.jpg")
 
 
-def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size=256, callback=None):
+def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size=256, callback=None, opened=None):
     """Train on the embedded pictures, dress held-out garments, and write everything into a folder.
 
     Args:
@@ -145,22 +182,25 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size
         seed: of weights and batches.
         count: held-out pairs to dress; the first 12 are on the sheet.
         size: pixels of the designs.
-        callback: see `train`.
+        callback: see `train`. opened: called with the folder of the training run once it is there.
     Returns:
         (`Evaluation`, folder).
     Raises:
-        FashionStyleError: if the folder cannot be written or training fails.
+        FashionStyleError: if the folder cannot be written or training fails. KeyboardInterrupt: if it was stopped; the training so far can be resumed.
     """
-    out = free_folder(out)
-    first = save_first_look(out, held_out_pairs(*_drawn_sources("held_out", size, seed), 6, size=size, seed=seed))
-    print(f"{first}: six garments dressed by the generator that the package ships")
     settings = TrainingSettings.from_dict(dict(DEMO_SETTINGS.to_dict(), steps=steps, seed=seed))
-    print(f"training {steps} steps at {settings.size} px on drawn garments and patterns; results go to {out}")
-    watched = held_out_pairs(*_drawn_sources("held_out", 80, seed), 6, size=settings.size, seed=seed)
-    result = train(out / "run", settings, *_drawn_sources("train", 80, seed), held_out=watched, callback=callback)
-    print(f"dressing {count} garments it has not trained on, at {size} px")
-    evaluation = evaluate(load_designer(out / "run"), held_out_pairs(*_drawn_sources("held_out", size, seed), count, size=size, seed=seed), load_extractor("embedded"))
-    paths = write_evaluation(evaluation, result.history, out, settings)
+    with claimed_folder(out, settings) as out:
+        first = save_first_look(out, held_out_pairs(*_drawn_sources("held_out", size, seed), 6, size=size, seed=seed))
+        print(f"{first}: six garments dressed by the generator that the package ships")
+        print(f"training {steps} steps at {settings.size} px on drawn garments and patterns; results go to {out}")
+        watched = held_out_pairs(*_drawn_sources("held_out", 80, seed), 6, size=settings.size, seed=seed)
+        result = train(out / "run", settings, *_drawn_sources("train", 80, seed), held_out=watched, callback=callback, opened=opened and (lambda trainer: opened(out / "run")))
+        if result.reason == "stopped":
+            print(f"stopped after step {int(result.trainer.step)}; go on with: fashion-style train --resume {out / 'run'}, then fashion-style evaluate {out / 'run'}")
+            raise KeyboardInterrupt
+        print(f"dressing {count} garments it has not trained on, at {size} px")
+        evaluation = evaluate(load_designer(out / "run"), held_out_pairs(*_drawn_sources("held_out", size, seed), count, size=size, seed=seed), load_extractor("embedded"))
+        paths = write_evaluation(evaluation, result.history, out, settings)
     print("\n" + evaluation.to_markdown())
     print(verdict(evaluation))
     print(f"look at {paths['sheet']}; the loss curves are in {paths['curves']}")

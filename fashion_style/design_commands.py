@@ -9,6 +9,7 @@ __all__ = ['EXACT_SUFFIXES', 'command_stylize', 'stylize_options', 'command_desi
 # %% ../nbs/13e_design_commands.ipynb #e8652c77
 import argparse
 import os
+import warnings
 from pathlib import Path
 
 from .options import BadUse, import_quietly, number, path_name, say, share_list
@@ -20,6 +21,8 @@ EXACT_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff")
 def _check_target(target, suffixes, sources):
     """Raise `BadUse` unless a picture can be written to `target` without harm to what is read."""
     target = Path(target)
+    if target.is_dir():
+        raise BadUse(f"cannot write {target}: this is a folder. Name a file in it")
     if target.suffix.lower() not in suffixes:
         raise BadUse(f"cannot write {target}: the suffix must be one of {' '.join(suffixes)}")
     if not target.absolute().parent.is_dir():
@@ -61,6 +64,8 @@ def command_stylize(options):
     if options.mask:
         read_mask(options.mask)
     dressed = dress(load_designer(options.run), options.garment, options.styles, mask=options.mask, weights=options.shares, **_wishes(options))
+    if options.lock and not options.mask and dressed.design.mask.min() == 1:
+        warnings.warn(f"no garment could be told from the background of {options.garment}, so the whole picture is dressed. If that is not what you want, draw a mask and name it with --mask", stacklevel=2)
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:
@@ -94,8 +99,16 @@ def stylize_options(parser):
     add("--save-mask", type=path_name, metavar="FILE", help="write the mask that was used, as large as the result, for a look or to mend it for --mask")
 
 # %% ../nbs/13e_design_commands.ipynb #bd867c55
+def _check_out_folder(out, sources):
+    """Raise `BadUse` for a folder of results that lies among the pictures: the next call would dress the designs of this one."""
+    for source in sources:
+        if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
+            raise BadUse(f"--out {out} lies in {source}, so its designs would be taken for pictures the next time. Name a folder elsewhere")
+
+
 def command_designs(options):
     """`fashion-style designs`: every garment in every style, or a sample of the pairs. Returns the exit code: 130 if it was stopped."""
+    _check_out_folder(options.out, options.garments + options.styles)
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
     from fashion_style.lookbook import make_lookbook

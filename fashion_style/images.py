@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'FashionStyleError', 'PictureError', 'to_float', 'to_uint8', 'open_picture', 'resize_picture',
-           'read_picture', 'show_pictures', 'encode_picture', 'save_picture']
+           'read_picture', 'show_pictures', 'encode_picture', 'write_whole', 'save_picture']
 
 # %% ../nbs/00_images.ipynb #4421bc7d
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -47,8 +48,7 @@ def to_float(array_uint8):
     "uint8 0..255 -> float32 in [-1, 1], same shape: value / 127.5 - 1. Raises `PictureError` for another type."
     array = np.asarray(array_uint8)
     if array.dtype != np.uint8:
-        raise PictureError("to_float", f"received {array.dtype} values, expected uint8 in 0..255",
-                           "A float picture is already in [-1, 1]")
+        raise PictureError("to_float", f"received {array.dtype} values, expected uint8 in 0..255", "A float picture is already in [-1, 1]")
     return array.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
 
 
@@ -79,16 +79,14 @@ def _read_bytes(path, max_bytes):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
         raise PictureError(path, f"this is {kind}", "Name a picture file")
     if not 0 < status.st_size <= max_bytes:
-        raise PictureError(path, f"the file has {status.st_size:,} bytes, expected 1 to {max_bytes:,}",
-                           "Copy or download it again, or save it smaller")
+        raise PictureError(path, f"the file has {status.st_size:,} bytes, expected 1 to {max_bytes:,}", "Copy or download it again, or save it smaller")
     return Path(path).read_bytes()
 
 
 def _check_size(name, width, height, max_pixels):
     "Raise `PictureError` unless 0 < width x height <= max_pixels."
     if not 0 < width * height <= max_pixels:
-        raise PictureError(name, f"{width} x {height} pixels, expected 1 to {max_pixels:,} in all",
-                           "Resize the picture")
+        raise PictureError(name, f"{width} x {height} pixels, expected 1 to {max_pixels:,} in all", "Resize the picture")
 
 # %% ../nbs/00_images.ipynb #af40c18b
 def _upright(image):
@@ -104,8 +102,7 @@ def _deep_to_uint8(name, values):
     tops = (1.0, 255.0) if values.dtype.kind == "f" else (65535.0, 2.0 ** 31 - 1)
     low, high = float(values.min()), float(values.max())
     if not 0 <= low <= high <= tops[1]:  # also refuses NaN
-        raise PictureError(name, f"its values run from {low:g} to {high:g}, expected 0 to {tops[0]:g} or {tops[1]:g}",
-                           "Save it as an 8-bit or 16-bit PNG")
+        raise PictureError(name, f"its values run from {low:g} to {high:g}, expected 0 to {tops[0]:g} or {tops[1]:g}", "Save it as an 8-bit or 16-bit PNG")
     top = tops[0] if high <= tops[0] else tops[1]
     return np.round(values.astype(np.float64) * (255.0 / top)).astype(np.uint8)
 
@@ -143,12 +140,10 @@ def _check_array(name, array, max_pixels):
     "uint8, uint16 or float [-1, 1] array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) -> uint8 (H, W, 3)."
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.dtype.kind not in "uf":
-        raise PictureError(name, f"received an array of shape {array.shape} and type {array.dtype}",
-                           "Pass (height, width, 3), uint8 in 0..255 or float in [-1, 1]")
+        raise PictureError(name, f"received an array of shape {array.shape} and type {array.dtype}", "Pass (height, width, 3), uint8 in 0..255 or float in [-1, 1]")
     _check_size(name, array.shape[1], array.shape[0], max_pixels)
     if array.dtype.kind == "f" and not np.abs(array).max() <= 1.01:  # also refuses NaN
-        raise PictureError(name, f"float values from {array.min():g} to {array.max():g}, expected [-1, 1]",
-                           "Scale with to_float(uint8 picture)")
+        raise PictureError(name, f"float values from {array.min():g} to {array.max():g}, expected [-1, 1]", "Scale with to_float(uint8 picture)")
     array = _deep_to_uint8(name, array) if array.dtype.kind == "u" and array.dtype != np.uint8 else to_uint8(array)
     if array.shape[2] == 4:
         return _image_to_array(name, Image.fromarray(array))
@@ -185,8 +180,7 @@ def open_picture(source, *, max_pixels=40_000_000, max_bytes=100_000_000, at_lea
     except FileNotFoundError:
         raise PictureError(name, "there is no such file", "Check the path") from None
     except Exception as error:
-        raise PictureError(name, f"it cannot be read ({type(error).__name__}: {error})",
-                           "Check the file, or save it again as PNG or JPEG") from None
+        raise PictureError(name, f"it cannot be read ({type(error).__name__}: {error})", "Check the file, or save it again as PNG or JPEG") from None
 
 # %% ../nbs/00_images.ipynb #69939aa1
 def _pair(size):
@@ -217,8 +211,7 @@ def resize_picture(picture, size, *, fit="crop"):
     height, width = _pair(size)
     picture = np.asarray(picture)
     if fit not in ("crop", "pad", "stretch") or picture.ndim != 3 or 0 in picture.shape:
-        raise PictureError("resize_picture", f"received fit {fit!r} and shape {picture.shape}",
-                           'Pass a picture (height, width, channels) and fit "crop", "pad" or "stretch"')
+        raise PictureError("resize_picture", f"received fit {fit!r} and shape {picture.shape}", 'Pass a picture (height, width, channels) and fit "crop", "pad" or "stretch"')
     if fit == "pad":
         return _pad(picture, height, width)
     if fit == "crop":
@@ -258,8 +251,7 @@ def show_pictures(pictures, titles=None, *, columns=4, size=2.0):
     arrays = [open_picture(picture) for picture in pictures]
     titles = [""] * len(arrays) if titles is None else list(titles)
     if not arrays or len(titles) != len(arrays):
-        raise PictureError("show_pictures", f"received {len(arrays)} pictures and {len(titles)} titles",
-                           "Pass at least one picture, and as many titles or none")
+        raise PictureError("show_pictures", f"received {len(arrays)} pictures and {len(titles)} titles", "Pass at least one picture, and as many titles or none")
     columns, rows = min(columns, len(arrays)), -(-len(arrays) // columns)
     figure = Figure(figsize=(columns * size, rows * (size + 0.3 * any(titles))), dpi=72, layout="constrained")
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
@@ -279,8 +271,7 @@ def encode_picture(picture, suffix=".png", *, metadata=None):
     if suffix not in PICTURE_SUFFIXES:
         raise PictureError(suffix or "no suffix", "this is no known picture suffix", f"Use one of {' '.join(PICTURE_SUFFIXES)}")
     if metadata and suffix != ".png" or any(not 0 < len(str(key)) < 80 for key in metadata or ()):
-        raise PictureError(suffix, "text can be kept in PNG files only, under keys of 1 to 79 characters",
-                           "Save as .png with short keys, or pass no metadata")
+        raise PictureError(suffix, "text can be kept in PNG files only, under keys of 1 to 79 characters", "Save as .png with short keys, or pass no metadata")
     options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(_FORMATS[suffix], {})
     image, buffer = Image.fromarray(open_picture(picture)), io.BytesIO()
     try:
@@ -294,8 +285,25 @@ def encode_picture(picture, suffix=".png", *, metadata=None):
     return buffer.getvalue()
 
 
+def write_whole(path, data):
+    """Write the bytes `data` aside in the same folder, fsync, rename: `path` is whole or as it was. Raises `OSError`, also for a write-protected old file."""
+    path = Path(path)
+    if path.exists() and not os.access(path, os.W_OK):  # a rename would not ask
+        raise PermissionError(errno.EACCES, "the file there is write-protected", str(path))
+    aside = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with open(aside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            aside.unlink()
+
+
 def save_picture(picture, path, *, metadata=None, overwrite=True):
-    """Write a picture file -> its `Path`. Written aside in the same folder, fsync, then renamed: whole or not at all.
+    """Write a picture file -> its `Path`. Written by `write_whole`: whole or not at all.
 
     `picture`, `metadata`: see `encode_picture`; the suffix of `path` names the format. `overwrite=False` refuses to
     replace a file. Raises `PictureError` (no such folder, read-only, full disk, unknown suffix); an old file then stays.
@@ -304,17 +312,8 @@ def save_picture(picture, path, *, metadata=None, overwrite=True):
     data = encode_picture(picture, path.suffix, metadata=metadata)
     if not overwrite and os.path.lexists(path):
         raise PictureError(path, "the file exists already", "Choose another name, or pass overwrite=True")
-    aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with open(aside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        write_whole(path, data)
     except Exception as error:
-        raise PictureError(path, f"it cannot be written ({getattr(error, 'strerror', None) or error})",
-                           "Check that the folder exists, is writable and has free space") from None
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            aside.unlink()
+        raise PictureError(path, f"it cannot be written ({getattr(error, 'strerror', None) or error})", "Check that the folder exists, is writable and has free space") from None
     return path

@@ -127,13 +127,8 @@ def explain(error):
 
 def say(text):
     """Print a line that every terminal can show, also when a file's name holds characters that it lacks."""
-    if sys.stdout is None:  # closed by the caller
-        return
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-    except BrokenPipeError:  # nobody reads on; the work itself is done
-        sys.stdout = None
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 # %% ../nbs/13a_options.ipynb #86f2aed8
 @contextlib.contextmanager

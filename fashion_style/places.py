@@ -56,11 +56,16 @@ def _open_source(folders, draw, kinds, held_out, settings, part, **options):
 
 
 def write_places(run, places):
-    """Note in RUN/pictures.json where the pictures of a run are."""
-    Path(run).mkdir(parents=True, exist_ok=True)
-    aside = Path(run) / (PICTURES_FILE + ".part")
-    aside.write_text(json.dumps(places, indent=1), encoding="utf-8")
-    os.replace(aside, Path(run) / PICTURES_FILE)
+    """Note in RUN/pictures.json where the pictures of a run are. Raises TrainingError: if it cannot be written."""
+    from fashion_style.images import write_whole
+
+    try:
+        Path(run).mkdir(parents=True, exist_ok=True)
+        write_whole(Path(run) / PICTURES_FILE, json.dumps(places, indent=1).encode())
+    except OSError as error:
+        from fashion_style.settings import TrainingError  # imports TensorFlow, so not for --help
+
+        raise TrainingError(f"{Path(run) / PICTURES_FILE}: cannot note where the pictures are ({error.strerror}). Name a run folder that can be written.") from error
 
 
 def read_places(run, *, required=False):
@@ -89,7 +94,6 @@ def _are_places(places):
     return (all(names is None or isinstance(names, list) and all(isinstance(name, str) for name in names) for names in folders)
             and isinstance(places["held_out"], (int, float)) and 0 <= places["held_out"] < 1
             and isinstance(places["vgg_weights"], (str, type(None))))
-
 
 
 def chosen_places(run, garments=None, styles=None):

@@ -10,6 +10,7 @@ __all__ = ['RECIPE_FIELD', 'file_sha256', 'pixels_sha256', 'read_mask', 'plan_re
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +26,10 @@ RECIPE_FIELD = "fashion_style"
 
 
 def file_sha256(path):
-    """SHA-256 of a file's bytes, as hexadecimal text. Raises PictureError for a file that cannot be read."""
+    """SHA-256 of a file's bytes, as hexadecimal text. Raises PictureError for what cannot be read or is no regular file: a pipe never ends."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise PictureError(path, "this is not a regular file", "Name a picture file")
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -123,18 +126,17 @@ def read_recipe(path):
 
 
 def find_inputs(recipe, folders):
-    """Files below `folders` whose bytes a recipe names: ({sha256: path}, [what was not found, in words]). Names are tried first, then all pictures."""
+    """Files below `folders` whose bytes a recipe names: ({sha256: path}, [what was not found, in words]). Names are tried first, whatever their suffix, then all pictures."""
     wanted = {item["sha256"]: item["name"] for item in [recipe["garment"], *recipe["styles"], recipe.get("mask")] if item}
-    candidates = [Path(path) for path in list_pictures([str(folder) for folder in folders], SkippedFiles())]
-    found, names = {}, set(wanted.values())
-    for path in sorted(candidates, key=lambda path: path.name not in names):
+    names = {Path(name).name for name in wanted.values()}
+    pictures = [Path(path) for path in list_pictures([str(folder) for folder in folders], SkippedFiles())]
+    found = {}
+    for path in [Path(folder, name) for folder in folders for name in sorted(names)] + sorted(pictures, key=lambda path: path.name not in names):
         if len(found) == len(wanted):
             break
-        if not path.is_file():  # a link to nowhere, or a pipe that would never end
-            continue
         try:
             digest = file_sha256(path)
-        except PictureError:  # of no use to us, and no reason to give up
+        except (PictureError, ValueError):  # of no use to us (a link to nowhere, a pipe, no name at all), and no reason to give up
             continue
         if digest in wanted:
             found.setdefault(digest, path)

@@ -24,7 +24,7 @@ from .checkpoints import assign_arrays, list_checkpoints, newest_checkpoint, sav
 from .data import batches, held_out_pairs
 from .devices import is_chief
 from .history import History, read_history
-from .images import save_picture
+from .images import save_picture, write_whole
 from .losses import Pairings
 from .settings import TrainingError, TrainingSettings
 from .sheets import contact_sheet
@@ -103,6 +103,22 @@ def _take_up(trainer, run):
     assign_arrays(trainer.variables(), arrays)
 
 
+def _check_new(run):
+    """Raises TrainingError if a new run in this folder would write over anything: a run, or a file of somebody else that has one of our names."""
+    if list_checkpoints(run):
+        raise TrainingError(f"{run} already holds a run. Resume it with `fashion-style train --resume {run}`, or name a new folder.")
+    if (run / "history.csv").exists():
+        raise TrainingError(f"{run} already holds the history of a run, but no checkpoint to resume. Delete the folder or name a new one.")
+    try:
+        note = run / "settings.json"
+        values = json.loads(note.read_text(encoding="utf-8")) if note.exists() else TrainingSettings().to_dict()
+        ours = isinstance(values, dict) and "steps" in values and bool(TrainingSettings.from_dict(values))
+    except (OSError, ValueError, TypeError, RecursionError, TrainingError):
+        ours = False
+    if not ours:
+        raise TrainingError(f"{note} holds no settings of a run, and it is not written over. Name a new folder.")
+
+
 def _begin_with(trainer, weights):
     """Give the generator trained weights instead of fresh ones. Raises TrainingError if they are another network's."""
     shapes = [tuple(np.shape(array)) for array in weights]
@@ -113,31 +129,30 @@ def _begin_with(trainer, weights):
     trainer.generator.set_weights(weights)
 
 
-def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, start_weights=None):
-    """Make a run's folder and trainer, or with `resume` read them back.
+def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, start_weights=None, opened=None):
+    """Make a run's folder and trainer, or with `resume` read them back. `opened`: see `train`.
 
     Args: as for `train`.
     Raises:
         TrainingError: if the folder holds a run and `resume` is False, if there is nothing to resume, or if `start_weights` do not fit.
     """
-    run = Path(run)
+    run, opened = Path(run), opened if opened and is_chief(strategy) else lambda trainer: None
     if resume:
         trainer = Trainer(settings or newest_checkpoint(run)[0], vgg_weights=vgg_weights, strategy=strategy)
         _take_up(trainer, run)
+        opened(trainer)
         return trainer
-    if list_checkpoints(run):
-        raise TrainingError(f"{run} already holds a run. Resume it with `fashion-style train --resume {run}`, or name a new folder.")
-    if read_history(run):
-        raise TrainingError(f"{run} already holds the history of a run, but no checkpoint to resume. Delete the folder or name a new one.")
+    _check_new(run)
     trainer = Trainer(settings or TrainingSettings(), vgg_weights=vgg_weights, strategy=strategy)
     if start_weights is not None:
         _begin_with(trainer, start_weights)
     if is_chief(strategy):
         try:
             (run / "grids").mkdir(parents=True, exist_ok=True)
-            (run / "settings.json").write_text(json.dumps(trainer.settings.to_dict(), indent=1), encoding="utf-8")
+            write_whole(run / "settings.json", json.dumps(trainer.settings.to_dict(), indent=1).encode())
         except OSError as error:
             raise TrainingError(f"cannot write to the run folder {run}: {error}. Name a folder that can be written.") from error
+        opened(trainer)  # before the first checkpoint: from then on the run can be resumed, and needs its notes
         save_checkpoint(trainer, run)
     return trainer
 
@@ -266,7 +281,7 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
             pictures, and no held-out figures.
         resume: go on from the newest whole checkpoint of `run`.
         strategy: a `tf.distribute.Strategy` for several devices; of several workers only the first writes.
-        callback, opened: called with a `Progress` after every step; called with the trainer once the run is open and locked (never if it is refused).
+        callback, opened: called with a `Progress` after every step; called with the trainer once the run is locked and its networks are built, before its first checkpoint (never if it is refused).
         grid_every, checkpoint_every: steps between picture grids (and held-out checks) and between checkpoints.
         stop_gap, stop_checks: the flow chart's rule, see `StoppingRule`; None: run all steps.
         start_weights: list of arrays, `generator.get_weights()` of a trained generator that a new run begins with; the critic starts afresh.
@@ -281,10 +296,8 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
     if stop_gap is not None and held_out is None:
         raise TrainingError("the stopping rule looks at pairs that are not trained on. Received: stop_gap without held_out. Pass held_out, or leave out stop_gap.")
     with writer_lock(run) if writes else nullcontext():
-        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, start_weights=start_weights)
+        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, start_weights=start_weights, opened=opened)
         settings = trainer.settings
-        if opened and writes:
-            opened(trainer)
 
         def make_feed(start):
             return batches(contents, styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed,

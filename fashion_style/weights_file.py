@@ -10,7 +10,6 @@ __all__ = ['SHIPPED_WEIGHTS', 'SHIPPED_SHA256', 'export_generator', 'TrainedGene
 import hashlib
 import io
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 
 from .checkpoints import assign_arrays, newest_checkpoint
+from .images import write_whole
 from .settings import TrainingError, TrainingSettings
 from .training import build_networks
 
@@ -48,9 +48,7 @@ def export_generator(run, path):
     buffer = io.BytesIO()
     np.savez(buffer, settings=np.array(json.dumps(settings.to_dict())), **weights)
     try:
-        aside = Path(path).with_suffix(".part")
-        aside.write_bytes(buffer.getvalue())
-        os.replace(aside, path)
+        write_whole(path, buffer.getvalue())
     except OSError as error:
         raise TrainingError(f"{path}: cannot write the weights here ({error}). Name a file in a folder that can be written.") from error
     return hashlib.sha256(buffer.getvalue()).hexdigest()

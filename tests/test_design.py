@@ -55,6 +55,14 @@ def test_any_size(designer, shape, style):
     assert designer.stylize(garment, style).picture.shape == shape + (3,)
 
 
+def test_fifty_sizes_are_one_trace(designer, style):
+    rng = np.random.default_rng(0)
+    for height, width in rng.integers(24, 72, (50, 2)):
+        garment = rng.uniform(-1, 1, (height, width, 3)).astype("float32")
+        assert designer.stylize(garment, style, mask=np.ones((height, width))).picture.shape == (height, width, 3)
+    assert designer._paint.experimental_get_tracing_count() == designer._encode.experimental_get_tracing_count() == 1
+
+
 def test_a_mix_lies_between_and_weights_count(designer, garment, style):
     other = draw_pattern("leopard", 64, seed=1)
     alone, both, mostly = (designer.stylize(garment.picture, [style, other], weights=weights, lock=False).picture for weights in ([1, 0], [1, 1], [9, 1]))

@@ -76,7 +76,7 @@ def test_no_warning_of_pillow_reaches_the_user(hostile_files):
     code = ("import sys\nfrom fashion_style.images import PictureError, open_picture\nfor path in sys.argv[1:]:\n"
             "    try: open_picture(path)\n    except PictureError: print('error')")
     paths = [str(file.path) for file in hostile_files if file.path.name in ("bomb-warning.png", "torn-exif.jpg") or file.kind == "flipped"]
-    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "error" in done.stdout
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
 
@@ -430,6 +430,25 @@ def test_interrupt_leaves_no_debris(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         save_picture(255 - PICTURE, path)
     assert (open_picture(path) == PICTURE).all() and os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):
+    path = save_picture(PICTURE, tmp_path / "a.png")
+    monkeypatch.setattr(images.os, "access", lambda *_, **__: False)  # root may write everywhere, so the answer is arranged
+    with pytest.raises(PictureError, match="write-protected"):
+        save_picture(255 - PICTURE, path)
+    with pytest.raises(OSError, match="write-protected"):
+        images.write_whole(path, b"other bytes")
+    assert (open_picture(path) == PICTURE).all() and os.listdir(tmp_path) == ["a.png"]
+    assert save_picture(PICTURE, tmp_path / "new.png").is_file()
+
+
+def test_write_whole(tmp_path):
+    for data in (b"first", b""):
+        images.write_whole(tmp_path / "note", data)
+        assert (tmp_path / "note").read_bytes() == data and os.listdir(tmp_path) == ["note"]
+    with pytest.raises(OSError):
+        images.write_whole(tmp_path / "nowhere" / "note", b"")
 
 
 def test_overwrite(tmp_path):

@@ -6,12 +6,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from fashion_style.checkpoints import writer_lock
 from fashion_style.design import DesignError, load_designer
 from fashion_style.garments import draw_garment
 from fashion_style.images import open_picture, save_picture
 from fashion_style.lookbook import TABLE, choose_pairs, make_lookbook
 from fashion_style.patterns import draw_pattern
 from fashion_style.recipes import RECIPE_FIELD, dress, read_recipe, reproduce, save_dressed
+from fashion_style.settings import TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +136,62 @@ def test_what_cannot_be_read_beside_the_inputs_does_not_matter(designer, files):
     (files / "prints" / "a link.png").symlink_to("nowhere.png")
     os.mkfifo(files / "prints" / "a pipe.png")
     assert reproduce(files / "out.png", [files]).differences == ()
+
+
+# A hostile folder of results, and hostile names ----------------------------------------------------------------------
+def test_a_retouched_design_is_left_alone(designer, files):
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    paths = [files / "out" / row["design"] for row in book.rows]
+    picture = open_picture(paths[0])
+    picture[0, 0] = 255 - picture[0, 0]
+    save_picture(picture, paths[0], metadata={RECIPE_FIELD: json.dumps(read_recipe(paths[0]))})  # an editor that keeps text fields
+    save_picture(picture, paths[1])  # one that drops them
+    before = [path.read_bytes() for path in paths]
+    again = make_lookbook(designer, files / "garments", files / "prints", files / "out", strength=0.5)
+    assert [path.read_bytes() for path in paths[:2]] == before[:2] and len(again.rows) == 2 and again.kept == 0
+    assert len(again.bad) == 2 and all("somebody changed this design" in str(error) for error in again.bad)
+    assert paths[2].read_bytes() != before[2], "what is ours and would come out differently is made anew"
+
+
+def test_a_contact_sheet_of_somebody_else_is_not_written_over(designer, files):
+    (files / "out").mkdir()
+    (files / "out" / "contact_sheet.png").write_bytes(b"mine")
+    with pytest.raises(DesignError, match="not written over"):
+        make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert (files / "out" / "contact_sheet.png").read_bytes() == b"mine"
+
+
+def test_a_second_writer_is_refused(designer, files):
+    with writer_lock(files / "out"), pytest.raises(TrainingError, match="another process is writing"):
+        make_lookbook(designer, files / "garments", files / "prints", files / "out")
+
+
+def test_pipes_links_and_vanished_files_cost_their_own_pairs_only(designer, files):
+    os.mkfifo(files / "prints" / "a pipe.png")
+    (files / "prints" / "a device.png").symlink_to("/dev/zero")
+    (files / "garments" / "a link.png").symlink_to("nowhere.png")
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert len(book.rows) == 4 and len(book.bad) == 3 and (files / "out" / "contact_sheet.png").is_file()
+
+
+def test_long_names_of_every_script_and_of_none(designer, files):
+    long = "旗袍" * 40 + ".png"  # 244 bytes: as long as a name can be
+    os.rename(files / "garments" / "dress.png", files / "garments" / long)
+    os.rename(files / "prints" / "gingham.png", os.fsencode(files / "prints") + b"/" + "格".encode() * 80 + b"\xff.png")  # no text in any encoding
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert len(book.rows) == 4 and not book.bad and all(len(os.fsencode(row["design"])) <= 191 for row in book.rows)
+    assert (files / "out" / TABLE).read_text(encoding="utf-8").count("\\udcff") >= 2
+    assert make_lookbook(designer, files / "garments", files / "prints", files / "out").kept == 4
+
+
+def test_more_than_a_million_pairs_are_refused_and_a_sample_of_them_is_quick():
+    with pytest.raises(DesignError, match="4,000,000 pairs.*--count 1000"):
+        choose_pairs(range(2000), range(2000))
+    pairs = choose_pairs(range(20_000), range(30_000), 500)
+    assert len(set(pairs)) == 500 == len({garment for garment, _ in pairs}) == len({style for _, style in pairs})
+
+
+def test_inputs_are_found_by_their_name_whatever_its_suffix(designer, files):
+    os.rename(files / "garments" / "dress.png", files / "garments" / "dress.photo")
+    save_dressed(dress(designer, files / "garments" / "dress.photo", [files / "prints" / "gingham.png"]), files / "out.png")
+    assert reproduce(files / "out.png", [files / "garments", files / "prints"]).differences == ()

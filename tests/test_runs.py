@@ -95,6 +95,29 @@ def test_an_old_run_is_never_written_over(straight, sources):
         train(straight[0], SMALL, *sources)
 
 
+@pytest.mark.parametrize("name, text", [("settings.json", '{"editor": "mine"}'), ("settings.json", "[]"), ("settings.json", "{}"), ("settings.json", "{"), ("settings.json", '{"steps": 3, "editor": 4}'),
+                                        ("history.csv", "year,event\n"), ("history.csv", "")])
+def test_files_of_somebody_else_are_never_written_over(sources, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(TrainingError, match="ame a new"):
+        train(tmp_path, SMALL, *sources)
+    assert (tmp_path / name).read_text() == text and sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "writer.lock"])
+
+
+def test_notes_are_there_before_the_first_checkpoint(tmp_path, monkeypatch):
+    seen = []
+
+    def killed(trainer, run, **more):
+        seen.extend(sorted(path.name for path in run.iterdir()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "save_checkpoint", killed)
+    for _ in range(2):  # and what a killed start leaves is no obstacle to the next
+        with pytest.raises(KeyboardInterrupt):
+            runs.open_run(tmp_path, SMALL, opened=lambda trainer: (tmp_path / "pictures.json").touch())
+    assert seen == ["grids", "pictures.json", "settings.json"] * 2
+
+
 def test_nothing_to_resume_is_one_clear_error(sources, tmp_path):
     with pytest.raises(TrainingError, match="no usable checkpoint"):
         train(tmp_path / "none", None, *sources, resume=True)

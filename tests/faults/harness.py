@@ -1,6 +1,9 @@
 """Break training runs on purpose, in every way we know, and count what was lost.
 
-    python tests/faults/harness.py --kills 100      what `make faults` runs, about 20 minutes on two cores
+    python tests/faults/harness.py --kills 100      what `make faults` runs, about half an hour on two cores
+
+Writes what it counted to benchmarks/results/faults.md. Ctrl-C, SIGTERM or --minutes end it early: no new fault is begun, the runs are finished
+and compared, and the report says how many faults were met.
 
 A campaign is one run that meets fault after fault: each time a real process resumes it and meets the next one. In the end it is left
 to finish and must equal, bit for bit, a run that nothing ever happened to: weights, both optimisers, history and batches.
@@ -32,9 +35,11 @@ from fashion_style.settings import TrainingError
 LIFE = Path(__file__).with_name("life.py")
 TIME_COLUMNS = ("seconds", "steps_per_second")
 CHECKPOINT_EVERY, GRID_EVERY = 2, 10
-HANG_GUARD = 300  # seconds without a word from a life
+HANG_GUARD = 1800  # seconds without a word from a life; a busy machine is slow
 WARNINGS = threading.Lock()  # Python collects them for all threads together
 DISK_BYTES = 160_000_000  # of the small disk, when one can be mounted
+INSIDE, BETWEEN, EARLY = PLACES = "inside a checkpoint write", "between writes", "before the first step of a life"  # where a kill fell
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.md"
 
 
 class Surprise(Exception):
@@ -47,7 +52,8 @@ class Server:
     def __init__(self, log):
         environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
         self.log, self.words, self.batches = Path(log).open("ab"), queue.Queue(), defaultdict(set)
-        self.process = subprocess.Popen([sys.executable, str(LIFE), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
+        self.process = subprocess.Popen([sys.executable, str(LIFE), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True,
+                                        start_new_session=True)  # Ctrl-C is for the harness alone
         threading.Thread(target=self._listen, daemon=True).start()
         self.life = None
 
@@ -184,12 +190,14 @@ def _advance(campaign):
         begun = step if begun is None else begun
 
 
-def _kill(campaign):
+def _kill(campaign, starting=False):
     os.kill(campaign.server.life, signal.SIGKILL)
-    code, _ = campaign.server.ending()
+    code, said = campaign.server.ending()
     if code != -signal.SIGKILL:
         raise Surprise(f"a killed process ended with code {code}")
-    return "inside a write" if list((campaign.run / "checkpoints").glob(".aside-*")) else "between writes"
+    if list((campaign.run / "checkpoints").glob(".aside-*")):
+        return INSIDE
+    return EARLY if starting and "step" not in said else BETWEEN
 
 
 def kill_at_random(campaign):
@@ -203,7 +211,7 @@ def kill_at_start(campaign):
     """SIGKILL while the process builds its networks, reads the checkpoint or traces its first step."""
     campaign.start()
     time.sleep(campaign.random.uniform(0, 8))
-    return _kill(campaign)
+    return _kill(campaign, starting=True)
 
 
 def kill_in_write(campaign):
@@ -386,12 +394,12 @@ class Campaign:
             count = counts[seen["name"]]
             if not seen["hit"].startswith("skipped"):
                 lost = reference.lost(seen["rows"], seen["step"])
-                count.update({"tried": 1, "unusable": bool(seen["wrong"]), "rows lost": lost})
+                count.update({"tried": 1, "unusable": int(bool(seen["wrong"])), "rows lost": lost})
                 wrong += [f"{self.run}: {seen['name']}: {seen['wrong']}"] * bool(seen["wrong"]) + [f"{self.run}: {seen['name']}: {lost} rows lost"] * bool(lost)
             if seen["hit"]:
                 count[seen["hit"]] += 1
         different = [self.end] if self.end else reference.differences(self.arrays, table(self.run), self.batches)
-        counts["finished run"].update({"tried": 1, "unusable": bool(different)})
+        counts["finished run"].update({"tried": 1, "unusable": int(bool(different))})
         return wrong + [f"{self.run}: {len(different)} differences to the undisturbed run: {different[:5]}"] * bool(different)
 
 
@@ -416,6 +424,34 @@ def markdown(counts):
     for name, count in counts.items():
         total.update({key: count[key] for key in ("unusable", "rows lost")} | {"tried": count["tried"] if name != "finished run" else 0})
     return "\n".join(lines + [f"| all faults | {total['tried']} | {total['unusable']} | {total['rows lost']} | |"])
+
+
+def report(counts, runs, options, seconds):
+    """The file of results: date, machine, versions, where the kills fell, what was lost, and the table of counts."""
+    sys.path.insert(0, str(RESULTS.parents[1]))
+    import common
+
+    kills = Counter()
+    for fault in set(KILLS):
+        kills.update({place: counts[label(fault)][place] for place in PLACES})
+    others = sum(counts[label(fault)]["tried"] for fault in OTHERS)
+    unusable, lost = (sum(count[key] for count in counts.values()) for key in ("unusable", "rows lost"))
+    facts = common.facts_text(common.versions("tensorflow", "keras", "numpy"), **{"load at the end": common.load_average()})
+    return f"""# What training runs survived
+
+{facts}
+
+Made by `python tests/faults/harness.py --kills {options.kills}` (`make faults`), seed {options.seed}, in {seconds / 60:.0f} minutes. {runs} runs of {options.steps} steps met fault after fault, each was
+resumed after each, and in the end compared bit for bit (weights, both optimisers, history, batches) with a run that nothing happened to.
+
+* {sum(kills.values())} of {options.kills} times SIGKILL: {", ".join(f"{kills[place]} {place}" for place in PLACES)}
+* {others} of {options.others * len(OTHERS)} other faults
+* {unusable} unusable runs, {lost} history rows lost before the last checkpoint
+
+{markdown(counts)}
+
+A life is one process that trains the run. "Of these" says where a fault hit.
+"""
 
 
 def failures(counts):
@@ -446,12 +482,24 @@ def work(number, faults, steps, place, seed, campaigns, cleanup):
         if not faults:
             break
         campaign = Campaign(server, (disk or place) / f"run-{number}-{runs}", steps, rng, disk)
-        while faults and max(table(campaign.run), default=0) < steps - 20:
-            print(f"[{time.strftime('%H:%M:%S')}] {campaign.meet(faults.pop())}", file=sys.stderr, flush=True)
+        while max(table(campaign.run), default=0) < steps - 20:
+            try:
+                fault = faults.pop()
+            except IndexError:  # all are met, or somebody asked to stop
+                break
+            print(f"[{time.strftime('%H:%M:%S')}] {campaign.meet(fault)}", file=sys.stderr, flush=True)
         campaign.finish()
         campaigns.append(campaign)
         for heavy in ("checkpoints", "grids"):
             shutil.rmtree(campaign.run / heavy)
+
+
+def guarded(broken, *arguments):
+    """`work`, whose own failure is noted in the list `broken`."""
+    try:
+        work(*arguments)
+    except Exception as error:
+        broken.append(f"the harness itself failed: {type(error).__name__}: {error}")
 
 
 def main():
@@ -461,24 +509,31 @@ def main():
     parser.add_argument("--others", type=int, default=6, help="how often to meet each other fault (default: 6)")
     parser.add_argument("--steps", type=int, default=100, help="steps of a run (default: 100)")
     parser.add_argument("--workers", type=int, default=2, help="campaigns at a time (default: 2)")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no new fault after so many minutes (default: meet them all)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="Markdown file for the counts (default: benchmarks/results/faults.md)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("asked to stop"))
-    begun, place, campaigns, counts = time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-")), [], defaultdict(Counter)
+    begun, place, campaigns, counts, wrong = time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-")), [], defaultdict(Counter), []
     faults = schedule(options.kills, options.others, random.Random(options.seed))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: faults.clear())
     with ExitStack() as cleanup:
         server = Server(place / "reference.log")
         cleanup.callback(server.close)
-        threads = [threading.Thread(target=work, daemon=True, args=(number, faults, options.steps, place, options.seed + number, campaigns, cleanup)) for number in range(options.workers)]
+        threads = [threading.Thread(target=guarded, daemon=True, args=(wrong, number, faults, options.steps, place, options.seed + number, campaigns, cleanup)) for number in range(options.workers)]
         for thread in threads:
             thread.start()
         reference = undisturbed(server, place / "reference", options.steps)
         for thread in threads:
+            thread.join(max(0, begun + 60 * options.minutes - time.monotonic()))
+        faults.clear()
+        for thread in threads:
             thread.join()
-        wrong = [line for campaign in campaigns for line in campaign.judge(reference, counts)]
+        wrong += [line for campaign in campaigns for line in campaign.judge(reference, counts)]
     print(markdown(counts))
     print(f"\n{len(campaigns)} runs, seed {options.seed}, {time.monotonic() - begun:.0f} s")
-    if wrong or faults or failures(counts):
+    options.out.write_text(report(counts, len(campaigns), options, time.monotonic() - begun), encoding="utf-8")
+    if wrong or failures(counts):
         sys.exit("\n".join([f"not as it should be; logs are in {place}", *wrong]))
     shutil.rmtree(place)
 
