@@ -60,6 +60,7 @@ bench: $(STAMP) $(TORCH_STAMP)
 	$(BIN)/python benchmarks/speed.py $(if $(TORCH),--torch-python $(TORCH)/bin/python) $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/panels.py
 
 faults: $(STAMP)
 	$(BIN)/python tests/faults/harness.py --kills 100

@@ -25,7 +25,7 @@ def painter_gflop(generator, code, size):
     return tf.compat.v1.profiler.profile(convert_variables_to_constants_v2(function).graph, options=options).total_float_ops / 1e9
 
 
-def measure(generator, size, repeats):
+def measure(designer, size, repeats):
     """(milliseconds of each repeat, GFLOP) of paint and lock at `size` px."""
     import tensorflow as tf
 
@@ -34,14 +34,13 @@ def measure(generator, size, repeats):
     from fashion_style.patterns import draw_pattern
 
     garment, style = draw_garment("dress", size, 1), draw_pattern("paisley", size, 1)
-    code = generator.encode_style(tf.constant(style[None]))
-    paint, content, strength = tf.function(generator.paint, reduce_retracing=True), tf.constant(garment.picture[None]), tf.ones((1, 1))
+    code, content, strength = designer._encode(tf.constant(style[None])), tf.constant(garment.picture[None]), tf.ones((1, 1))
     times = []
     for number in range(repeats + 2):
         started = time.perf_counter()
-        lock_garment(paint(content, code, strength)[0].numpy(), garment.picture, garment.mask)
+        lock_garment(designer._paint([content, code, strength])[0].numpy(), garment.picture, garment.mask)
         times.append(1000 * (time.perf_counter() - started))
-    return times[2:], painter_gflop(generator, code, size)
+    return times[2:], painter_gflop(designer.generator, code, size)
 
 
 def main():
@@ -50,12 +49,12 @@ def main():
     options.add_argument("--repeats", type=int, default=21, help="timed pictures of each size (default: %(default)s)")
     options.add_argument("--out", type=pathlib.Path, default=common.RESULTS / "live.md", help="file to write (default: benchmarks/results/live.md)")
     chosen = common.parse(options)
-    from fashion_style.weights_file import load_generator
+    from fashion_style.design import load_designer
 
-    before, generator, peak = common.load_average(), load_generator().generator, tensorflow_gflops()
+    before, designer, peak = common.load_average(), load_designer(), tensorflow_gflops()
     rows = []
     for size in chosen.sizes:
-        times, gflop = measure(generator, size, chosen.repeats)
+        times, gflop = measure(designer, size, chosen.repeats)
         median = statistics.median(times)
         rows.append((size, f"{gflop:.1f}", f"{median:.0f} ({np.min(times):.0f} to {np.max(times):.0f})", f"{gflop / median * 1000 / peak:.0%}"))
     text = "\n".join(["# One live design\n", common.facts_text(common.versions("tensorflow", "keras", "numpy"), **{"load before": before, "matrix product": f"{peak:.0f} GFLOP/s"}), "",

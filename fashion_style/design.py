@@ -122,6 +122,12 @@ class Design:
     recipe: dict
 
 # %% ../nbs/12_design.ipynb #26c80d37
+def _one_trace(network):
+    """A part of the generator as one traced function for one picture of any height and width: no size costs a second trace."""
+    signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec((1, *tensor.shape[1:]), tf.float32), network.input)
+    return tf.function(network, input_signature=[signature])
+
+
 class Designer:
     """A trained generator and the things a designer asks of it.
 
@@ -132,7 +138,9 @@ class Designer:
 
     def __init__(self, generator, name="generator", sha256=None):
         self.generator, self.name, self.sha256 = generator, name, sha256
-        self._paint = tf.function(generator.paint, reduce_retracing=True) if isinstance(generator, StyleGenerator) else None
+        self._prints = getattr(generator, "prints", False)  # what has a print head can be painted small and printed large
+        coded = isinstance(generator, StyleGenerator)
+        self._encode, self._paint = (_one_trace(part) for part in (generator.style_encoder, generator.painter)) if coded else (None, None)
 
     def stylize(self, garment, styles, *, weights=None, strength=1.0, motif_scale=1.0, keep_colours=False, lock=True, mask=None, size=None):
         """Put one style, or a mix of several, onto a garment.
@@ -167,19 +175,19 @@ class Designer:
 
     def dress_form(self, garment, mask=None, size=None):
         """A garment and its mask as `stylize` needs them, to be found once and used often; arguments as there. Returns (float32 (H, W, 3), (H, W, 1))."""
-        return _dress_form(garment, mask, size, DIRECT_PIXELS if self._paint is None else MAX_PIXELS)
+        return _dress_form(garment, mask, size, MAX_PIXELS if self._prints else DIRECT_PIXELS)
 
     def _generate(self, garment, styles, weights, strength, motif_scale):
         height, width = garment.shape[:2]
-        if self._paint and height * width > WORKING_PIXELS:
+        if self._prints and height * width > WORKING_PIXELS:
             laid = [tile_style(style, height, width, motif_scale=motif_scale) for style in styles]
             return paint_large(self.generator, garment, laid, weights, strength)
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]  # every generator halves the size at most three times
         content = tf.constant(np.pad(garment, grow, mode="symmetric")[None])
         laid = [tf.constant(tile_style(style, *content.shape[1:3], motif_scale=motif_scale)[None]) for style in styles]
         if isinstance(self.generator, StyleGenerator):
-            code = mix_style_codes([self.generator.encode_style(style) for style in laid], weights)
-            generated = self._paint(content, code, tf.fill([1, 1], float(strength)))
+            code = mix_style_codes([self._encode(style) for style in laid], weights)
+            generated = self._paint([content, code, tf.fill([1, 1], float(strength))])
         else:  # the article's networks have neither codes nor strength: mix and fade their pictures
             generated = sum(w * self.generator([content, style]) for w, style in zip(weights, laid))
             generated = content + strength * (generated - content)

@@ -44,12 +44,6 @@ class Memory:
         return self._kept[key][1]
 
 # %% ../nbs/12e_design_panel.ipynb #86dea816
-@functools.lru_cache(maxsize=2)
-def _style_encoder(generator):
-    """The generator's style encoder, traced once however many panels are opened."""
-    return tf.function(generator.encode_style, reduce_retracing=True)
-
-
 class LiveDesigner:
     """`Designer.stylize` for sliders: style codes and painted pictures are kept, and strength, colours and lock are blends of kept pictures.
 
@@ -61,7 +55,7 @@ class LiveDesigner:
 
     def _code(self, style, height, width, motif_scale):
         """Style code of one print laid out at one scale: four maps and a vector, about 8 MB at 256 px."""
-        return self._codes((style,), (height, width, motif_scale), lambda: _style_encoder(self.designer.generator)(
+        return self._codes((style,), (height, width, motif_scale), lambda: self.designer._encode(
             tf.constant(tile_style(style, height, width, motif_scale=motif_scale)[None])))
 
     def _paint(self, garment, mask, styles, shares, motif_scale):
@@ -74,7 +68,7 @@ class LiveDesigner:
         heard = [(style, share) for style, share in zip(styles, shares) if share > 0]
         codes = [self._code(style, *content.shape[1:3], motif_scale) for style, _ in heard]
         code = codes[0] if len(codes) == 1 else mix_style_codes(codes, [share for _, share in heard])
-        return np.clip(self.designer._paint(content, code, tf.ones([1, 1]))[0].numpy()[:height, :width], -1, 1)
+        return np.clip(self.designer._paint([content, code, tf.ones([1, 1])])[0].numpy()[:height, :width], -1, 1)
 
     def design(self, garment, mask, styles, *, weights=None, strength=1.0, motif_scale=1.0, keep_colours=False, lock=True):
         """What `Designer.stylize` gives, from pictures: garment (H, W, 3), mask (H, W, 1) and styles [(h, w, 3)] as float32.

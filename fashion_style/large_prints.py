@@ -42,7 +42,7 @@ def print_maps(generator, content, styles, weights):
     """The five maps of the print head, of any sign, computed on pictures reduced to at most `WORKING_PIXELS`.
 
     Args:
-        generator: a `StyleGenerator`. content: (H, W, 3) in [-1, 1].
+        generator: a `StyleGenerator` that `prints`. content: (H, W, 3) in [-1, 1].
         styles: list of (H, W, 3), laid out over the content's canvas. weights: share of each.
     Returns:
         float32 (h, w, 5).
@@ -59,7 +59,7 @@ def paint_large(generator, content, styles, weights, strength=1.0):
     """A large garment in a style, or a mix of styles: maps from a reduced picture, printed at full size in strips.
 
     Args:
-        generator: a `StyleGenerator`. content: float32 (H, W, 3) in [-1, 1].
+        generator: a `StyleGenerator` that `prints`. content: float32 (H, W, 3) in [-1, 1].
         styles: list of (H, W, 3), laid out over the content's canvas. weights: share of each, adding to 1. strength: in [0, 1].
     Returns:
         float32 (H, W, 3) in [-1, 1]. Memory beside the pictures themselves: the maps, one strip, and the network's at `WORKING_PIXELS`.

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from .content import content_loss, relative_content_loss, total_variation
-from .gram import gram_matrix, relative_style_loss, style_loss
+from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
 from .wasserstein import (adversarial_loss, generator_loss, gradient_penalty, vanilla_critic_loss,
                                        vanilla_generator_loss)
 
@@ -104,10 +104,15 @@ def motif_loss(generated, style, mask):
 
 # %% ../nbs/09b_losses.ipynb #d1415a6c
 class Targets(NamedTuple):
-    """What content and style loss aim at: `content` (B, h, w, C), the garment's features; `grams`, one (B, C, C) a style layer."""
+    """What content and style loss aim at: `content` (B, h, w, C), the garment's features; `style`, one (B, m, n) a style layer: Gram matrices, or what else `style_statistics` names."""
 
     content: tf.Tensor
-    grams: tuple
+    style: tuple
+
+
+def _style_statistics(settings, features, mask=None):
+    """What the style loss compares, one (B, m, n) for each style layer."""
+    return tuple(STYLE_STATISTICS[settings.style_statistics](features[layer], mask) for layer in settings.style_layers)
 
 
 def loss_targets(extractor, settings, content, style):
@@ -117,8 +122,7 @@ def loss_targets(extractor, settings, content, style):
         extractor: from `load_extractor`, with the layers that the settings name.
         content, style: (B, H, W, 3) in [-1, 1].
     """
-    features = extractor(style)
-    return Targets(extractor(content)[settings.content_layer], tuple(gram_matrix(features[layer]) for layer in settings.style_layers))
+    return Targets(extractor(content)[settings.content_layer], _style_statistics(settings, extractor(style)))
 
 
 class TargetCache:
@@ -143,14 +147,14 @@ class TargetCache:
         keys = [(kind, hashlib.sha256(np.ascontiguousarray(picture)).digest()) for kind, batch in (("content", content), ("style", style)) for picture in batch]
         if not all(key in self._kept for key in keys):
             targets = self.compute(tf.constant(content), tf.constant(style))
-            rows = [[row] for row in targets.content.numpy()] + [list(grams) for grams in zip(*(gram.numpy() for gram in targets.grams))]
+            rows = [[row] for row in targets.content.numpy()] + [list(layers) for layers in zip(*(layer.numpy() for layer in targets.style))]
             fresh = dict(zip(keys, rows))
         else:
             fresh = {key: self._kept[key] for key in keys}
         for key, arrays in fresh.items():
             self._keep(key, arrays) if key not in self._kept else self._kept.move_to_end(key)
         contents, styles = keys[:len(content)], keys[len(content):]
-        return Targets(np.stack([fresh[key][0] for key in contents]), tuple(np.stack(grams) for grams in zip(*(fresh[key] for key in styles))))
+        return Targets(np.stack([fresh[key][0] for key in contents]), tuple(np.stack(layers) for layers in zip(*(fresh[key] for key in styles))))
 
 # %% ../nbs/09b_losses.ipynb #7d20c4e1
 class Pairings:
@@ -174,7 +178,7 @@ class Pairings:
             return style, None
         if group != self.group:  # always of the batch as it came, so that a resumed run computes the same bits
             self.group, self.kept = group, self.trainer.targets(content, style)
-        return moved, self.kept._replace(grams=tuple(tf.roll(gram, shift, axis=0) for gram in self.kept.grams))
+        return moved, self.kept._replace(style=tuple(tf.roll(layer, shift, axis=0) for layer in self.kept.style))
 
 # %% ../nbs/09b_losses.ipynb #28435a4f
 class Judged(NamedTuple):
@@ -201,12 +205,12 @@ def generator_losses(trainer, content, style, mask, training=True, targets=None)
     design = lock_to_mask(picture, content, mask, settings.mask_share)
     targets = targets or loss_targets(trainer.extractor, settings, content, style)
     features, scores = trainer.features(design), trainer.judge(design, style, training)
-    grams = [gram_matrix(features[layer], mask=focus) for layer in settings.style_layers]
+    seen = _style_statistics(settings, features, focus)
     relative = settings.distance == "relative"
     losses = dict(
         adversarial=(vanilla_generator_loss if settings.loss == "vanilla" else generator_loss)(scores, mask=focus),
         content=(relative_content_loss if relative else content_loss)(features[settings.content_layer], targets.content),
-        style=(relative_style_loss if relative else style_loss)(grams, list(targets.grams)),
+        style=(relative_style_loss if relative else style_loss)(seen, targets.style),
         variation=total_variation(picture) if settings.weights.variation else zero,
         background=zero if focus is None else tf.reduce_mean((1.0 - focus) * tf.abs(picture - content)),
         shading=shading_loss(picture, content, mask) if settings.weights.shading else zero,

@@ -9,7 +9,8 @@ __all__ = ['TrainingError', 'LossWeights', 'TrainingSettings']
 import re
 from dataclasses import asdict, dataclass, field, fields
 
-from .generator import GENERATORS
+from .generator import GENERATORS, PATHS
+from .gram import STYLE_STATISTICS
 from .images import FashionStyleError
 from .wasserstein import CONSTRAINTS
 
@@ -53,6 +54,7 @@ class TrainingSettings:
     extractor: str = _setting("embedded", "network that provides features", choices=("embedded", "vgg19"))
     generator: str = _setting("style", "generator architecture", choices=tuple(GENERATORS))
     width: int = _setting(16, "channels at full size of the 'style' generator")
+    paths: str = _setting("both", "how style travels in the 'style' generator: spatial maps, channel moments (global), or both", choices=PATHS)
     critic: str = _setting("style", "critic architecture", choices=("article", "style"))
     loss: str = _setting("wasserstein", "adversarial loss", choices=("wasserstein", "vanilla"))
     constraint: str = _setting("gradient_penalty", "what keeps the critic 1-Lipschitz", choices=CONSTRAINTS)
@@ -65,6 +67,7 @@ class TrainingSettings:
     content_layer: str = _setting("block3_conv1", "layer of the content loss")
     style_layers: tuple = _setting(("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), "layers of the style loss")
     distance: str = _setting("relative", "content and style losses divided by the size of their targets, or the article's own sums", choices=("relative", "article"))
+    style_statistics: str = _setting("gram", "what the style loss compares at each layer: Gram matrices, means and standard deviations, or sorted projections", choices=tuple(STYLE_STATISTICS))
     update: str = _setting("alternating", "critic first and then generator, or both from one forward pass as in the article's code", choices=("alternating", "together"))
     augment: bool = _setting(True, "draw a window and flips for every picture; without, targets of a picture are computed once and kept")
     pairings: int = _setting(1, "steps that a batch of pictures serves, each time with other pairs; features and Grams of a picture are then computed once for all of them")

@@ -46,7 +46,7 @@ def build_networks(settings):
     before, spectral = keras.config.dtype_policy(), settings.constraint == "spectral_norm"
     keras.config.set_dtype_policy(settings.precision)
     try:
-        generator = build_style_generator(width=settings.width) if settings.generator == "style" else GENERATORS[settings.generator]()
+        generator = build_style_generator(width=settings.width, paths=settings.paths) if settings.generator == "style" else GENERATORS[settings.generator]()
         critic = build_discriminator(None, spectral=spectral) if settings.critic == "article" else build_style_critic(spectral=spectral)
     finally:
         keras.config.set_dtype_policy(before)

@@ -10,6 +10,16 @@ SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file
 VGG19_NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
+def pytest_terminal_summary(terminalreporter):
+    """The latencies that tests have measured (record_property "latency"), as a table at the end of the run. Targets are for two idle cores; they are no limits."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, []) if getattr(report, "when", "") == "call"]
+    found = [value for report in reports for name, value in report.user_properties if name == "latency"]
+    if found:
+        terminalreporter.section(f"latencies, measured while {os.cpu_count()} cores had a load of {os.getloadavg()[0]:.1f}")
+    for what, seconds, target in found:
+        terminalreporter.line(f"{seconds:8.3f} s   (target {target:g} s)   {what}")
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Folder of real garments, flats, fabrics, repeats and paintings."""

@@ -190,10 +190,8 @@ def test_our_warnings_are_one_line_and_those_of_libraries_none(shell, monkeypatc
 def test_help_comes_without_tensorflow():
     script = "import sys; from fashion_style.cli import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
     for words in (["--help"], ["--version"], ["stylize", "--help"], ["demo", "--help"], ["lab", "--help"]):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and done.stdout and not done.stderr
-        assert time.perf_counter() - started < 5, "without TensorFlow it takes a fraction of a second"
 
 
 # Nobody listens, or nobody speaks -------------------------------------------------------------------------------------

@@ -55,6 +55,14 @@ def test_any_size(designer, shape, style):
     assert designer.stylize(garment, style).picture.shape == shape + (3,)
 
 
+def test_fifty_sizes_are_one_trace(designer, style):
+    rng = np.random.default_rng(0)
+    for height, width in rng.integers(24, 72, (50, 2)):
+        garment = rng.uniform(-1, 1, (height, width, 3)).astype("float32")
+        assert designer.stylize(garment, style, mask=np.ones((height, width))).picture.shape == (height, width, 3)
+    assert designer._paint.experimental_get_tracing_count() == designer._encode.experimental_get_tracing_count() == 1
+
+
 def test_a_mix_lies_between_and_weights_count(designer, garment, style):
     other = draw_pattern("leopard", 64, seed=1)
     alone, both, mostly = (designer.stylize(garment.picture, [style, other], weights=weights, lock=False).picture for weights in ([1, 0], [1, 1], [9, 1]))
@@ -118,6 +126,19 @@ def test_the_limit_counts_after_size_and_before_any_resizing(designer, style, mo
 def test_a_strip_that_grows_beyond_the_limit_is_refused(designer, style):
     with pytest.raises(DesignError, match="80233 x 4096"):
         designer.stylize(np.zeros((17, 333, 3), "uint8"), style, size=4096)
+
+
+@pytest.mark.parametrize("paths, allowed", [("global", 1_000), ("spatial", 20_000)])
+def test_a_generator_without_a_print_head_works_at_full_size_up_to_its_own_limit(paths, allowed, style, monkeypatch):
+    monkeypatch.setattr(design_room, "DIRECT_PIXELS", 1_000)
+    monkeypatch.setattr(design_room, "MAX_PIXELS", 20_000)
+    monkeypatch.setattr(design_room, "WORKING_PIXELS", 500)  # what prints is painted small above this
+    one_path = Designer(build_style_generator(width=4, blocks=1, paths=paths))
+    garment = np.zeros((30, 30, 3), "float32")
+    picture = one_path.stylize(garment, [style, style[::-1]], weights=[1, 2], strength=0.5, mask=np.ones((30, 30)), size=30).picture
+    assert picture.shape == (30, 30, 3) and picture.any()
+    with pytest.raises(DesignError, match=f"at most {allowed:,} in all"):
+        one_path.stylize(garment, style, mask=np.ones((30, 30)), size=200)
 
 
 def test_a_style_is_never_too_large(designer, garment, style):

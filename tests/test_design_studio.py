@@ -63,7 +63,7 @@ def test_wrong_numbers_are_refused(designer, wrong):
 
 def test_only_what_changed_is_computed(designer, monkeypatch):
     calls = dict(encode=0, paint=0)
-    encode, paint = studio._style_encoder(designer.generator), designer._paint
+    encode, paint = designer._encode, designer._paint
 
     def counted(name, function):
         def count(*args):
@@ -71,7 +71,7 @@ def test_only_what_changed_is_computed(designer, monkeypatch):
             return function(*args)
         return count
 
-    monkeypatch.setattr(studio, "_style_encoder", lambda generator: counted("encode", encode))
+    monkeypatch.setattr(designer, "_encode", counted("encode", encode))
     monkeypatch.setattr(designer, "_paint", counted("paint", paint))
     live = LiveDesigner(designer)
 

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.generator import (CODE_KEYS, GENERATORS, AdaptiveInstanceNorm, PrintHead, ResizeLike, build_generator, build_style_generator,
-                                     build_unet_generator, count_gflop, mix_style_codes)
+from fashion_style.costs import cost_table, count_gflop
+from fashion_style.generator import (CODE_KEYS, GENERATORS, PATHS, AdaptiveInstanceNorm, PrintHead, ResizeLike, StyleGenerator, build_generator,
+                                     build_style_generator, build_unet_generator, mix_style_codes)
+from fashion_style.weights_file import load_generator
 
 
 def pictures(shape, seed):
@@ -109,12 +111,52 @@ def test_the_article_s_generator_without_a_size_grows_an_odd_picture():
 
 
 
-def test_gradients_reach_every_weight(style_generator):
-    content, style = pictures((2, 32, 32, 3), 1), pictures((2, 32, 32, 3), 2)
+@pytest.mark.parametrize("paths", PATHS)
+def test_gradients_reach_every_weight(paths):
+    generator, content, style = build_style_generator(width=8, blocks=2, paths=paths), pictures((2, 32, 32, 3), 1), pictures((2, 32, 32, 3), 2)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.square(style_generator([content, style], training=True) - style))
-    dead = [v.path for v, g in zip(style_generator.trainable_variables, tape.gradient(loss, style_generator.trainable_variables)) if g is None or float(tf.reduce_max(tf.abs(g))) == 0]
+        loss = tf.reduce_mean(tf.square(generator([content, style], training=True) - style))
+    dead = [v.path for v, g in zip(generator.trainable_variables, tape.gradient(loss, generator.trainable_variables)) if g is None or float(tf.reduce_max(tf.abs(g))) == 0]
     assert not dead
+
+
+@pytest.mark.parametrize("paths", ["spatial", "global"])
+def test_one_path_alone_takes_any_size_fades_and_mixes(paths):
+    generator, content, styles = build_style_generator(width=4, blocks=1, paths=paths), pictures((2, 33, 18, 3), 1), [pictures((2, 33, 18, 3), seed) for seed in (2, 3)]
+    full = generator([content, styles[0]])
+    assert full.shape == content.shape and float(tf.reduce_max(tf.abs(full))) <= 1.0
+    np.testing.assert_array_equal(generator([content, styles[0], tf.zeros((2, 1))]), content)
+    np.testing.assert_allclose(generator([content, styles[0], tf.fill((2, 1), 0.5)]), (content + full) / 2, atol=1e-5)
+    codes = [generator.encode_style(style) for style in styles]
+    np.testing.assert_allclose(generator.paint(content, mix_style_codes(codes, [3, 0])), full, atol=1e-5)
+
+
+def test_the_global_path_holds_no_place():
+    generator = build_style_generator(width=8, blocks=2, paths="global")
+    content, style = pictures((1, 32, 32, 3), 1), pictures((1, 48, 48, 3), 2)
+    code = generator.encode_style(style)
+    assert tuple(code) == ("moments",) and code["moments"].shape == (1, 48) and not generator.prints
+    moved, other = (generator([content, changed]) for changed in (tf.roll(style, 16, axis=1), 0.3 * style))
+    painted = generator([content, style])
+    assert float(tf.reduce_max(tf.abs(moved - painted))) < 0.2 * float(tf.reduce_max(tf.abs(other - painted)))  # not 0: other edges meet
+    with pytest.raises(ValueError, match="paths='global'.*Use paint"):
+        generator.print_maps(content, code)
+
+
+def test_the_spatial_path_reads_no_moments():
+    generator = build_style_generator(width=8, blocks=2, paths="spatial")
+    assert tuple(generator.encode_style(pictures((1, 16, 16, 3), 1))) == CODE_KEYS[:-1] and generator.prints
+    assert not [layer for layer in generator.painter.layers if isinstance(layer, AdaptiveInstanceNorm)]
+    # Its first maps depend on the garment alone: every normalisation is the same for all styles.
+    assert generator.print_maps(pictures((1, 16, 16, 3), 2), generator.encode_style(pictures((1, 16, 16, 3), 1))).shape == (1, 16, 16, 5)
+
+
+def test_paths_are_checked_and_both_is_the_shipped_network():
+    with pytest.raises(ValueError, match="both, spatial, global. Received: 'none'"):
+        StyleGenerator(paths="none")
+    shipped = load_generator().generator
+    assert shipped.prints and tuple(shipped.encode_style(pictures((1, 16, 16, 3), 1))) == CODE_KEYS
+    assert [tuple(v.shape) for v in StyleGenerator(4, 1).variables] == [tuple(v.shape) for v in build_style_generator(width=4, blocks=1, paths="both").variables]
 
 
 def test_flops_against_the_sum_by_hand():
@@ -135,3 +177,9 @@ def test_resize_like_is_the_nearest_resize_on_every_path(small, large):
     np.testing.assert_array_equal(ResizeLike()([maps, like]), wanted)
     unknown = tf.function(lambda *pair: ResizeLike()(list(pair)), input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, None, None, 1))])
     np.testing.assert_array_equal(unknown(maps, like), wanted)
+
+
+def test_the_cost_table_lists_each_generator():
+    models = dict(both=build_style_generator(width=4, blocks=1), spatial=build_style_generator(width=4, blocks=1, paths="spatial"))
+    (_, *both), (name, *spatial) = cost_table(models, 32)
+    assert name == "spatial" and spatial[0] < both[0] and spatial[1] < 1.1 * both[1] and min(both[2], spatial[2]) > 0

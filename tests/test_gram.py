@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from fashion_style.gram import fig_gram, gram_matrix, relative_style_loss, resize_mask, style_loss
+from fashion_style.gram import (STYLE_STATISTICS, channel_moments, fig_gram, gram_matrix, relative_style_loss, resize_mask, sliced_projections,
+                                style_loss)
 
 
 def random_features(*shape, seed=0):
@@ -165,3 +166,70 @@ def test_fig_gram_is_pure():
     assert isinstance(figure, Figure) and [axis.get_title() for axis in figure.axes[:2]] == ["eye", "zero"]
     with pytest.raises(ValueError):
         fig_gram([np.eye(3, dtype="float32")], ["one", "two"])
+
+
+# Moments and sliced Wasserstein --------------------------------------------------------------------------------------
+def test_moments_equal_numpy_with_and_without_a_mask():
+    features, mask = random_features(2, 5, 6, 3), np.random.default_rng(4).uniform(size=(2, 5, 6, 1)).astype("float32")
+    for weight in (None, mask):
+        shares = np.ones_like(mask) if weight is None else mask
+        shares = shares / shares.sum(axis=(1, 2), keepdims=True)
+        mean = (shares * features).sum(axis=(1, 2))
+        spread = np.sqrt((shares * (features - mean[:, None, None]) ** 2).sum(axis=(1, 2)))
+        np.testing.assert_allclose(channel_moments(features, weight), np.stack([mean, spread], axis=1), rtol=1e-4, atol=1e-5)
+
+
+def projections_by_numpy(features, directions=64, seed=1):
+    """Heitz et al.'s sort along the same directions, one after the other."""
+    axes = tf.random.stateless_normal((features.shape[-1], directions), (seed, 0)).numpy()
+    axes = axes / np.linalg.norm(axes, axis=0)
+    return np.stack([[np.sort(sample.reshape(-1, sample.shape[-1]) @ axis) for axis in axes.T] for sample in features])
+
+
+def test_sliced_projections_are_sorted_looks_along_unit_directions():
+    features = random_features(2, 4, 6, 5)
+    seen = sliced_projections(features, directions=9)
+    np.testing.assert_allclose(seen, projections_by_numpy(features, 9), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(seen, sliced_projections(features, directions=9, seed=2))
+    np.testing.assert_allclose(sliced_projections(features, np.ones((1, 4, 6, 1), "float32"), directions=9), seen, rtol=1e-5)
+
+
+def test_a_mask_gives_weighted_quantiles():
+    features, mask = random_features(1, 1, 6, 2), np.array([3, 0, 1, 2, 0, 0], "float32").reshape(1, 1, 6, 1) / 3
+    repeated = features[:, :, [0, 0, 0, 2, 3, 3]]  # six positions, each as often as its weight asks
+    np.testing.assert_allclose(sliced_projections(features, mask), sliced_projections(repeated), rtol=1e-5, atol=1e-6)
+
+
+def test_sliced_loss_is_the_mean_squared_wasserstein_distance():
+    base, target = random_features(2, 4, 4, 3), random_features(2, 4, 4, 3, seed=1)
+    expected = np.mean((projections_by_numpy(base) - projections_by_numpy(target)) ** 2)
+    np.testing.assert_allclose(style_loss([sliced_projections(base)], [sliced_projections(target)]), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pair, blind", [(([[0, 0], [1, 1]], [[0, 1], [1, 0]]), {"moments"}), (([[0], [3], [5], [6]], [[1], [2], [4], [7]]), {"gram", "moments"})])
+def test_what_each_statistic_cannot_see(pair, blind):
+    bags = [np.array(bag, "float32")[None, None] for bag in pair]
+    losses = {name: float(style_loss(*([statistic(bag)] for bag in bags))) for name, statistic in STYLE_STATISTICS.items()}
+    assert {name for name, loss in losses.items() if loss < 1e-9} == blind, losses
+
+
+@pytest.mark.parametrize("name", STYLE_STATISTICS)
+def test_statistics_forget_positions_take_any_size_and_have_gradients(name):
+    statistic, features = STYLE_STATISTICS[name], random_features(2, 4, 6, 3)
+    shuffled = features.reshape(2, 24, 3)[:, np.random.default_rng(0).permutation(24)].reshape(2, 6, 4, 3)
+    np.testing.assert_allclose(statistic(shuffled), statistic(features), rtol=1e-4, atol=1e-5)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, None, None, 1))])
+    def slope(picture, mask):
+        with tf.GradientTape() as tape:
+            tape.watch(picture)
+            loss = relative_style_loss([statistic(picture, mask)], [statistic(picture + 1.0)])
+        return loss, tape.gradient(loss, picture)
+
+    for inside in (np.ones((2, 8, 8, 1)), np.zeros((1, 2, 2, 1))):
+        loss, gradient = slope(features, inside)
+        assert np.isfinite(loss) and np.all(np.isfinite(gradient))
+    flat = slope(np.zeros((1, 4, 4, 3)), np.ones((1, 4, 4, 1)))[1]
+    assert np.all(np.isfinite(flat)), "a flat channel has no slope, not an infinite one"
+    with pytest.raises(ValueError, match="rank 3"):
+        statistic(np.zeros((4, 4, 3)))

@@ -77,7 +77,7 @@ def test_styles_move_on_and_targets_are_asked_for_once_a_batch():
     for trainer.step in range(6):
         moved, targets = pairings(content, style)
         np.testing.assert_array_equal(moved, np.roll(style, trainer.step % 2, axis=0))
-        np.testing.assert_array_equal(targets.grams[0], moved)
+        np.testing.assert_array_equal(targets.style[0], moved)
         np.testing.assert_array_equal(targets.content, content)
     assert trainer.asked == 3
 

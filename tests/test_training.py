@@ -58,6 +58,27 @@ def test_the_vanilla_loss_of_the_article_s_step_3():
     assert 0 < row["critic_loss"] < 10 and row["adversarial"] > 0
 
 
+@pytest.mark.parametrize("changes", [dict(paths="spatial"), dict(paths="global", precision="mixed_bfloat16"), dict(style_statistics="moments", mask_share=0.5),
+                                     dict(style_statistics="sliced"), dict(style_statistics="sliced", distance="article", mask_share=0.0)])
+def test_one_path_and_other_statistics_train(changes):
+    settings = replace(SMALL, **changes)
+    trainer, (content, style, mask) = Trainer(settings), batch()
+    row = trainer.train_step(content, style, mask)
+    assert all(np.isfinite(value) for value in row.values()) and row["style"] > 0, row
+    kept, losses = TargetCache(trainer.targets)(content.numpy(), style.numpy()), []
+    for targets in (None, kept):
+        losses.append({name: float(value) for name, value in generator_losses(trainer, content, style, mask, targets=targets)[0].items()})
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_new_settings_are_checked_and_older_files_have_their_defaults():
+    for name in ("paths", "style_statistics"):
+        with pytest.raises(TrainingError, match=f"setting {name} must be one of.*Received: 'median'"):
+            replace(SMALL, **{name: "median"})
+    older = {name: value for name, value in SMALL.to_dict().items() if name not in ("paths", "style_statistics")}
+    assert TrainingSettings.from_dict(older) == SMALL and (SMALL.paths, SMALL.style_statistics) == ("both", "gram")
+
+
 @pytest.mark.parametrize("generator", ["article", "unet"])
 def test_the_other_generators_train(generator):
     row = Trainer(replace(SMALL, generator=generator)).train_step(*batch())

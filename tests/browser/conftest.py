@@ -3,6 +3,7 @@
 Needs chromium on PATH (or its path in FASHION_STYLE_CHROMIUM) and playwright. Where one is missing the tests skip, but not where
 CI is set: there it is a failure. FASHION_STYLE_SCREENSHOTS names a folder for pictures of the panels.
 """
+import importlib.util
 import os
 import pathlib
 
@@ -10,7 +11,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from laboratory import CHROMIUM, NOTEBOOKS, OPTIONS, WIDE, Lab, Tab
+from laboratory import CHROMIUM, NOTEBOOKS, WIDE, application, chromium, laboratory, open_notebook
 
 
 def pytest_collection_modifyitems(items):
@@ -28,38 +29,25 @@ def missing(what):
 @pytest.fixture(scope="session")
 def browser():
     """Chromium without a window."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
+    if importlib.util.find_spec("playwright") is None:
         missing("playwright")
     if not CHROMIUM:
         missing("chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=OPTIONS)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
 def lab(browser, tmp_path_factory):
     """The server; it starts only where a browser is there to use it."""
-    server = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        server.wait()
+    with laboratory(tmp_path_factory.mktemp("lab")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def lab_page(lab, browser):
-    """JupyterLab open in one page: loading the application is slow, opening a tab in it is not."""
-    page = browser.new_context(viewport=WIDE).new_page()
-    page.set_default_timeout(30_000)
-    page.goto(f"{lab.url}/lab?reset", wait_until="domcontentloaded")
-    page.wait_for_function("() => window.jupyterapp", timeout=90_000)
-    page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-    page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft() }")
+    """JupyterLab open in one page."""
+    page = application(browser, lab)
     yield page
     page.context.close()
 
@@ -71,14 +59,8 @@ def tabs(lab, lab_page):
 
     def go(name, more):
         notebook = nbformat.read(NOTEBOOKS / name, 4)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs = []
         notebook.cells += [nbformat.v4.new_code_cell(code) for code in more]
-        notebook.metadata["kernelspec"] = dict(name="python3", display_name="Python 3", language="python")
-        path = f"notebook{len(opened)}.ipynb"
-        nbformat.write(notebook, lab.root / path)
-        opened.append(Tab(lab_page, lab, path))
+        opened.append(open_notebook(lab_page, lab, notebook, f"notebook{len(opened)}.ipynb"))
         return opened[-1]
 
     yield go

@@ -1,4 +1,5 @@
 """A JupyterLab server on loopback, and one notebook in it, driven through the application object that --LabApp.expose_app_in_browser gives."""
+import contextlib
 import json
 import os
 import pathlib
@@ -9,12 +10,15 @@ import sys
 import time
 import urllib.request
 
+import nbformat
+
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "nbs"
 CHROMIUM = os.environ.get("FASHION_STYLE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
            "--disable-sync", "--disable-dev-shm-usage"]
 WIDE, NARROW = {"width": 1280, "height": 1000}, {"width": 900, "height": 1000}
 BAD_OUTPUT = ".jupyter-widgets-error-widget, .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+HANG_GUARD = 120  # seconds after which a wait is in vain, whatever else the machine does
 CURRENT = "window.jupyterapp.shell.currentWidget"
 
 
@@ -44,7 +48,7 @@ class Lab:
             self._process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=server_environment(folder), stdout=log, stderr=subprocess.STDOUT,
                                              start_new_session=True)
 
-    def wait(self, seconds=90):
+    def wait(self, seconds=HANG_GUARD):
         """Until it answers."""
         end = time.monotonic() + seconds
         while True:
@@ -64,6 +68,49 @@ class Lab:
             self._process.kill()
 
 
+@contextlib.contextmanager
+def chromium():
+    """Chromium without a window. Raises `ImportError` without playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def laboratory(folder):
+    """A running `Lab`."""
+    server = Lab(folder)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+def application(browser, lab):
+    """JupyterLab open in one page: loading the application is slow, opening a tab in it is not."""
+    page = browser.new_context(viewport=WIDE).new_page()
+    page.set_default_timeout(1000 * HANG_GUARD)
+    page.goto(f"{lab.url}/lab?reset", wait_until="domcontentloaded")
+    page.wait_for_function("() => window.jupyterapp")
+    page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+    page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft() }")
+    return page
+
+
+def open_notebook(page, lab, notebook, path):
+    """Write a notebook (nbformat) into the server's folder, with code cells that have not run, and open it: `Tab`."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    notebook.metadata["kernelspec"] = dict(name="python3", display_name="Python 3", language="python")
+    nbformat.write(notebook, lab.root / path)
+    return Tab(page, lab, path)
+
+
 class Tab:
     """One notebook in JupyterLab. `page` is playwright's page; `box` what lies in the notebook's outputs."""
 
@@ -72,7 +119,7 @@ class Tab:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.command("docmanager:open", {"path": path, "factory": "Notebook"})
         page.wait_for_function(f"""path => {{ const tab = {CURRENT}, kernel = tab?.sessionContext?.session?.kernel;
-            return tab?.context?.path === path && kernel && kernel.status === 'idle' && tab.context.isReady }}""", arg=path, timeout=90_000)
+            return tab?.context?.path === path && kernel && kernel.status === 'idle' && tab.context.isReady }}""", arg=path)
         self.box = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def command(self, name, arguments=None):
