@@ -145,8 +145,13 @@ def command_reproduce(options):
     if options.out:
         _check_target(options.out, PICTURE_SUFFIXES, [options.picture])
     import_quietly("tensorflow")
-    from fashion_style.recipes import reproduce
+    from fashion_style.recipes import file_sha256, read_recipe, reproduce
 
+    recipe = read_recipe(options.picture)
+    if options.out and os.path.isfile(options.out):
+        sources = [recipe["garment"], *recipe["styles"]] + [recipe["mask"]] * bool(recipe.get("mask"))
+        if file_sha256(options.out) in [source["sha256"] for source in sources]:
+            raise BadUse(f"{options.out} is one of the pictures that {options.picture} was made from. Name another file for the result")
     again = reproduce(options.picture, options.look_in or (), weights=options.run)
     if options.out:
         save_picture(again.picture, options.out)

@@ -81,6 +81,9 @@ def dress(designer, garment, styles, *, mask=None, size=None, **settings):
     """Stylise files -> `Dressed`; arguments as of `plan_recipe`. Raises PictureError, DesignError."""
     plan = plan_recipe(designer, garment, styles, mask=mask, size=size, **settings)
     pictures = [open_picture(style) for style in styles]
+    for style, picture in zip(styles, pictures):  # room 12 would refuse it too, without a name
+        if min(picture.shape[:2]) < 4:
+            raise PictureError(style, f"a style needs at least 4 pixels a side, this has {picture.shape[1]} x {picture.shape[0]}", "Use a larger picture of the print")
     design = designer.stylize(open_picture(garment), pictures, mask=None if mask is None else read_mask(mask), size=size, **settings)
     return Dressed(design, plan | dict(pixels=pixels_sha256(design.picture)))
 
@@ -180,6 +183,8 @@ def reproduce(path, folders=(), *, weights=None):
     mask = found[recipe["mask"]["sha256"]] if recipe.get("mask") else None
     try:
         made = dress(designer, found[recipe["garment"]["sha256"]], [found[style["sha256"]] for style in recipe["styles"]], mask=mask, **recipe["settings"])
+    except DesignError as error:
+        raise DesignError(f"{path}: its recipe asks for what cannot be made, so somebody changed it. {error}") from error
     except TypeError as error:
         raise DesignError(f"{path}: its recipe has settings that this version does not know ({error}). Use version {recipe.get('version')}.") from error
     picture = to_uint8(made.design.picture)

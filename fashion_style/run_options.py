@@ -82,7 +82,12 @@ def run_settings(options):
 
     if options.resume and options.settings:
         raise BadUse("a resumed run has settings of its own. Leave out --settings, or start a new run with --run")
-    base = newest_checkpoint(options.resume)[0] if options.resume else read_settings(options.settings) if options.settings else TrainingSettings()
+    base, done = read_settings(options.settings) if options.settings else TrainingSettings(), 0
+    if options.resume:
+        base, arrays = newest_checkpoint(options.resume)
+        done = int(arrays["step/000"])
+    if getattr(options, "steps", done) < done:
+        raise BadUse(f"--steps counts from the beginning, and {options.resume} has done {done} steps. Received: {options.steps}. Name more, or leave it out")
     try:
         weights = dataclasses.replace(base.weights, **given_settings(options, LossWeights, "-weight"))
         return dataclasses.replace(base, weights=weights, **given_settings(options, TrainingSettings))

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class RunResult:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM ask the loop to stop after the step in progress; a second Ctrl-C raises KeyboardInterrupt as usual. Also usable by hand: `stop.asked = True`."""
+    """Ctrl-C, SIGTERM and a terminal that closes ask the loop to stop after the step in progress; a second Ctrl-C raises KeyboardInterrupt as usual. Also usable by hand: `stop.asked = True`."""
 
     def __init__(self):
         self.asked = False
@@ -62,11 +62,13 @@ class Stop:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.asked:
-            print("stopping after this step, then saving; Ctrl-C again leaves at once", file=sys.stderr, flush=True)
+            with suppress(OSError):  # the terminal may be gone
+                print("stopping after this step, then saving; Ctrl-C again leaves at once", file=sys.stderr, flush=True)
         self.asked = True
 
     def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
+        hang_up = [signal.SIGHUP] if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []  # under nohup it stays ignored
+        for number in (signal.SIGINT, signal.SIGTERM, *hang_up):
             try:
                 self._previous[number] = signal.signal(number, self._ask)
             except ValueError:  # not the main thread: the caller stops the run by `asked`

@@ -266,11 +266,13 @@ def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
     from fashion_style.settings import LossWeights, TrainingSettings
 
     stored = TrainingSettings(size=128, steps=10, weights=LossWeights(style=3.0))
-    monkeypatch.setattr(checkpoints, "newest_checkpoint", lambda run: (stored, {}))
+    monkeypatch.setattr(checkpoints, "newest_checkpoint", lambda run: (stored, {"step/000": np.array(7)}))
     typed = commands.build_parser().parse_args(["train", "--resume", "run", "--steps", "20", "--content-weight", "2"])
     assert run_options.run_settings(typed) == dataclasses.replace(stored, steps=20, weights=LossWeights(style=3.0, content=2.0))
     typed = commands.build_parser().parse_args(["train", "--run", "run", "--style-layers", "block1_conv1, block2_conv1"])
     assert run_options.run_settings(typed) == TrainingSettings(style_layers=("block1_conv1", "block2_conv1"))
+    with pytest.raises(options.BadUse, match="--steps counts from the beginning, and run has done 7 steps. Received: 6"):
+        run_options.run_settings(commands.build_parser().parse_args(["train", "--resume", "run", "--steps", "6"]))
 
 
 def test_settings_from_a_file_are_the_base(tmp_path):
@@ -688,5 +690,9 @@ def test_designs_goes_on_and_reproduce_compares(shell, pictures, tmp_path):
     assert code == 0 and "the same" in out
     code, out, errors = shell("reproduce", made[0])
     assert code == 1 and "dress.png" in errors[0] and len(errors) == 1
+    garment = tmp_path / "garments" / "dress.png"
+    before = garment.read_bytes()
+    code, out, errors = shell("reproduce", made[0], "--look-in", tmp_path, "-o", garment)
+    assert code == 2 and "was made from" in errors[0] and len(errors) == 1 and garment.read_bytes() == before
     code, out, errors = shell("reproduce", tmp_path / "prints" / "dots.png")
     assert code == 1 and "holds no recipe" in errors[0]

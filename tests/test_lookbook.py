@@ -121,7 +121,7 @@ def test_a_table_of_somebody_else_is_not_written_over(designer, files):
 def test_a_print_too_small_costs_its_own_pairs_only(designer, files):
     save_picture(np.zeros((2, 2, 3), np.uint8), files / "prints" / "tiny.png")
     book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
-    assert len(book.rows) == 4 and len(book.bad) == 2 and "at least 4 pixels" in str(book.bad[0])
+    assert len(book.rows) == 4 and len(book.bad) == 1 and "tiny.png: a style needs at least 4 pixels" in str(book.bad[0])
 
 
 def test_nothing_that_can_be_dressed_is_an_error(designer, files):
@@ -195,3 +195,11 @@ def test_inputs_are_found_by_their_name_whatever_its_suffix(designer, files):
     os.rename(files / "garments" / "dress.png", files / "garments" / "dress.photo")
     save_dressed(dress(designer, files / "garments" / "dress.photo", [files / "prints" / "gingham.png"]), files / "out.png")
     assert reproduce(files / "out.png", [files / "garments", files / "prints"]).differences == ()
+
+
+@pytest.mark.parametrize("settings", [dict(strength="1"), dict(size=10 ** 9), dict(weights=[1, 2, 3]), dict(motif_scale=[1]), dict(colour=1), dict(mask="x")])
+def test_an_edited_recipe_is_one_clear_error_that_names_the_picture(designer, files, settings):
+    made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"])
+    save_picture(made.design.picture, files / "edited.png", metadata={RECIPE_FIELD: json.dumps(dict(made.recipe, settings=settings))})
+    with pytest.raises(DesignError, match="edited.png: its recipe"):
+        reproduce(files / "edited.png", [files])

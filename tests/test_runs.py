@@ -1,6 +1,7 @@
 """Runs: history, checkpoints and resuming survive stops, kills and broken files."""
 import json
 import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,35 @@ def test_weights_of_another_generator_are_refused_and_leave_no_run(sources, tmp_
     with pytest.raises(TrainingError, match="another generator.*width 4"):
         train(tmp_path / "run", SMALL, *sources, start_weights=weights)
     assert not list_checkpoints(tmp_path / "run") and not (tmp_path / "run" / "settings.json").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_ask_to_stop_and_their_old_meaning_comes_back(name, monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise OSError(5, "Input/output error")
+
+    number, usual = getattr(signal, name), lambda number, frame: None
+    before = signal.signal(number, usual)  # whoever started the tests may ignore it
+    try:
+        with Stop() as stop:
+            monkeypatch.setattr(runs.sys, "stderr", Gone())  # the terminal was closed
+            signal.raise_signal(number)
+            monkeypatch.undo()
+            assert stop.asked
+        assert signal.getsignal(number) == usual
+    finally:
+        signal.signal(number, before)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop.asked and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_old_run_is_never_written_over(straight, sources):
