@@ -2,7 +2,7 @@
 
     python benchmarks/recipe_loop.py --recipe demo --size 128
 
-"demo" is what `fashion-style demo` trains: embedded extractor. "real" is the run on real pictures that the package ships: VGG19 (needs
+"demo" is what `fashion-style demo` trains: embedded extractor. "real" is the longest stage at 128 px of the run on real pictures whose generator the package ships: VGG19 (needs
 its weights, or --vgg-weights). Both draw garments and patterns by code here, each once before the clock starts. The penalty falls on every
 n-th step and a batch may serve several, so times are means over whole cycles. --feed fixed repeats one batch, which shows what the pipeline costs.
 """
@@ -23,7 +23,7 @@ from fashion_style.sources import garment_source, pattern_source
 from fashion_style.training import Trainer
 from tensorflow_facts import tensorflow_gflops
 
-REAL_SETTINGS = common.HERE.parent / "nbs" / "tutorials" / "real_run" / "settings.json"
+REAL_SETTINGS = common.HERE.parent / "nbs" / "tutorials" / "real_run" / "stages" / "2-settings.json"  # the longest stage at 128 px
 DRAWN = 16
 
 

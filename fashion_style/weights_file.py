@@ -24,7 +24,7 @@ from .training import build_networks
 
 # %% ../nbs/11g_weights.ipynb #d200ed56
 SHIPPED_WEIGHTS = "generator.npz"
-SHIPPED_SHA256 = "a39a0808bd4a35595b12287cd41e9d681a9acadbd94711534ef4fe61e3bb9864"
+SHIPPED_SHA256 = "9a7efd57776535caad8e09a51303caf09f4c921a5e1eb36d23a5f826d83faae1"
 
 
 def _check_finite(weights, name):
