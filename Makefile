@@ -3,13 +3,14 @@
 # make lab     JupyterLab on the notebooks
 # make export  notebooks -> fashion_style/ and README.md
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
+# make ablations  train without each part of the method and score the rest, for the tutorial (about half an hour of two idle cores)
 # make faults  kill, tear and fill up training runs a hundred times (about half an hour)
 #
 # PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries, VGG=FILE gives bench VGG19's weights,
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab export bench faults check-export check-notebooks check-wheel pytest clean
+.PHONY: help install demo test lab export bench ablations faults check-export check-notebooks check-wheel pytest clean
 
 PYTHON ?=
 EXTRAS ?= dev
@@ -61,6 +62,9 @@ bench: $(STAMP) $(TORCH_STAMP)
 	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/panels.py
+
+ablations: $(STAMP)
+	$(BIN)/python benchmarks/ablations.py
 
 faults: $(STAMP)
 	$(BIN)/python tests/faults/harness.py --kills 100

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from .settings import TrainingError
 
 # %% ../nbs/10b_history.ipynb #5f51ad12
-LOSS_TERMS = ("adversarial", "content", "style", "variation", "background", "shading")
+LOSS_TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
 HISTORY_FIELDS = ("step", "total", *LOSS_TERMS, *(f"share_{name}" for name in LOSS_TERMS), "critic_loss", "critic_gap", "penalty", "generator_gradient",
                   "critic_gradient", "skipped", "learning_rate", "held_out_gap", "held_out_total", "seconds", "steps_per_second")
 

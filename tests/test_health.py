@@ -15,11 +15,12 @@ from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
 
 # Real runs ------------------------------------------------------------------------------------------------------------
-TINY = dict(size=32, batch=2, steps=60, width=4)
+# The article's U-shaped generator and few of the extractor's layers: a run takes as long as its step takes to be traced.
+TINY = dict(size=32, batch=2, steps=60, generator="unet", content_layer="block2_conv1", style_layers=("block1_conv1", "block2_conv1"))
 FREE = dict(TINY, constraint="none", update="together")  # one forward pass and no second derivatives: quick to trace
 QUIET = dict(FREE, loss="vanilla", critic_learning_rate=1e-4)  # a critic without constraint that stays calm
 BROKEN = {
-    "fine": dict(TINY),
+    "fine": dict(FREE),
     "critic won": dict(TINY, weights=LossWeights(adversarial=1.0)),  # two hundred times the default
     "critic dead": dict(FREE, critic_learning_rate=1e-8),
     "content only": dict(QUIET, weights=LossWeights(style=0.0)),
