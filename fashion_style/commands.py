@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.util
+import logging
 import os
 import signal
 import subprocess
@@ -241,6 +242,7 @@ def spoken_warnings():
         if Path(filename).parent == Path(fashion_style.__file__).parent:
             print(f"fashion-style: warning: {one_line(message)}", file=sys.stderr)
 
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells at length when HOME cannot be written
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show

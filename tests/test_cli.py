@@ -186,6 +186,13 @@ def test_our_warnings_are_one_line_and_those_of_libraries_none(shell, monkeypatc
     assert shell("demo") == (0, "", ["fashion-style: warning: first line second line"])
 
 
+def test_a_home_that_cannot_be_written_is_no_topic():
+    script = "import sys; sys.modules.pop('matplotlib', None); from fashion_style.commands import spoken_warnings\nwith spoken_warnings():\n    import matplotlib.pyplot"
+    environment = {name: value for name, value in os.environ.items() if name not in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=dict(environment, HOME="/proc"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # Help -----------------------------------------------------------------------------------------------------------------
 def test_help_comes_without_tensorflow():
     script = "import sys; from fashion_style.cli import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
