@@ -20,10 +20,11 @@ import tensorflow as tf
 
 from .controls import (Panel, PanelError, PictureChoice, embedded_garments, embedded_patterns, guarded, labelled_button, labelled_slider, picture_button,
                                     picture_widget)
+from .demo import free_folder
 from .design import Design, DesignError, _number, _shares, keep_garment_colours, load_designer, lock_garment, tile_style
 from .garments import GARMENT_KINDS, draw_garment, garment_mask
 from .generator import StyleGenerator, mix_style_codes
-from .images import encode_picture, resize_picture, save_picture
+from .images import encode_picture, resize_picture, save_picture, write_whole
 from .sheets import contact_sheet
 
 # %% ../nbs/12e_design_panel.ipynb #59ec6e6e
@@ -263,13 +264,19 @@ class DesignPanel(Panel):
         self.say(f"Design {index + 1} again: {recipe_text(recipe)}.")
 
     def save(self, folder):
-        """Write all kept designs, their recipes and the contact sheet into a folder -> list of paths. Raises `PanelError` with an empty tray, `PictureError`."""
+        """Write all kept designs, their recipes and the contact sheet into a folder, or if it holds anything, into the next free of folder-2, folder-3 ...
+
+        Returns the list of paths. Raises `PanelError` with an empty tray or for a folder that cannot be written, `PictureError`.
+        """
         if not self.tray.designs:
             raise PanelError("the tray is empty. Keep a design first.")
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder, recipes = free_folder(folder), json.dumps([design.recipe for design in self.tray.designs], indent=1)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / "recipes.json", recipes.encode())
+        except OSError as error:
+            raise PanelError(f"{folder}: cannot write designs here ({error.strerror}). Name a folder that can be written.") from error
         paths = [save_picture(design.picture, folder / f"design-{number}.png", metadata=dict(recipe=json.dumps(design.recipe))) for number, design in enumerate(self.tray.designs, start=1)]
-        (folder / "recipes.json").write_text(json.dumps([design.recipe for design in self.tray.designs], indent=1), encoding="utf-8")
         return [*paths, folder / "recipes.json", save_picture(self.tray.sheet(), folder / "contact-sheet.png")]
 
     def picture(self):

@@ -159,6 +159,11 @@ def test_kept_designs_have_recipes_that_bring_them_back(panel, tmp_path):
     assert [path.name for path in paths] == ["design-1.png", "design-2.png", "recipes.json", "contact-sheet.png"]
     saved = json.loads(Image.open(paths[0]).text["recipe"])
     assert saved == json.loads(paths[2].read_text())[0] == json.loads(json.dumps(first.recipe)) and saved["garment"] == "qipao"
+    again = panel.save(tmp_path / "new" / "folder")
+    assert [path.parent.name for path in (paths[0], again[0])] == ["folder", "folder-2"], "nothing is written over"
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(PanelError, match="cannot write designs here"):
+        panel.save(tmp_path / "file" / "below")
     assert panel.tray._sheet.value.count("data:image/png;base64,") == 1 and 'download="contact-sheet.png"' in panel.tray._sheet.value
     entry = panel.tray._row.children[1].children[1].value
     assert 'download="design-2.png"' in entry and "background painted" in entry
