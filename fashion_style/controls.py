@@ -62,6 +62,7 @@ class Panel:
         Panel._open[self.kind] = self
         self.status, self.widget = widgets.HTML(), widgets.VBox()
         self.widget.add_class("fs-panel")
+        self.status.add_class("fs-line")
         self._controls, self._closing, self._held, self.failed = {}, [], False, False
         self.say("")
 
@@ -183,9 +184,9 @@ class PictureChoice:
         self._pictures, self._buttons, self._names = {}, {}, ()
         self._title, self._css = widgets.HTML(), widgets.HTML(layout=dict(display="none"))
         self._row = widgets.HBox(layout=dict(flex_flow="row wrap"))
-        self._upload = widgets.FileUpload(accept=",".join(PICTURE_SUFFIXES), description=f"Upload {label.lower()}", tooltip=f"Upload a picture: {label.lower()}", layout=dict(width="auto"))
+        self._upload = widgets.FileUpload(accept=",".join(PICTURE_SUFFIXES), multiple=most > 1, description=f"Upload {label.lower()}", tooltip=f"Upload a picture: {label.lower()}", layout=dict(width="auto"))
         self._path = widgets.Text(placeholder="path of a picture, then Enter", description=f"or {label.lower()} path", tooltip=f"Path of a picture: {label.lower()}",
-                                  continuous_update=False, style=dict(description_width="initial"), layout=dict(width="330px"))
+                                  continuous_update=False, style=dict(description_width="initial"), layout=dict(width="330px", max_width="100%"))
         self._upload.observe(self._uploaded, "value")
         self._path.observe(self._path_entered, "value")
         self.widget = widgets.VBox([self._css, self._title, self._row, widgets.HBox([self._upload, self._path], layout=dict(flex_flow="row wrap"))])
@@ -278,9 +279,14 @@ class PictureChoice:
 
     @guarded
     def _uploaded(self, change):
-        files, self._upload.value = change["new"], ()
+        files, self._upload.value, wrong = change["new"], (), []
         for file in files:
-            self.open(bytes(file["content"]), file["name"])
+            try:
+                self.open(bytes(file["content"]), file["name"])
+            except FashionStyleError as error:  # one bad file does not keep the others out
+                wrong.append(str(error))
+        if wrong:
+            self.panel.say(" ".join(wrong), error=True)
 
     @guarded
     def _path_entered(self, change):

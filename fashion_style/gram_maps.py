@@ -16,7 +16,7 @@ from .features import STYLE_LAYERS
 from .gram_parts import SHUFFLES, TextureSynthesis, cell_maps, compare_styles, gram_of, gram_triple, shuffle_positions, strongest_channels
 from .images import resize_picture
 from .picture_cells import CELL_CSS, LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
-from .widget_parts import embedded_patterns, labelled_button, labelled_slider, picture_widget
+from .widget_parts import embedded_patterns, labelled_button, labelled_slider, picture_widget, shows_threads
 
 # %% ../nbs/12d_gram_panel.ipynb #4317395b
 TOP, DETAIL, OVERVIEW, MAP, LAYERS = 12, 216, 84, 92, 5
@@ -28,8 +28,9 @@ class GramPanel(StagedPanel):
 
     kind, stages = "Gram panel", (("network", "weights"), ("first", "second", "layer"))
 
-    def __init__(self, first=None, second=None, *, network="embedded", weights=None, size=128):
+    def __init__(self, first=None, second=None, *, network="embedded", weights=None, size=128, foreground=False):
         super().__init__()
+        self.foreground = foreground
         self._held, self._size, self._compared, self._texture, self._row, self._last = True, size, {}, None, 0, {}
         self.network = NetworkChoice(network, weights)
         self.first, self.second = (PictureChoice(self, label, embedded_patterns(), chosen=chosen, size=size) for label, chosen in (("First style", "tartan"), ("Second style", "leopard")))
@@ -68,7 +69,7 @@ class GramPanel(StagedPanel):
         self._aim, self._show_aim = picture_widget(192, 192, "the style that the texture comes from")
         self._grown, self._show_grown = picture_widget(192, 192, "the texture that grows")
         self._bars, self._detail_text, self._cell_text, self._texture_text, self._texture_bars = (widgets.HTML() for _ in range(5))
-        self._bars.layout.width, self._cell_text.layout.width = "440px", "330px"
+        self._bars.layout.width, self._cell_text.layout.width, self._texture_bars.layout.height = "440px", "330px", "98px"
 
     def _arrange(self):
         heads = [widgets.VBox([widgets.HTML(f"<b>{title}</b>"), cells.widget]) for title, cells in zip(("Gram A", "Gram B", "A − B (orange: A is stronger)"), self._details)]
@@ -222,9 +223,13 @@ class GramPanel(StagedPanel):
 
     @guarded
     def start(self):
-        """Grow the texture in a thread, until paused."""
+        """Grow the texture in a thread, until paused; in the foreground mode 40 steps."""
         self.say("The texture grows. Move the weights, solo a layer, choose another style.")
-        self.loop.start()
+        if not self.foreground:
+            return self.loop.start()
+        self.loop.run_here(40)
+        if not self.failed:
+            self.say(f"Step {self._texture.steps}. Start takes 40 more.")
 
     @guarded
     def pause(self):
@@ -256,14 +261,15 @@ class GramPanel(StagedPanel):
         return np.concatenate([self._sheet, np.pad(large, ((0, len(self._sheet) - len(large)), (8, 0), (0, 0)), constant_values=255)], axis=1)
 
 
-def gram_panel(first=None, second=None, *, network="embedded", weights=None, size=128):
+def gram_panel(first=None, second=None, *, network="embedded", weights=None, size=128, foreground=None):
     """Open the Gram panel; without arguments on two embedded patterns and the embedded extractor.
 
     Args:
         first, second: two styles (path, bytes or array) to begin with.
         network: "embedded", "vgg19", or a Keras model that is one chain of convolutions and pools. weights: file for a named network.
         size: side in pixels of the square that styles are cut to.
+        foreground: let Start take 40 steps in the cell instead of a thread, for places such as Colab that show nothing of what a thread does; None finds out.
     Returns:
         `GramPanel`: shown by a notebook; `state`, `set_state`, `start`, `pause`, `step`, `still`, `close`. Errors are said in its status line.
     """
-    return GramPanel(first, second, network=network, weights=weights, size=size)
+    return GramPanel(first, second, network=network, weights=weights, size=size, foreground=not shows_threads() if foreground is None else foreground)

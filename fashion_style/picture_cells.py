@@ -7,6 +7,7 @@ __all__ = ['CELL_CSS', 'BAR_COLOURS', 'colour_map', 'cell_sheet', 'PictureCells'
 
 # %% ../nbs/11c_picture_cells.ipynb #e88c08d5
 import html
+import math
 import threading
 import time
 
@@ -151,13 +152,22 @@ class LiveLoop:
             self._thread = threading.Thread(target=self._work, args=(self._stopping,), daemon=True)
             self._thread.start()
 
-    def _work(self, stopping):
-        shown = 0.0
-        while not stopping.is_set() and self._step() is not False:
+    def _work(self, stopping, steps=math.inf):
+        shown, done = 0.0, 0
+        while done < steps and not stopping.is_set() and self._step() is not False:
+            done += 1
             if time.monotonic() - shown >= self._pause:
                 self._show()
                 shown = time.monotonic()
         self._show()
+
+    def run_here(self, steps):
+        """`steps` steps in the caller's thread, for places that show nothing of what a thread does; an interrupt ends them early."""
+        self.pause()
+        try:
+            self._work(threading.Event(), steps)
+        except KeyboardInterrupt:  # the stop button of Jupyter or Colab
+            self._show()
 
     def pause(self, seconds=10):
         """End the thread after its present step; waits for it, at most `seconds`."""

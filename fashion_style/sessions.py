@@ -251,8 +251,10 @@ def fig_live(history, changes=(), *, width=7.0):
     for axes, (title, names) in zip(figure.subplots(1, 3), (("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"]))):
         draw_curves(axes, history, names, smooth)
         axes.set(title=title, xlabel="step")
-        if axes.lines:
-            axes.legend(fontsize="x-small", loc="upper left")  # a fixed place: searching for the best one takes time
+        if axes.lines and len(names) > 1:
+            axes.legend(fontsize="x-small", loc="upper right")  # a fixed place: searching for the best one takes time
+        elif axes.lines:
+            axes.get_legend().remove()  # the title says it
         for step, _ in changes:
             axes.axvline(step, color="0.5", linestyle=":", linewidth=1)
     return figure

@@ -10,21 +10,23 @@ import functools
 import html
 import threading
 import time
+from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 
 from .checkpoints import newest_checkpoint
 from .controls import Panel, PanelError, figure_picture, guarded, jpeg_bytes, labelled_button, labelled_slider, picture_widget, small_png
-from .data import held_out_pairs
+from .data import DataError, held_out_pairs
 from .forks import changed_settings
 from .health import diagnose
 from .images import open_picture
 from .sessions import TrainingSession, fig_live, look_at
 from .settings import TrainingSettings
 from .sheets import contact_sheet
-from .sources import garment_source, pattern_source
+from .sources import folder_source, garment_source, pattern_source
 from .wasserstein import CONSTRAINTS
+from .widget_parts import shows_threads
 
 # %% ../nbs/12f_training_panel.ipynb #a577f292
 PANEL_SETTINGS = TrainingSettings(size=48, batch=4, width=8, steps=100_000)
@@ -79,9 +81,10 @@ class TrainingPanel(Panel):
         self._curves, self._show_curves = picture_widget(525, 158, "Loss curves and critic gap", zoom=1.4)
         self._scrub_row, self._scrub = labelled_slider("snapshot", 0, 0, 1, 1)
         self._scrub.observe(self._scrubbed, "value")
-        self._caption, self._words = widgets.HTML(layout=dict(height="40px")), widgets.HTML(layout=dict(height="82px", overflow="auto"))
-        right = widgets.VBox([self._sheet, self._scrub_row, self._caption], layout=dict(flex="0 0 412px"))
-        self.fill(buttons, widgets.HBox([self._dials, right], layout=dict(flex_flow="row wrap")), self._curves, self._words)
+        self._caption, self._words = widgets.HTML(layout=dict(height="40px")), widgets.HTML(layout=dict(height="150px", flex="1 1 240px", overflow="auto"))
+        key = widgets.HTML("<div style='font-size: 12px'>Critic: purple where it takes a patch for a real print, orange where it sees through it.</div>")
+        right = widgets.VBox([self._sheet, key, self._scrub_row, self._caption], layout=dict(flex="0 0 412px", max_width="100%"))
+        self.fill(buttons, widgets.HBox([self._dials, right], layout=dict(flex_flow="row wrap")), widgets.HBox([self._curves, self._words], layout=dict(flex_flow="row wrap")))
 
     def _wished(self):
         values = self.state()
@@ -219,16 +222,31 @@ class TrainingPanel(Panel):
         return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in (sheet, curves)])
 
 # %% ../nbs/12f_training_panel.ipynb #509bac2d
-def training_panel(settings=None, contents=None, styles=None, *, held_out=None, run=None, look_every=5, foreground=False):
+def _source(given, drawn, size, part="train", **more):
+    """A `PictureSource` as it is given, of a folder, or of the embedded drawings."""
+    if isinstance(given, (str, Path)):
+        return folder_source(given, part=part, working_size=max(160, size), **more)
+    return drawn(part=part, size=size) if given is None else given
+
+
+def _unseen(given, drawn, size, **more):
+    """Pictures that are not trained on: of the folder, or drawn where there is none or it is too small to hold any back."""
+    try:
+        return _source(given if isinstance(given, (str, Path)) else None, drawn, size, "held_out", **more)
+    except DataError:
+        return drawn(part="held_out", size=size)
+
+
+def training_panel(settings=None, contents=None, styles=None, *, held_out=None, run=None, look_every=5, foreground=None):
     """Open the training monitor; also from a notebook: `panel.run(3)`, `panel.set_state(style=4.0)`, `panel.start()`, `panel.pause()`.
 
     Args:
         settings: `TrainingSettings`; default a small run on 48-pixel pictures, or those of `run`.
-        contents, styles: `PictureSource`s; default the embedded drawings.
-        held_out: `Batch` of pairs that are not trained on; default four of the embedded drawings.
+        contents, styles: folders of your own garments and prints, or `PictureSource`s; default the embedded drawings.
+        held_out: `Batch` of pairs that are not trained on; default four that the folders hold back, or of the embedded drawings.
         run: folder of a run whose newest checkpoint to go on from; it is only read.
         look_every: steps between pictures of the held-out pairs.
-        foreground: train in the cell instead of a thread, for places such as Colab that show nothing of what a thread does: Start takes 20 steps.
+        foreground: train in the cell instead of a thread, for places such as Colab that show nothing of what a thread does: Start takes 20 steps; None finds out.
     Returns:
         A `TrainingPanel`.
     Raises:
@@ -238,7 +256,8 @@ def training_panel(settings=None, contents=None, styles=None, *, held_out=None, 
         settings = PANEL_SETTINGS if run is None else newest_checkpoint(run)[0]
     if not isinstance(look_every, int) or look_every < 1:
         raise PanelError(f"look_every must be a whole number of at least 1. Received: {look_every!r}.")
-    contents = contents or garment_source(size=settings.size)
-    styles = styles or pattern_source(size=settings.size)
-    pairs = held_out or held_out_pairs(garment_source(part="held_out", size=settings.size), pattern_source(part="held_out", size=settings.size), 4, size=settings.size, seed=settings.seed)
-    return TrainingPanel(settings, contents, styles, pairs, run, look_every, foreground)
+    size, foreground = settings.size, not shows_threads() if foreground is None else foreground
+    if held_out is None:
+        held_out = held_out_pairs(_unseen(contents, garment_source, size, masks=True), _unseen(styles, pattern_source, size), 4, size=size, seed=settings.seed)
+    contents, styles = _source(contents, garment_source, size, masks=True), _source(styles, pattern_source, size)
+    return TrainingPanel(settings, contents, styles, held_out, run, look_every, foreground)

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SHOWN_GARMENTS', 'SHOWN_PATTERNS', 'PANEL_CSS', 'close_widgets', 'jpeg_bytes', 'small_png', 'figure_picture',
-           'LivePicture', 'picture_widget', 'labelled_button', 'picture_button', 'labelled_slider', 'LatestWins',
-           'embedded_garments', 'embedded_patterns']
+           'shows_threads', 'LivePicture', 'picture_widget', 'labelled_button', 'picture_button', 'labelled_slider',
+           'LatestWins', 'embedded_garments', 'embedded_patterns']
 
 # %% ../nbs/11b_widget_parts.ipynb #16a48768
 import base64
 import functools
 import io
+import sys
 import threading
 
 import ipywidgets as widgets
@@ -56,6 +57,11 @@ def figure_picture(figure):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def shows_threads():
+    """Whether what a thread does to a widget is seen here. In Colab it is not: there, work is better done in the cell."""
+    return "google.colab" not in sys.modules
 
 
 class LivePicture(widgets.Image):
@@ -119,10 +125,13 @@ def labelled_slider(label, value, low, high, step, *, logarithmic=False, continu
         slider = widgets.FloatLogSlider(min=np.log10(low), max=np.log10(high), step=step, **common)
     else:
         slider = (widgets.IntSlider if whole else widgets.FloatSlider)(min=low, max=high, step=step, **common)
+    short = lambda number: number if whole else float(f"{number:.3g}")  # as it is read; the slider keeps its own number
     entry = (widgets.BoundedIntText if whole else widgets.BoundedFloatText)(
-        value=value, min=low, max=high, step=None if logarithmic else step, description=label, tooltip=label, layout=dict(flex="0 0 auto", width="206px"), style=dict(description_width="110px"))
-    traitlets.link((slider, "value"), (entry, "value"), transform=(lambda number: number if whole else float(f"{number:.6g}"), lambda number: number))
-    return widgets.HBox([entry, slider], layout=dict(width="100%", align_items="center")), slider
+        value=short(value), min=min(low, short(low)), max=max(high, short(high)), step=None if logarithmic else step, description=label, tooltip=label, layout=dict(flex="0 0 auto", width="206px"), style=dict(description_width="110px"))
+    traitlets.link((slider, "value"), (entry, "value"), transform=(short, lambda number: number))
+    box = widgets.HBox([entry, slider], layout=dict(width="100%", align_items="center"))
+    box.add_class("fs-slider")
+    return box, slider
 
 # %% ../nbs/11b_widget_parts.ipynb #94863df3
 class LatestWins:
@@ -191,11 +200,14 @@ def embedded_patterns(families=SHOWN_PATTERNS, seed=0):
 PANEL_CSS = """<style>
 .fs-panel {max-width: 1080px; padding: 4px; box-sizing: border-box; color: var(--jp-ui-font-color1, inherit)}
 .fs-panel .widget-html, .fs-panel .widget-html-content {color: var(--jp-ui-font-color1, inherit); line-height: 1.35}
+.jp-Cell:not(.jp-mod-outputsScrolled):has(.fs-panel) :is(.jp-Cell-outputWrapper, .jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output), .fs-panel.fs-panel {overflow: visible}
+.fs-panel > .fs-line {position: sticky; bottom: 0; z-index: 3; flex: 0 0 auto; background: var(--jp-layout-color0, Canvas)}
 .fs-panel .fs-status {height: 3.4em; overflow-y: auto; padding: 2px 8px; border-left: 4px solid var(--jp-border-color1, #888)}
 .fs-panel .fs-status.fs-error {border-color: var(--jp-error-color1, #d32f2f)}
 .fs-panel button:focus-visible, .fs-panel .noUi-handle:focus-visible {outline: 3px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px}
 .fs-panel .fs-thumb {background-repeat: no-repeat; background-position: center 4px; background-size: 56px 56px; padding: 60px 1px 0 1px;
   font-size: 10px; line-height: 16px; color: var(--jp-ui-font-color1, inherit); background-color: var(--jp-layout-color2, transparent)}
-.fs-panel .fs-thumb.fs-chosen {box-shadow: inset 0 0 0 3px var(--jp-brand-color1, #1976d2); font-weight: bold}
+.fs-panel .fs-thumb.fs-chosen {box-shadow: inset 0 0 0 3px var(--jp-brand-color1, #1976d2); font-weight: bold; font-size: 9px; letter-spacing: -0.3px}
+.fs-panel .fs-slider input[type=number] {appearance: textfield; -moz-appearance: textfield}
 .fs-panel img {background: var(--jp-layout-color2, #eee)}
 </style>"""

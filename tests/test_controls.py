@@ -4,9 +4,11 @@ import io
 import threading
 
 import ipywidgets as widgets
+import nbformat
 import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
+from nbconvert import HTMLExporter
 from PIL import Image
 
 from fashion_style.controls import (LatestWins, Panel, PanelError, PictureChoice, embedded_garments, embedded_patterns, guarded, labelled_slider, picture_widget,
@@ -120,6 +122,20 @@ def test_hostile_uploads_get_a_message_and_the_old_picture_stays(panel, tmp_path
 
 
 # Pictures ----------------------------------------------------------------------------------------------------------------
+def test_several_uploads_at_once(panel):
+    assert panel.many._upload.multiple and not panel.one._upload.multiple
+    files = [("a.png", encode_picture(RED)), ("b.png", b"no picture"), ("c.png", encode_picture(GREY))]
+    panel.many._uploaded({"new": tuple({"content": memoryview(data), "name": name} for name, data in files)})
+    assert panel.failed and panel.said.startswith("b.png:") and list(panel.many._pictures)[3:] == ["a.png", "c.png"], "a bad file keeps no other out"
+    assert panel.many.names == ("red", "c.png"), "there was room for two"
+
+
+def test_a_number_beside_a_slider_is_short_enough_to_be_read(panel):
+    box, slider = panel.rows["rate"]
+    slider.value = 10 ** -3.1
+    assert box.children[0].value == 0.000794 and slider.value == 10 ** -3.1, "the slider keeps its own number"
+
+
 def test_an_upload_is_chosen_and_its_name_is_its_own(panel):
     for expected in ("mine.png", "mine.png 2"):
         upload(panel.one, encode_picture(RED), "mine.png")
@@ -183,6 +199,13 @@ def test_the_fallback_is_text_and_a_png(panel):
     panel.close()
     assert set(panel._repr_mimebundle_()) == {"text/plain", "image/png"}
     assert len(small_png(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))) < 6000
+
+
+def test_an_exported_page_shows_the_still(panel):
+    bundle = panel._repr_mimebundle_()
+    cell = nbformat.v4.new_code_cell("panel", outputs=[nbformat.v4.new_output("execute_result", data=bundle, execution_count=1)])
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert bundle["image/png"][:200] in page and "application/vnd.jupyter.widget-view+json" not in page
 
 
 def test_fifty_runs_leave_what_one_leaves():

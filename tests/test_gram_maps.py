@@ -1,4 +1,5 @@
 """The Gram panel and its parts, without a browser: cells by hand, shuffles, losses against the losses' own room, textures, state, threads."""
+import sys
 import threading
 import time
 
@@ -35,7 +36,7 @@ def panel():
     panel.close()
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come"
@@ -179,6 +180,8 @@ def test_the_texture_grows_in_a_thread_that_pause_ends(panel):
     panel.set_state(solo="block1_conv1", target="first style")
     assert panel.loop.running, "moving a control does not stop it"
     panel.pause()
+    wait_for(lambda: not panel.loop.running)  # on a busy machine a step takes longer than `pause` waits
+    panel.pause()
     steps = panel._texture.steps
     assert not panel.loop.running and f"after step {steps}" in panel.said and not (panel._texture.picture == after_one).all() and panel._grown.value != seen
     panel.set_state(weight_1=2.0)
@@ -188,7 +191,27 @@ def test_the_texture_grows_in_a_thread_that_pause_ends(panel):
     panel.start()
     thread = panel.loop._thread
     panel.close()
-    assert not thread.is_alive(), "closing ends the thread"
+    wait_for(lambda: not thread.is_alive())  # closing ends the thread
+
+
+def test_the_foreground_mode_needs_no_thread(panel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    panel = gram_panel(size=48)
+    threads = threading.active_count()
+    panel.start()
+    assert panel._texture.steps == 40 and not panel.loop.running and threading.active_count() == threads and panel.said == "Step 40. Start takes 40 more."
+    panel.set_state(**MUTED)
+    panel.start()
+    assert panel.failed and "muted" in panel.said and panel._texture.steps == 40
+    panel.set_state(weight_1=1.0)
+    monkeypatch.setattr(panel._texture, "step", interrupted)
+    panel.start()
+    assert not panel.loop.running and panel._texture.steps == 40, "an interrupt ends it, and it is no error"
+    panel.close()
+
+
+def interrupted(weights):
+    raise KeyboardInterrupt
 
 
 def test_own_styles_and_networks(tmp_path):
@@ -222,6 +245,7 @@ def test_fifty_runs_leave_what_one_leaves():
         last = gram_panel(size=32)
     last.start()
     gram_panel(size=32)
-    assert len(_instances) == one and threading.active_count() == threads and first.widget.comm is None
+    wait_for(lambda: threading.active_count() == threads)
+    assert len(_instances) == one and first.widget.comm is None
     gram_panel(size=32).close()
     assert len(_instances) == empty

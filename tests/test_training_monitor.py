@@ -1,4 +1,5 @@
 """The training session and its panel: steered without losing anything, stopped without leaving anything, with a quick stand-in for the trainer."""
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +13,10 @@ import fashion_style.sessions as sessions
 from fashion_style.checkpoints import save_checkpoint
 from fashion_style.controls import Panel, PanelError
 from fashion_style.data import DataError, held_out_pairs
+from fashion_style.garments import draw_garment
+from fashion_style.images import encode_picture
 from fashion_style.losses import weighted_total
+from fashion_style.patterns import draw_pattern
 from fashion_style.sessions import Dial, DialSettings, TrainingSession, fig_live, look_at, patch_overlay
 from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
@@ -187,6 +191,8 @@ def test_a_look_shows_every_pair_and_the_gap(quick, pairs):
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 4 * 36 + 4
     expected = pairs.style[:, :, ::-1].mean(axis=-1)[:, ::4, ::4].mean() - np.tanh(pairs.content).mean(axis=-1)[:, ::4, ::4].mean()
     assert gap == pytest.approx(expected, abs=1e-5)
+    legends = [axes.get_legend() for axes in fig_live([dict(step=1, total=1.0, content=1.0, style=1.0, critic_gap=0.5)]).axes]
+    assert [legend is None for legend in legends] == [True, False, True], "one curve is named by its title"
     assert len(fig_live([]).axes) == 3 and len(fig_live([dict(step=1, total=1.0)], [(1, "x")]).axes[1].lines) == 1
 
 
@@ -285,6 +291,29 @@ def test_foreground_mode_needs_no_thread_and_bears_an_interrupt(quick, sources, 
     panel.start()
     assert "Interrupted at step 23" in panel.said and not panel.session.running
     panel.close()
+
+
+def test_in_colab_the_foreground_mode_is_found_out(quick, sources, pairs, monkeypatch):
+    assert not training_panel(SMALL, *sources, held_out=pairs).foreground
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    panel = training_panel(SMALL, *sources, held_out=pairs)
+    assert panel.foreground and panel.run(1, HANG_GUARD).session.step == 1 and panel._thread is None
+    assert not training_panel(SMALL, *sources, held_out=pairs, foreground=False).foreground
+    Panel._open["training panel"].close()
+
+
+def test_folders_of_your_own_pictures(quick, tmp_path):
+    for name, pictures in (("garments", [draw_garment("dress", 48, seed).picture for seed in range(12)]), ("prints", [draw_pattern("tartan", 48, seed) for seed in range(3)])):
+        (tmp_path / name).mkdir()
+        for number, picture in enumerate(pictures):
+            (tmp_path / name / f"{number}.png").write_bytes(encode_picture(picture))
+    panel = training_panel(SMALL, str(tmp_path / "garments"), tmp_path / "prints")
+    assert panel.run(1, HANG_GUARD).session.step == 1 and len(panel.pairs.content) == 4
+    known = set(map(str, panel.session.contents.names))
+    assert known and known <= {str(path) for path in (tmp_path / "garments").iterdir()}
+    panel.close()
+    with pytest.raises(DataError, match="nowhere"):
+        training_panel(SMALL, tmp_path / "nowhere")
 
 
 def test_fifty_runs_leave_what_one_leaves(quick, sources, pairs):

@@ -83,9 +83,9 @@ def screenshot(lab_page):
     """Keep pictures of a panel, if FASHION_STYLE_SCREENSHOTS names a folder: in both themes, and narrow."""
     folder = os.environ.get("FASHION_STYLE_SCREENSHOTS")
 
-    def take_one(element, path, dark, width):
-        lab_page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme}).then(() => null)", "JupyterLab Dark" if dark else "JupyterLab Light")
-        lab_page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=not dark)
+    def take_one(panel, path, dark, width):
+        element = panel.box
+        panel.tab.theme(dark)
         lab_page.set_viewport_size({"width": width, "height": 1000})
         lab_page.wait_for_timeout(300)
         lab_page.set_viewport_size({"width": width, "height": round(element.bounding_box()["height"]) + 300})
@@ -94,11 +94,11 @@ def screenshot(lab_page):
         element.screenshot(path=str(path))
         keep_small(path)
 
-    def take(element, name):
+    def take(panel, name):
         if folder:
             pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
             for kind, dark, width in (("narrow", False, 900), ("dark", True, 1280), ("light", False, 1280)):
-                take_one(element, pathlib.Path(folder) / f"{name}_{kind}.png", dark, width)
+                take_one(panel, pathlib.Path(folder) / f"{name}_{kind}.png", dark, width)
             lab_page.set_viewport_size(WIDE)
 
     return take

@@ -28,7 +28,8 @@ def server_environment(folder):
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}))
     folders = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}
-    return dict(os.environ, **folders, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), MPLBACKEND="agg", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_NUM_")}  # as many threads as a reader's kernel has
+    return dict(plain, **folders, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), MPLBACKEND="agg", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
 
 class Lab:
@@ -125,6 +126,11 @@ class Tab:
     def command(self, name, arguments=None):
         """One of JupyterLab's commands; returns when it is done."""
         return self.page.evaluate("([name, args]) => Promise.resolve(window.jupyterapp.commands.execute(name, args)).then(() => null)", [name, arguments or {}])
+
+    def theme(self, dark):
+        """JupyterLab's dark theme, or its light one."""
+        self.command("apputils:change-theme", {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"})
+        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=not dark)
 
     def run_all(self):
         """Run all cells, and wait."""

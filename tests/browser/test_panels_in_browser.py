@@ -67,6 +67,7 @@ def refuses_hostile_uploads(panel, label, control):
         panel.wait_status(words)
         assert name in panel.status() and panel.box.locator(".fs-status.fs-error").count() == 1
     assert panel.state()[control] == before
+    says_it_where_it_is_seen(panel)
 
 
 def is_reached_by_keyboard(panel):
@@ -94,6 +95,33 @@ def fits_into(panel, size):
     assert box["width"] <= room["width"] + 1
 
 
+def is_readable(panel, least=4.5):
+    """In both themes every text stands out from what is behind it, by WCAG's measure; the names over pictures have their own dark ground."""
+    for dark in (True, False):
+        panel.tab.theme(dark)
+        faint = panel.box.evaluate("""(box, least) => {
+            const parts = text => (text.match(/[0-9.]+/g) ?? []).map(Number), over = ([r, g, b, a = 1], low) => [r, g, b].map((value, place) => a * value + (1 - a) * low[place]);
+            const ground = part => part ? over(parts(getComputedStyle(part).backgroundColor), ground(part.parentElement)) : [255, 255, 255];
+            const light = colour => { const [r, g, b] = colour.map(value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b };
+            const contrast = part => { const low = ground(part), [dim, bright] = [light(low), light(over(parts(getComputedStyle(part).color), low))].sort((a, b) => a - b); return (bright + 0.05) / (dim + 0.05) };
+            return [...box.querySelectorAll('*')].filter(part => part.checkVisibility({visibilityProperty: true}) && !part.disabled && !part.closest('.fs-cells, style, title, option') && [...part.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
+                .map(part => [contrast(part).toFixed(2), part.textContent.trim().slice(0, 40)]).filter(([value]) => value < least) }""", least)
+        assert not faint, ("dark" if dark else "light", faint[:5])
+
+
+def size_of(panel):
+    """(width, height) of a panel in whole pixels: as long as both stay, nothing below or beside it jumps."""
+    box = panel.box.bounding_box()
+    return round(box["width"]), round(box["height"])
+
+
+def says_it_where_it_is_seen(panel):
+    """The status line is in the window, however far the panel reaches over its lower edge."""
+    panel.box.locator("button").first.scroll_into_view_if_needed()
+    line, height = panel.box.locator("[role=status]").bounding_box(), panel.page.viewport_size["height"]
+    assert 0 <= line["y"] and line["y"] + line["height"] <= height, line
+
+
 def answers(panel, note, when):
     """A cell run meanwhile gets its answer."""
     text, seconds = panel.tab.ask("print(6 * 7)")
@@ -113,7 +141,7 @@ def opens_again(panel, note, seconds=2.0):
 # The panels ------------------------------------------------------------------------------------------------------------
 def test_feature_panel(panel, photo, screenshot, note):
     view, sheet = panel.picture("one channel over the picture"), panel.picture("channels of the picture")
-    place = view.bounding_box()
+    place, size = view.bounding_box(), size_of(panel)
     panel.changes(view, lambda: panel.box.locator(".fs-cells:not(.fs-fine) button").nth(8).click())  # a channel, by mouse
     assert panel.box.locator(".fs-cells:not(.fs-fine) button.mod-active").count() == 1
     panel.changes(view, lambda: panel.press("Channel", "ArrowRight"))
@@ -127,6 +155,7 @@ def test_feature_panel(panel, photo, screenshot, note):
     panel.changes(sheet, lambda: panel.box.get_by_label("Sorted by").select_option("number"))
     panel.changes(sheet, lambda: panel.type("Page", 2))
     panel.changes(sheet, lambda: panel.button("houndstooth").click())
+    assert size_of(panel) == size, "nothing jumps"
     panel.box.get_by_label("compare two pictures").check()
     other = panel.picture("channels of the other picture")
     other.wait_for()
@@ -140,9 +169,10 @@ def test_feature_panel(panel, photo, screenshot, note):
     assert panel.state()["network"] == "embedded"
     panel.python("panel.set_state(picture='dress', other='tartan', compare=False, layer='block2_conv1', order='activity', page=1)")
     panel.page.wait_for_timeout(300)
-    screenshot(panel.box, "feature_panel")
+    screenshot(panel, "feature_panel")
     panel.box.get_by_label("compare two pictures").check()
     other.wait_for()
+    is_readable(panel)
     fits_into(panel, NARROW)
     is_reached_by_keyboard(panel)
     opens_again(panel, note)
@@ -150,6 +180,7 @@ def test_feature_panel(panel, photo, screenshot, note):
 
 def test_gram_panel(panel, photo, screenshot, note):
     maps, overview, large = panel.picture("channel i, channel k"), panel.picture("Gram matrices"), panel.picture("the strongest channels of Gram A")
+    size = size_of(panel)
     panel.changes(large, lambda: panel.button("B block3").click())
     panel.changes(maps, lambda: panel.box.locator(".fs-fine").nth(1).click(position=dict(x=100, y=30)))
     panel.changes(maps, lambda: panel.press("Channel i", "ArrowLeft"))
@@ -159,11 +190,12 @@ def test_gram_panel(panel, photo, screenshot, note):
     assert panel.box.inner_text().count("by the shuffle: 0.0%") == 2
     panel.changes(maps, lambda: panel.type("Shuffle no.", 3))
     panel.changes(overview, lambda: panel.button("ogee").click())
+    grown = panel.picture("the texture that grows")
+    panel.changes(grown, lambda: panel.button("One step").click())
+    assert size_of(panel) == size, "nothing jumps"
     panel.changes(overview, lambda: panel.upload("second style", "photo.jpg", photo))
     refuses_hostile_uploads(panel, "second style", "second")
     panel.python("panel.set_state(first='tartan', second='leopard', layer='block3_conv1')")
-    grown = panel.picture("the texture that grows")
-    panel.changes(grown, lambda: panel.button("One step").click())
     panel.button("Start").click()
     for _ in range(3):
         panel.changes(grown, lambda: None)
@@ -178,12 +210,16 @@ def test_gram_panel(panel, photo, screenshot, note):
     panel.page.wait_for_timeout(300)
     assert panel.python("[panel._texture.steps, panel.loop.running]") == steps and steps[1] is False and panel.pixels(grown) == still
     panel.changes(grown, lambda: panel.button("New noise").click())
+    panel.python("setattr(panel, 'foreground', True)")  # what gram_panel finds out for itself in Colab: no thread
+    panel.changes(grown, lambda: panel.button("Start").click())
+    panel.wait_status("Step 40. Start takes 40 more.")
     panel.python("panel.set_state(solo='all layers', **{f'weight_{number}': 0.0 for number in range(1, 6)})")
     panel.button("One step").click()
     panel.wait_status("muted")
     panel.python("[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel._step() for _ in range(60)], panel._show_texture()] and 1")
     panel.page.wait_for_timeout(300)
-    screenshot(panel.box, "gram_panel")
+    screenshot(panel, "gram_panel")
+    is_readable(panel)
     fits_into(panel, NARROW)
     is_reached_by_keyboard(panel)
     opens_again(panel, note)
@@ -191,6 +227,7 @@ def test_gram_panel(panel, photo, screenshot, note):
 
 def test_design_panel(panel, photo, screenshot, note):
     picture = panel.picture("The garment with its print")
+    size = size_of(panel)
     panel.changes(picture, lambda: panel.press("strength", "ArrowLeft"))
     panel.changes(picture, lambda: panel.press("motif scale", "ArrowRight"))
     panel.changes(picture, lambda: panel.press("wipe to garment", "ArrowRight"))
@@ -206,6 +243,7 @@ def test_design_panel(panel, photo, screenshot, note):
         note(f"design panel: median from {label} slider to picture", statistics.median(panel.latencies(label, "The garment with its print")), 0.15)
     panel.button("Keep this design").click()
     panel.wait(lambda: panel.box.locator("a[download]").count() == 2, "two links, the design and the contact sheet")
+    assert size_of(panel) == size, "nothing jumps"
     with panel.page.expect_download() as download:
         panel.box.locator("a[download='design-1.png']").click()
     recipe = json.loads(Image.open(download.value.path()).text["recipe"])
@@ -221,7 +259,8 @@ def test_design_panel(panel, photo, screenshot, note):
     panel.python("panel.set_state(garment='dress', styles=['ikat', 'wax print'], weights=[1.0, 0.4], strength=1.0, motif_scale=0.8)")
     panel.button("Keep this design").click()
     panel.page.wait_for_timeout(500)
-    screenshot(panel.box, "design_panel")
+    screenshot(panel, "design_panel")
+    is_readable(panel)
     fits_into(panel, NARROW)
     is_reached_by_keyboard(panel)
     opens_again(panel, note)
@@ -231,8 +270,11 @@ def test_training_panel(panel, screenshot, note):
     sheet, curves = panel.picture("Held-out garments"), panel.picture("Loss curves")
     steps = lambda: panel.python("panel.session.step")
     threads = lambda: panel.python("sum(thread.name == 'training panel' for thread in __import__('threading').enumerate())")
+    size = size_of(panel)
+    panel.python("setattr(panel, 'foreground', True)")  # what training_panel finds out for itself in Colab: no thread
     panel.changes(sheet, lambda: panel.button("Step").click())
-    panel.wait(lambda: steps() == 1, "one step")
+    assert steps() == 1 and threads() == 0
+    panel.python("setattr(panel, 'foreground', False)")
     panel.button("Start").click()
     panel.wait(lambda: steps() >= 4, "four steps")
     answers(panel, note, "while it trains")
@@ -249,6 +291,9 @@ def test_training_panel(panel, screenshot, note):
     rests = steps()
     panel.page.wait_for_timeout(500)
     assert steps() == rests, "paused is paused"
+    panel.button("Step").click()
+    panel.wait(lambda: steps() == rests + 1, "one step")
+    assert size_of(panel) == size, "nothing jumps"
     panel.changes(sheet, lambda: panel.press("snapshot", "Home"))  # the first snapshot
     assert "snapshot of step 1" in panel.box.inner_text()
     for _ in range(panel.python("len(panel.snapshots)")):
@@ -256,7 +301,7 @@ def test_training_panel(panel, screenshot, note):
     panel.wait(lambda: "snapshot of step 1;" not in panel.box.inner_text(), "the newest snapshot")
     assert any(word in panel.box.inner_text().lower() for word in ("verdict", "healthy", "too early", "watch", "critic")), "the verdict in words"
     panel.page.wait_for_timeout(300)
-    screenshot(panel.box, "training_panel")
+    screenshot(panel, "training_panel")
     panel.button("Stop").click()
     panel.wait_status("no thread is left")
     panel.wait(lambda: threads() == 0, "the end of the thread")
@@ -264,6 +309,7 @@ def test_training_panel(panel, screenshot, note):
     panel.wait(lambda: steps() == 0, "a new beginning")
     panel.button("Start").click()
     panel.wait(lambda: panel.python("panel.session.running"), "a start")
+    is_readable(panel)
     fits_into(panel, NARROW)
     is_reached_by_keyboard(panel)
     opens_again(panel, note, seconds=4.0)  # it first gives the old thread 2 seconds for the step in progress
