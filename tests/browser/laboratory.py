@@ -18,7 +18,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", 
            "--disable-sync", "--disable-dev-shm-usage"]
 WIDE, NARROW = {"width": 1280, "height": 1000}, {"width": 900, "height": 1000}
 BAD_OUTPUT = ".jupyter-widgets-error-widget, .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
-HANG_GUARD = 120  # seconds after which a wait is in vain, whatever else the machine does
+HANG_GUARD = 600  # seconds after which a wait is in vain, whatever else the machine does: a step that is traced can take minutes
 CURRENT = "window.jupyterapp.shell.currentWidget"
 
 
