@@ -35,6 +35,7 @@ CHECKPOINT_EVERY, GRID_EVERY = 2, 10
 HANG_GUARD = 300  # seconds without a word from a life
 WARNINGS = threading.Lock()  # Python collects them for all threads together
 DISK_BYTES = 160_000_000  # of the small disk, when one can be mounted
+CHANGES = {}  # of the settings of every life
 
 
 class Surprise(Exception):
@@ -126,7 +127,7 @@ def table(run):
 
 def order(run, steps, **more):
     """What a life of such a run is told."""
-    return dict(run=str(run), steps=steps, checkpoint_every=CHECKPOINT_EVERY, grid_every=GRID_EVERY, **more)
+    return dict(run=str(run), steps=steps, checkpoint_every=CHECKPOINT_EVERY, grid_every=GRID_EVERY, changes=CHANGES, **more)
 
 
 @dataclass
