@@ -17,7 +17,7 @@ EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two notebooks at a time, one TensorFlow thread each: faster on two cores than one notebook with two threads.
+# Two notebooks, or files of tests, at a time, one TensorFlow thread each: faster on two cores than one with two threads.
 WORKERS ?= 2
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -85,8 +85,9 @@ check-notebooks: $(STAMP)
 check-wheel: $(STAMP)
 	$(BIN)/python tools/check_wheel.py
 
+# A file of tests stays together, for what its tests share is costly; tests/conftest.py says which files come first.
 pytest: $(STAMP)
-	MPLBACKEND=agg $(BIN)/python -m pytest
+	MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache designs

@@ -6,8 +6,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
+# The files that take longest begin first, so that with two processes neither waits long for the other at the end.
+LONGEST = ("test_panels_in_browser", "test_health", "test_faults", "test_training", "test_devices", "test_checkpoints", "test_cli", "test_design", "test_runs")
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
 VGG19_NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def pytest_collection_modifyitems(items):
+    """Files in the order of LONGEST, then all others."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(pathlib.Path(item.fspath).stem, len(rank)))
 
 
 def pytest_terminal_summary(terminalreporter):

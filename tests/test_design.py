@@ -1,5 +1,6 @@
 """What a designer asks of trained weights: strength, mixes, scale, colours, lock, any size."""
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -288,13 +289,22 @@ def test_the_package_ships_a_trained_generator(garment, style):
     assert set(design.recipe) == {"weights", "strength", "motif_scale", "keep_colours", "lock", "generator"}
 
 
-def test_demo_writes_everything_and_never_over_an_old_one(tmp_path):
+def stop_at_once(*arguments, **more):
+    raise TrainingError("enough")
+
+
+def test_demo_writes_everything_and_never_over_an_old_one(tmp_path, monkeypatch):
+    quick = dict(width=4, constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
+    monkeypatch.setattr(demo, "DEMO_SETTINGS", replace(demo.DEMO_SETTINGS, **quick))
     evaluation, first = run_demo(tmp_path / "designs", steps=2, count=2, size=64)
     names = {path.name for path in first.iterdir()}
     assert names == {"run", "design-01.png", "design-02.png", "first_look.jpg", "contact_sheet.jpg", "scorecard.md", "scorecard_whole.csv", "scorecard_garment.csv", "loss_curves.png", "settings.json"}
     assert evaluation.whole.rows == evaluation.inside.rows and "generator" in evaluation.whole.rows
-    _, second = run_demo(tmp_path / "designs", steps=1, count=2, size=64)
-    assert second.name == "designs-2"
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    monkeypatch.setattr(demo, "train", stop_at_once)
+    with pytest.raises(TrainingError, match="enough"):
+        run_demo(tmp_path / "designs", steps=1, count=2, size=64)
+    assert (tmp_path / "designs-2" / "first_look.jpg").is_file() and before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
 
 
 def test_the_demo_watches_pairs_that_it_does_not_train_on(tmp_path, monkeypatch):

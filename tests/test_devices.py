@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from fashion_style.runs import train
 from fashion_style.settings import TrainingError, TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
 
-SETTINGS = TrainingSettings(size=32, batch=4, steps=4, width=4, penalty_every=1)
+SETTINGS = TrainingSettings(size=32, batch=4, steps=4, width=4, penalty_every=1, content_layer="block1_conv1", style_layers=("block1_conv1",))
+# To lose a worker, any networks will do: those that are traced in a quarter of the time.
+QUICK = replace(SETTINGS, generator="unet", constraint="clip", update="together")
 HANG_GUARD = 600  # seconds
 WORKER = """
-import sys
+import json, sys
 import numpy as np
 from fashion_style.devices import choose_strategy
 strategy = choose_strategy("multiworker")  # before TensorFlow is used otherwise
@@ -28,8 +31,7 @@ from fashion_style.images import FashionStyleError
 from fashion_style.runs import train
 from fashion_style.settings import TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
-run, steps, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-settings = TrainingSettings(size=32, batch=4, steps=steps, width=4, penalty_every=1)
+run, settings, out = sys.argv[1], TrainingSettings.from_dict(json.loads(sys.argv[2])), sys.argv[3]
 try:
     result = train(run, settings, garment_source(size=40, count=10), pattern_source(size=40, count=10), strategy=strategy, resume="resume" in sys.argv,
                    grid_every=1000, checkpoint_every=4, callback=lambda progress: print(progress.step, flush=True))
@@ -48,20 +50,20 @@ def free_ports(count):
     return ports
 
 
-def start_workers(run, steps, folder, *more):
+def start_workers(run, settings, folder, *more):
     """Two workers as processes, with their standard output as a pipe each."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = []
     for index in range(2):
         config = json.dumps(dict(cluster=dict(worker=addresses), task=dict(type="worker", index=index)))
-        command = [sys.executable, "-c", WORKER, str(run), str(steps), str(folder / f"worker{index}.npz"), *more]
+        command = [sys.executable, "-c", WORKER, str(run), json.dumps(settings.to_dict()), str(folder / f"worker{index}.npz"), *more]
         workers.append(subprocess.Popen(command, env=dict(os.environ, TF_CONFIG=config, TF_CPP_MIN_LOG_LEVEL="3"),
                                         stdout=subprocess.PIPE, stderr=(folder / f"worker{index}.log").open("w"), text=True))
     return workers
 
 
 def test_two_workers_equal_each_other_and_one_process(tmp_path):
-    workers = start_workers(tmp_path / "run", SETTINGS.steps, tmp_path)
+    workers = start_workers(tmp_path / "run", SETTINGS, tmp_path)
     for worker in workers:
         worker.communicate(timeout=HANG_GUARD)
     assert [worker.returncode for worker in workers] == [0, 0], (tmp_path / "worker0.log").read_text()[-2000:]
@@ -80,7 +82,7 @@ def test_two_workers_equal_each_other_and_one_process(tmp_path):
 
 
 def test_a_lost_worker_ends_the_other_and_both_resume(tmp_path):
-    workers = start_workers(tmp_path / "run", 100_000, tmp_path)
+    workers = start_workers(tmp_path / "run", replace(QUICK, steps=100_000), tmp_path)
     for line in workers[0].stdout:
         if int(line) >= 5:
             workers[1].send_signal(signal.SIGKILL)
@@ -92,7 +94,7 @@ def test_a_lost_worker_ends_the_other_and_both_resume(tmp_path):
     assert workers[0].returncode == 1 and "another worker was lost" in log and waited < 60, log[-2000:]
     step = int(newest_checkpoint(tmp_path / "run")[1]["step/000"])
     assert step >= 4
-    again = start_workers(tmp_path / "run", step + 2, tmp_path, "resume")
+    again = start_workers(tmp_path / "run", replace(QUICK, steps=step + 2), tmp_path, "resume")
     for worker in again:
         worker.communicate(timeout=HANG_GUARD)
     assert [worker.returncode for worker in again] == [0, 0], (tmp_path / "worker0.log").read_text()[-2000:]

@@ -12,7 +12,8 @@ from fashion_style.losses import TargetCache, generator_losses, loss_targets
 from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
 
-SMALL = TrainingSettings(size=32, batch=2, steps=10, width=4)
+# Few of the extractor's layers: a test takes as long as its steps take to be traced.
+SMALL = TrainingSettings(size=32, batch=2, steps=10, width=4, content_layer="block2_conv1", style_layers=("block1_conv1", "block2_conv1"))
 
 
 def batch(settings=SMALL, seed=0):
@@ -216,11 +217,10 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
-settings = TrainingSettings(size=32, batch=4, steps=10, width=4, penalty_every=1, critic_steps=2)
+settings = TrainingSettings(size=32, batch=4, steps=10, width=4, penalty_every=1, critic_steps=2, content_layer="block1_conv1", style_layers=("block1_conv1",))
 content, style = (tf.random.stateless_uniform((8, 32, 32, 3), [5, i], -1.0, 1.0) for i in range(2))
 mask = tf.concat([tf.zeros((8, 32, 12, 1)), tf.ones((8, 32, 20, 1))], axis=2) * tf.reshape(tf.linspace(0.3, 1.0, 8), (8, 1, 1, 1))
 one, two = Trainer(settings), Trainer(settings, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-first = Trainer(settings).generator.variables
 for step in range(3):
     rows = [trainer.train_step(content, style, mask) for trainer in (one, two)]
     for name, value in rows[0].items():

@@ -14,11 +14,6 @@ from PIL import Image
 from laboratory import CHROMIUM, NOTEBOOKS, WIDE, application, chromium, laboratory, open_notebook
 
 
-def pytest_collection_modifyitems(items):
-    """These tests come last: a broken panel is found faster by its own test."""
-    items.sort(key=lambda item: "browser" in pathlib.Path(item.fspath).parts)
-
-
 def missing(what):
     """Skip, but fail in CI."""
     if os.environ.get("CI"):

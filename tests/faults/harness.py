@@ -40,6 +40,7 @@ WARNINGS = threading.Lock()  # Python collects them for all threads together
 DISK_BYTES = 160_000_000  # of the small disk, when one can be mounted
 INSIDE, BETWEEN, EARLY = PLACES = "inside a checkpoint write", "between writes", "before the first step of a life"  # where a kill fell
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.md"
+CHANGES = {}  # of the settings of every life
 
 
 class Surprise(Exception):
@@ -132,7 +133,7 @@ def table(run):
 
 def order(run, steps, **more):
     """What a life of such a run is told."""
-    return dict(run=str(run), steps=steps, checkpoint_every=CHECKPOINT_EVERY, grid_every=GRID_EVERY, **more)
+    return dict(run=str(run), steps=steps, checkpoint_every=CHECKPOINT_EVERY, grid_every=GRID_EVERY, changes=CHANGES, **more)
 
 
 @dataclass

@@ -45,7 +45,7 @@ def report_batches():
 
 
 def live(order):
-    """Train as ordered: run, steps, checkpoint_every, grid_every and file_limit (bytes, or None). Resumes whenever there is a checkpoint."""
+    """Train as ordered: run, steps, checkpoint_every, grid_every, changes (of SMALL) and file_limit (bytes, or None). Resumes whenever there is a checkpoint."""
     say("pid", os.getpid())
     if order.get("file_limit") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"],) * 2)
@@ -53,7 +53,7 @@ def live(order):
     sources, others = [[make(size=40, count=6, part=part) for make in (garment_source, pattern_source)] for part in ("train", "held_out")]
     resume = bool(list_checkpoints(order["run"]))
     try:
-        result = train(order["run"], None if resume else TrainingSettings(steps=order["steps"], **SMALL), *sources, resume=resume,
+        result = train(order["run"], None if resume else TrainingSettings(steps=order["steps"], **SMALL | order.get("changes", {})), *sources, resume=resume,
                        held_out=held_out_pairs(*others, 2, size=SMALL["size"]), callback=lambda progress: say("step", progress.step),
                        grid_every=order["grid_every"], checkpoint_every=order["checkpoint_every"])
     except FashionStyleError as error:
