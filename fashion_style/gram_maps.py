@@ -16,7 +16,7 @@ from .features import STYLE_LAYERS
 from .gram_parts import SHUFFLES, TextureSynthesis, cell_maps, compare_styles, gram_of, gram_triple, shuffle_positions, strongest_channels
 from .images import resize_picture
 from .picture_cells import CELL_CSS, LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
-from .widget_parts import embedded_patterns, labelled_button, labelled_slider, picture_widget, shows_threads
+from .widget_parts import embedded_patterns, labelled_button, labelled_slider, picture_widget, small_png, shows_threads
 
 # %% ../nbs/12d_gram_panel.ipynb #4317395b
 TOP, DETAIL, OVERVIEW, MAP, LAYERS = 12, 216, 84, 92, 5
@@ -254,6 +254,10 @@ class GramPanel(StagedPanel):
         self._show_texture()
         if running:
             self.loop.start()
+
+    def still(self):
+        """The panel as a picture: PNG bytes, 32 colours, enough for heat maps."""
+        return small_png(self.picture(), 32)
 
     def picture(self):
         """All matrices beside the large ones of the chosen layer."""
