@@ -30,7 +30,7 @@ from .widget_parts import shows_threads
 
 # %% ../nbs/12f_training_panel.ipynb #a577f292
 PANEL_SETTINGS = TrainingSettings(size=48, batch=4, width=8, steps=100_000)
-DIALS = dict(adversarial=0.1, content=5.0, style=10.0, variation=1.0, background=20.0, shading=2.0, penalty=50.0)  # upper ends
+DIALS = dict(adversarial=0.1, content=5.0, style=10.0, variation=1.0, background=20.0, shading=2.0, motif=2.0, penalty=50.0)  # upper ends
 
 
 @functools.lru_cache(maxsize=1)

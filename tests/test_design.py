@@ -310,7 +310,7 @@ def test_demo_writes_everything_and_never_over_an_old_one(tmp_path, monkeypatch)
 def test_the_demo_watches_pairs_that_it_does_not_train_on(tmp_path, monkeypatch):
     seen = {}
 
-    def remember(run, settings, contents, styles, *, held_out, callback):
+    def remember(run, settings, contents, styles, *, held_out, callback, opened):
         seen.update(contents=contents, styles=styles, held_out=held_out)
         raise TrainingError("enough")
 

@@ -207,7 +207,7 @@ def test_a_table_is_read_by_its_own_path(tmp_path):
 def test_weighted_shares_by_hand():
     weights = LossWeights(adversarial=0.5, content=1.0, style=2.0, variation=0.0, background=0.0, shading=4.0)
     shares = weighted_shares(dict(adversarial=-2.0, content=3.0, style=1.0, variation=100.0, background=100.0, shading=0.5), weights)
-    assert shares == dict(share_adversarial=0.125, share_content=0.375, share_style=0.25, share_variation=0.0, share_background=0.0, share_shading=0.25)
+    assert shares == dict(share_adversarial=0.125, share_content=0.375, share_style=0.25, share_variation=0.0, share_background=0.0, share_shading=0.25, share_motif=0.0)
 
 
 def test_weighted_shares_of_strange_rows():

@@ -43,7 +43,7 @@ class QuickTrainer:
     def variables(self):
         return {"generator/000": self.weight, "critic/000": self.critic, "generator_optimizer/000": tf.Variable(0.0), "critic_optimizer/000": self.critic, "step/000": self.step, "rate_scale/000": self.rate_scale}
 
-    def train_step(self, content, style, mask):
+    def train_step(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
             QuickTrainer.gate.wait(HANG_GUARD)
         if QuickTrainer.fail:
