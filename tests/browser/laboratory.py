@@ -117,7 +117,7 @@ class Tab:
 
     def __init__(self, page, lab, path):
         self.page, self.path, self.errors = page, path, []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.command("docmanager:open", {"path": path, "factory": "Notebook"})
         page.wait_for_function(f"""path => {{ const tab = {CURRENT}, kernel = tab?.sessionContext?.session?.kernel;
             return tab?.context?.path === path && kernel && kernel.status === 'idle' && tab.context.isReady }}""", arg=path)
@@ -131,6 +131,7 @@ class Tab:
         """JupyterLab's dark theme, or its light one."""
         self.command("apputils:change-theme", {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"})
         self.page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=not dark)
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")  # a second change before that makes Lab remove its curtain twice
 
     def run_all(self):
         """Run all cells, and wait."""
