@@ -9,6 +9,7 @@ drawings of all pattern families on drawn garments: does the recogniser of room 
 and is the background the same bit for bit? Writes quality.md, quality.csv, quality_sheet.jpg and failures.jpg. The oracle's pictures are
 kept beside them (quality_oracle.npz, not for git), so that a second run takes up where the first was stopped.
 """
+import hashlib
 import os
 import pathlib
 import time
@@ -65,7 +66,7 @@ def oracle_pictures(pairs, count, steps, extractor, path):
     """(pictures (count, H, W, 3), seconds of each) by `optimise`; those in the file at `path` are not made again."""
     kept = dict(np.load(path)) if path.is_file() else {}
     for index in range(count):
-        key = f"{index}-{steps}-{pairs.content.shape[1]}-{common_digest(pairs.content[index], pairs.style[index])}"
+        key = f"{index}-{steps}-{pairs.content.shape[1]}-{digest(pairs.content[index], pairs.style[index])}"
         if key not in kept:
             started = time.perf_counter()
             kept[key], losses = optimise(pairs.content[index], pairs.style[index], extractor, steps)
@@ -77,10 +78,8 @@ def oracle_pictures(pairs, count, steps, extractor, path):
         yield kept[key], float(kept[f"seconds {key}"])
 
 
-def common_digest(*pictures):
+def digest(*pictures):
     """Eight hexadecimal digits that stand for some pictures."""
-    import hashlib
-
     return hashlib.sha256(b"".join(np.ascontiguousarray(picture).tobytes() for picture in pictures)).hexdigest()[:8]
 
 
@@ -110,8 +109,8 @@ def worn_patterns(designer, each, size):
     return found
 
 
-def fold_correlation(picture, garment, style):
-    """Correlation of a design's light with the garment's shading inside its mask, coarse: averaged over windows of a 24th of the height.
+def fold_correlation(picture, garment):
+    """Correlation of a design's light with the garment's shading inside its mask, coarse: averaged over windows of a twelfth of the height.
 
     A print has light and dark of its own, which no fold explains; windows as wide as a fold average it out. Returns a number in [-1, 1].
     """
@@ -132,7 +131,7 @@ def inside_rows(worn):
     for row, key in (("generator", "design"), ("paste and shade", "pasted")):
         rows[row] = dict(
             family=[float(recognise_family(item[key]).names[0] == item["family"]) for item in worn],
-            folds=[fold_correlation(item[key], item["garment"], item["style"]) for item in worn],
+            folds=[fold_correlation(item[key], item["garment"]) for item in worn],
             background=[float((item[key] == item["garment"].picture)[item["garment"].mask[..., 0] == 0].all()) for item in worn])
     return rows
 

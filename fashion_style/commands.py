@@ -47,7 +47,7 @@ def _train_settings(options, start=None):
 
     settings, places = run_settings(options), chosen_places(options.resume, options.garments, options.styles)
     if start:  # the same network, unless another was typed: then opening the run says that it cannot begin with these weights
-        settings = dataclasses.replace(settings, **{name: getattr(start, name) for name in ("generator", "width") if not hasattr(options, name)})
+        settings = dataclasses.replace(settings, **{name: getattr(start, name) for name in ("generator", "width", "paths") if not hasattr(options, name)})
     check_memory(training_bytes(settings, bool(config.list_physical_devices("GPU"))),
                  f"--batch {settings.batch} with --size {settings.size} and --width {settings.width}")
     if options.held_out is not None:

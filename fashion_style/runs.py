@@ -127,7 +127,7 @@ def _begin_with(trainer, weights):
     wanted = [tuple(variable.shape) for variable in trainer.generator.variables]
     if shapes != wanted:
         raise TrainingError(f"the weights to start from belong to another generator. Received: {len(shapes)} arrays, the first {shapes[:1]}; this run's has {len(wanted)}, the first {wanted[:1]}. "
-                            f"Use the settings of the run they come from: its generator and width (here {trainer.settings.generator}, width {trainer.settings.width}).")
+                            f"Use the settings of the run they come from: its generator, width and paths (here {trainer.settings.generator}, width {trainer.settings.width}, paths {trainer.settings.paths}).")
     trainer.generator.set_weights(weights)
 
 

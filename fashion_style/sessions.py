@@ -78,7 +78,7 @@ class TrainingSession:
         self.history, self.changes, self.trainer, self._traced, self._applied, self._base = [], [], None, {}, None, settings
         self._go, self._stop, self._rest, self._lock, self._budget = threading.Event(), threading.Event(), threading.Event(), threading.Lock(), None
         self._rest.set()
-        self.error = None
+        self._pairings, self.error = None, None
 
     @property
     def step(self):
@@ -104,6 +104,8 @@ class TrainingSession:
         if wished == applied:
             return
         self.trainer, text = self._trainer_for(wished)
+        if self._pairings is None or self._pairings.trainer is not self.trainer:
+            self._pairings = Pairings(self.trainer)
         self.trainer.settings.turn(wished.weights, wished.constraint)
         self.trainer.rate_scale.assign(wished.learning_rate / self._base.learning_rate)
         self._applied = wished
@@ -116,7 +118,7 @@ class TrainingSession:
         self._follow_wishes()
         settings, started = self._applied, time.perf_counter()
         batch = make_batch(self.contents, self.styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed, step=self.step // settings.pairings, augment=settings.augment)
-        style, targets = Pairings(self.trainer)(batch.content, batch.style)
+        style, targets = self._pairings(batch.content, batch.style)
         losses = self.trainer.train_step(batch.content, style, batch.mask, targets)
         row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=settings.learning_rate, seconds=time.perf_counter() - started)
         self.history.append(row)

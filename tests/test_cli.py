@@ -470,6 +470,14 @@ def test_a_new_run_begins_with_the_generator_of_another(tiny_run, shell, eager, 
     assert code == 1 and "nowhere" in errors[-1] and not (tmp_path / "none").exists()
 
 
+def test_a_run_that_begins_with_a_generator_is_built_like_it():
+    start = dataclasses.replace(run_options.run_settings(commands.build_parser().parse_args(["train", "--run", "x"])), width=6, paths="spatial")
+    for words, width in (([], 6), (["--width", "8"], 8)):
+        options = commands.build_parser().parse_args(["train", "--run", "x", "--start-from", "y", *words])
+        settings, _ = commands._train_settings(options, start)
+        assert (settings.width, settings.paths) == (width, "spatial")
+
+
 def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
     run = tiny_run[0]
     words = ["stylize", pictures / "dress.png", pictures / "dots.png", pictures / "stripes.png", "-o", tmp_path / "out.png",
