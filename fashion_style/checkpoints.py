@@ -276,14 +276,17 @@ def assign_arrays(variables, arrays, prefix=""):
 def writer_lock(run):
     """While it is held, no other process (nor another loop in this one) may write to the run. The system frees it when a process dies.
 
+    A folder that was made for the lock, and in which nothing was written, goes with it: a refused run leaves nothing.
+
     Raises:
         TrainingError: at once, if the run is being written to or its folder cannot be.
     """
-    lock = FileLock(Path(run) / "writer.lock")
+    run = Path(run)
+    lock, made = FileLock(run / "writer.lock"), not run.exists()
     try:
-        Path(run).mkdir(parents=True, exist_ok=True)
+        run.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
-        _clear_asides(Path(run) / "checkpoints")
+        _clear_asides(run / "checkpoints")
     except Timeout as error:
         raise TrainingError(f"another process is writing to {run} (it holds writer.lock). Wait for it or stop it, or name another folder.") from error
     except OSError as error:
@@ -291,4 +294,6 @@ def writer_lock(run):
     try:
         yield
     finally:
+        if made and [path.name for path in run.glob("*")] == ["writer.lock"]:
+            shutil.rmtree(run, ignore_errors=True)  # while the lock is still held
         lock.release()

@@ -75,7 +75,7 @@ def fork(run, step, new_run=None, **changes):
     Returns:
         Path of the new run: settings, history up to the step, the checkpoint, and `fork.json` that says where it comes from.
     Raises:
-        TrainingError: for a step without a whole checkpoint, an unknown name, changes of the networks' shapes, or a folder that is there already.
+        TrainingError: for a step without a whole checkpoint, an unknown name, changes of the networks' shapes, fewer steps than are done, or a folder that is there already.
     """
     run = Path(run)
     found = best_checkpoint(run) if step == "best" else find_checkpoint(run, step)
@@ -83,6 +83,8 @@ def fork(run, step, new_run=None, **changes):
         raise TrainingError(f"no checkpoint of {run} has a score. Name a step.")
     stored, arrays = read_checkpoint(found)
     settings, step = changed_settings(stored, changes), int(arrays["step/000"])
+    if settings.steps < step:
+        raise TrainingError(f"steps counts from the beginning, and {found} is at step {step}. Received: steps={settings.steps}. Name more, or an earlier checkpoint.")
     _check_networks(settings, arrays, changes)
     if {"learning_rate", "critic_learning_rate"} & set(changes) and "rate_scale/000" in arrays:
         arrays["rate_scale/000"] = np.ones_like(arrays["rate_scale/000"])

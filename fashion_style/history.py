@@ -8,6 +8,7 @@ __all__ = ['LOSS_TERMS', 'HISTORY_FIELDS', 'weighted_shares', 'read_history', 'H
 
 # %% ../nbs/10b_history.ipynb #7c44c00d
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,12 @@ class History:
             raise TrainingError(f"cannot write {self.path} ({error}). Nothing written before is lost: free some space or make the folder writable, then resume the run.") from error
 
     def rewind(self, until=None):
-        """Drop rows after step `until` and go on writing there; what is in the file in another version's columns is brought up to date."""
+        """Drop rows after step `until` and go on writing there; warns if rows up to there are missing. A file in another version's columns is brought up to date."""
         self.close()
         rows = [row for row in read_history(self.path) if until is None or row["step"] <= until]
+        missing = (until or 0) - len({row["step"] for row in rows})
+        if missing > 0:
+            warnings.warn(f"{self.path} lacks {missing} of the {until} steps that the run has done: the file was deleted or damaged. Its curves will have a gap.", stacklevel=2)
         self._fields = tuple(dict.fromkeys([*HISTORY_FIELDS, *(rows[0] if rows else ())]))
         text = "".join(",".join(line) + "\n" for line in [self._fields, *([_format(row[name]) for name in self._fields] for row in rows)])
         self._write(lambda: self._replace(text))

@@ -131,7 +131,7 @@ def _begin_with(trainer, weights):
     trainer.generator.set_weights(weights)
 
 
-def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, start_weights=None, opened=None):
+def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, xla=False, start_weights=None, opened=None):
     """Make a run's folder and trainer, or with `resume` read them back. `opened`: see `train`.
 
     Args: as for `train`.
@@ -140,12 +140,12 @@ def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=Non
     """
     run, opened = Path(run), opened if opened and is_chief(strategy) else lambda trainer: None
     if resume:
-        trainer = Trainer(settings or newest_checkpoint(run)[0], vgg_weights=vgg_weights, strategy=strategy)
+        trainer = Trainer(settings or newest_checkpoint(run)[0], vgg_weights=vgg_weights, strategy=strategy, xla=xla)
         _take_up(trainer, run)
         opened(trainer)
         return trainer
     _check_new(run)
-    trainer = Trainer(settings or TrainingSettings(), vgg_weights=vgg_weights, strategy=strategy)
+    trainer = Trainer(settings or TrainingSettings(), vgg_weights=vgg_weights, strategy=strategy, xla=xla)
     if start_weights is not None:
         _begin_with(trainer, start_weights)
     if is_chief(strategy):
@@ -272,7 +272,7 @@ class _Loop:
 
 # %% ../nbs/10c_runs.ipynb #d2c3e2f7
 def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_weights=None, resume=False, strategy=None, callback=None,
-          grid_every=200, checkpoint_every=200, stop_gap=None, stop_checks=5, workers=2, stop=None, opened=None, start_weights=None):
+          grid_every=200, checkpoint_every=200, stop_gap=None, stop_checks=5, workers=2, xla=False, stop=None, opened=None, start_weights=None):
     """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/ and checkpoints/.
 
     Args:
@@ -283,6 +283,7 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
             pictures, and no held-out figures.
         resume: go on from the newest whole checkpoint of `run`.
         strategy: a `tf.distribute.Strategy` for several devices; of several workers only the first writes.
+        xla: compile the step with XLA; see `Trainer`.
         callback, opened: called with a `Progress` after every step; called with the trainer once the run is locked and its networks are built, before its first checkpoint (never if it is refused).
         grid_every, checkpoint_every: steps between picture grids (and held-out checks) and between checkpoints.
         stop_gap, stop_checks: the flow chart's rule, see `StoppingRule`; None: run all steps.
@@ -298,7 +299,7 @@ def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_
     if stop_gap is not None and held_out is None:
         raise TrainingError("the stopping rule looks at pairs that are not trained on. Received: stop_gap without held_out. Pass held_out, or leave out stop_gap.")
     with writer_lock(run) if writes else nullcontext():
-        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, start_weights=start_weights, opened=opened)
+        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, xla=xla, start_weights=start_weights, opened=opened)
         settings = trainer.settings
 
         def make_feed(start):

@@ -105,6 +105,20 @@ class ScorecardTable:
                          for row, pairs in zip(self.rows, self.values) for pair, figures in enumerate(pairs))
         return text.getvalue()
 
+    @classmethod
+    def from_csv(cls, text):
+        """Inverse of `to_csv` (intervals at the default level). Raises ScoreError for text that is no such table."""
+        first, *lines = csv.reader(io.StringIO(text)) if text.strip() else [[]]
+        try:
+            if first[:4] != ["extractor", "region", "row", "pair"] or not lines:
+                raise ValueError(f"its first line is {','.join(first)[:80]!r}")
+            rows = tuple(dict.fromkeys(line[2] for line in lines))
+            values = np.array([[list(map(float, line[4:])) for line in lines if line[2] == row] for row in rows])
+            return cls(lines[0][0], rows, tuple(first[4:]), values.reshape(len(rows), -1, len(first) - 4), lines[0][1] == "garment")
+        except (ValueError, IndexError) as error:
+            raise ScoreError(f"text: received no table of to_csv ({error}); expected the columns extractor, region, row, pair and figures, "
+                             "every row with as many pairs. Read a file that to_csv made.") from error
+
     def fig(self, across="content", upward="gram", *, scale="linear"):
         """Two figures against each other: a dot per pair, a cross of intervals per row; a matplotlib Figure.
 

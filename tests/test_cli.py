@@ -86,6 +86,7 @@ BAD_TRAINING = [
         ["--learning-rate", "nan"], ["--learning-rate", "fast"], ["--style-weight", "-1"], ["--content-weight", "inf"],
         ["--garments", ""], ["--styles", "embedded", ""], ["--vgg-weights", ""], ["--settings", ""], ["--workers", "257"],
         ["--held-out", "1"], ["--held-out", "half"], ["--grid-every", "0"], ["--style", "dots"])),
+    ["fork"], ["fork", ""], ["fork", "a", "b"], ["fork", "a", "--step", "worst"], ["fork", "a", "--step", "-1"], ["fork", "a", "--new", ""], ["fork", "a", "--seed", "3"], ["fork", "a", "--style-weight", "nan"],
 ]
 
 
@@ -156,6 +157,7 @@ def test_vgg_weights_that_cannot_be_used(shell, pictures, tmp_path):
     for path in (tmp_path / "missing.h5", tmp_path / "weights.h5"):
         code, _, errors = shell("train", "--run", tmp_path / "run", "--extractor", "vgg19", "--vgg-weights", path)
         assert code == 1 and len(errors) == 1 and str(path) in errors[0], errors
+        assert not (tmp_path / "run").exists(), "a refused run leaves nothing"
 
 
 def test_unexpected_errors_and_interrupts(shell, monkeypatch):
@@ -411,6 +413,11 @@ def tiny_run(tmp_path_factory):
     return run, process.returncode, out, errors
 
 
+def newest_step(run):
+    """Step of a run's newest checkpoint."""
+    return max(int(path.name.removeprefix("step-")) for path in (run / "checkpoints").glob("step-*"))
+
+
 def steps_done(run):
     """Rows in a run's history."""
     history = run / "history.csv"
@@ -436,13 +443,13 @@ def test_interrupted_training_ends_with_130_and_a_usable_run(tiny_run):
 
 
 def test_a_new_run_takes_nothing_from_somebody_else(shell, tmp_path):
-    for name, text in (("settings.json", '{"editor": "mine"}'), ("history.csv", "year,event\n")):
+    for name, text in (("settings.json", '{"editor": "mine"}'), ("history.csv", "year,event\n"), ("pictures.json", '{"holiday": ["beach.jpg"]}'), ("pictures.json", "[1]"), ("pictures.json", "7"), ("pictures.json", "{")):
         folder = tmp_path / "project"
         folder.mkdir()
         (folder / name).write_text(text)
         code, _, errors = shell("train", "--run", folder, *TINY)
         assert code == 1 and str(folder) in errors[-1] and "Name a new folder" in errors[-1].replace("name a new one", "Name a new folder"), errors
-        assert (folder / name).read_text() == text and not (folder / "checkpoints").exists() and not (folder / places.PICTURES_FILE).exists()
+        assert (folder / name).read_text() == text and os.listdir(folder) in ([name], [name, "writer.lock"], ["writer.lock", name])
         shutil.rmtree(folder)
 
 
@@ -468,6 +475,24 @@ def test_a_new_run_begins_with_the_generator_of_another(tiny_run, shell, eager, 
     assert code == 2 and "--start-from is for new runs" in errors[-1]
     code, _, errors = shell("train", "--run", tmp_path / "none", "--start-from", tmp_path / "nowhere")
     assert code == 1 and "nowhere" in errors[-1] and not (tmp_path / "none").exists()
+
+
+def test_a_run_is_branched_off_with_what_is_typed(tiny_run, shell, eager, tmp_path):
+    run, newest = tiny_run[0], newest_step(tiny_run[0])
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    code, out, errors = shell("fork", run, "--style-weight", "9", "--steps", newest + 1, "--new", tmp_path / "branch")
+    assert code == 0 and f"after step {newest}, with style 9.0" in out and f"--resume {tmp_path / 'branch'}" in out, errors
+    settings = json.loads((tmp_path / "branch" / "settings.json").read_text())
+    assert settings["weights"]["style"] == 9.0 and settings["steps"] == newest + 1 and steps_done(tmp_path / "branch") == newest
+    code, out, errors = shell("train", "--resume", tmp_path / "branch")
+    assert code == 0 and f"finished after step {newest + 1} of {newest + 1}" in out, errors
+    code, out, errors = shell("fork", run, "--step", 0)
+    assert code == 0 and "after step 0, with the same settings" in out and steps_done(run.with_name("run-from-0")) == 0, errors
+    for words, said in ((["--step", "123456"], "no checkpoint of step 123456"), (["--width", "9"], "a fork keeps its networks"), (["--steps", newest - 1], "steps counts from the beginning"),
+                        (["--new", tmp_path / "branch"], "is there already")):
+        code, _, errors = shell("fork", run, *words)
+        assert code == 1 and said in errors[-1] and len(errors) == 1, errors
+    assert {path: path.read_bytes() for path in before} == before, "the old run is only read"
 
 
 def test_a_run_that_begins_with_a_generator_is_built_like_it():

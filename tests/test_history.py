@@ -69,6 +69,18 @@ def test_rows_that_will_come_again_are_dropped(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_rows_that_should_be_there_are_missed_aloud(tmp_path, recwarn):
+    write(tmp_path, rows_of(4), until=0)
+    write(tmp_path, [], until=4)
+    assert not recwarn.list, "nothing is missing"
+    with pytest.warns(UserWarning, match="lacks 2 of the 6 steps"):
+        write(tmp_path, [dict(step=7, total=1.0)], until=6)
+    (tmp_path / "history.csv").unlink()
+    with pytest.warns(UserWarning, match="lacks 7 of the 7 steps.*deleted"):
+        write(tmp_path, [dict(step=8, total=1.0)], until=7)
+    assert [row["step"] for row in read_history(tmp_path)] == [8]
+
+
 def test_rewind_drops_rows_of_an_open_table(tmp_path):
     history = write(tmp_path, rows_of(6))
     history.rewind(2)

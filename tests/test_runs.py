@@ -90,7 +90,11 @@ def test_weights_of_another_generator_are_refused_and_leave_no_run(sources, tmp_
     weights = Trainer(replace(SMALL, width=6)).generator.get_weights()
     with pytest.raises(TrainingError, match="another generator.*width 4"):
         train(tmp_path / "run", SMALL, *sources, start_weights=weights)
-    assert not list_checkpoints(tmp_path / "run") and not (tmp_path / "run" / "settings.json").exists()
+    assert not (tmp_path / "run").exists(), "a refused run leaves nothing"
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(TrainingError, match="another generator"):
+        train(tmp_path / "mine", SMALL, *sources, start_weights=weights)
+    assert (tmp_path / "mine").is_dir() and not list_checkpoints(tmp_path / "mine"), "a folder that was there stays"
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

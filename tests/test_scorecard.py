@@ -417,6 +417,18 @@ def test_csv_gives_back_every_value(table):
         assert np.array_equal(values, table.values[table.rows.index(line["row"]), int(line["pair"])])
 
 
+def test_csv_is_read_back(table):
+    again = ScorecardTable.from_csv(table.to_csv())
+    assert (again.extractor, again.rows, again.figures, again.inside_mask) == (table.extractor, table.rows, table.figures, table.inside_mask)
+    np.testing.assert_array_equal(again.values, table.values)
+
+
+@pytest.mark.parametrize("damage", [lambda text: "", lambda text: "a,b\n1,2\n", lambda text: text.splitlines()[0], lambda text: text.rsplit("\n", 2)[0], lambda text: text[:-20], lambda text: text.replace("0.", "x.", 1)])
+def test_damaged_csv_is_one_clear_error(table, damage):
+    with pytest.raises(ScoreError, match="no table of to_csv"):
+        ScorecardTable.from_csv(damage(table.to_csv()))
+
+
 def test_figure_shows_every_row_and_names_the_extractor(table):
     axes = table.fig().axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(table.rows)
