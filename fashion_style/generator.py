@@ -154,6 +154,8 @@ def _build_style_encoder(width, paths):
         eighth = _convolution(quarter, 4 * width, stride=2, name="style_eighth")
         moments = layers.Concatenate(name="moments_joined")([ChannelMoments(name=f"moments{i}")(m) for i, m in enumerate([style, full, half, quarter, eighth])])
         code["moments"] = layers.Dense(6 * width, activation="relu", name="moments")(moments)
+    # A code is mixed, kept and handed on, so it is float32, also where the layers compute in bfloat16.
+    code = {key: value if value.dtype == "float32" else layers.Activation("linear", dtype="float32", name=f"{key}_float32")(value) for key, value in code.items()}
     return keras.Model(style, code, name="style_encoder")
 
 

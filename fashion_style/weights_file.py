@@ -10,6 +10,7 @@ __all__ = ['SHIPPED_WEIGHTS', 'SHIPPED_SHA256', 'export_generator', 'TrainedGene
 import hashlib
 import io
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -107,12 +108,12 @@ def read_weights(weights=None):
 
 
 def load_generator(weights=None):
-    """A trained generator from weights as for `read_weights` -> `TrainedGenerator`.
+    """A trained generator from weights as for `read_weights` -> `TrainedGenerator`. Its layers compute in float32, also if they were trained in bfloat16: weights are float32 anyway.
 
     Raises:
         TrainingError: as `read_weights`, or if the weights are another network's.
     """
     settings, arrays, name = read_weights(weights)
-    generator, _ = build_networks(settings)
+    generator, _ = build_networks(replace(settings, precision="float32"))
     assign_arrays({f"generator/{i:03d}": v for i, v in enumerate(generator.variables)}, arrays, "generator/")
     return TrainedGenerator(generator, name, weights_digest(generator))

@@ -477,6 +477,17 @@ def test_a_new_run_begins_with_the_generator_of_another(tiny_run, shell, eager, 
     assert code == 1 and "nowhere" in errors[-1] and not (tmp_path / "none").exists()
 
 
+def test_xla_reaches_the_trainer_of_new_and_resumed_runs(shell, eager, tmp_path, monkeypatch):
+    from fashion_style import runs
+
+    asked, build = [], runs.Trainer
+    monkeypatch.setattr(runs, "Trainer", lambda *settings, xla, **more: asked.append(xla) or build(*settings, **more))
+    for words in (["--run", tmp_path / "run", *TINY, "--steps", 1, "--xla"], ["--resume", tmp_path / "run", "--steps", 2, "--xla"], ["--resume", tmp_path / "run", "--steps", 3]):
+        code, _, errors = shell("train", *words)
+        assert code == 0, errors
+    assert asked == [True, True, False]
+
+
 def test_a_run_is_branched_off_with_what_is_typed(tiny_run, shell, eager, tmp_path):
     run, newest = tiny_run[0], newest_step(tiny_run[0])
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}

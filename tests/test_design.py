@@ -16,7 +16,7 @@ from fashion_style.images import PictureError, to_uint8
 from fashion_style.scorecard_table import ScorecardTable
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.settings import TrainingError, TrainingSettings
-from fashion_style.training import Trainer
+from fashion_style.training import Trainer, build_networks
 from fashion_style.weights_file import export_generator
 
 
@@ -54,6 +54,26 @@ def test_strength_goes_from_the_garment_to_the_style(designer, garment, style):
 def test_any_size(designer, shape, style):
     garment = np.random.default_rng(0).uniform(-1, 1, shape + (3,)).astype("float32")
     assert designer.stylize(garment, style).picture.shape == shape + (3,)
+
+
+@pytest.mark.parametrize("paths", ["both", "spatial", "global"])
+def test_a_generator_trained_in_bfloat16_designs_like_the_same_weights_in_float32(paths):
+    rng, pictures = np.random.default_rng(0), []
+    garment, *styles = rng.uniform(-1, 1, (3, 48, 40, 3)).astype("float32")
+    for precision in ("float32", "mixed_bfloat16"):
+        designer = Designer(build_networks(TrainingSettings(width=4, paths=paths, precision=precision))[0])
+        pictures.append([designer.stylize(garment, style, mask=np.ones((48, 40, 1), "float32"), strength=0.8).picture for style in (styles[0], styles)])
+    for plain, mixed in zip(*pictures):
+        assert mixed.dtype == np.float32 and 0 < np.abs(mixed - plain).max() < 0.2 and np.abs(mixed - plain).mean() < 0.02
+
+
+def test_a_run_trained_in_bfloat16_is_loaded_in_float32(tmp_path):
+    trainer = Trainer(TrainingSettings(size=32, batch=2, width=4, precision="mixed_bfloat16"))
+    save_checkpoint(trainer, tmp_path)
+    loaded = load_designer(tmp_path).generator
+    assert {layer.compute_dtype for layer in loaded.painter.layers} == {"float32"}
+    for one, other in zip(loaded.variables, trainer.generator.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_fifty_sizes_are_one_trace(designer, style):

@@ -164,6 +164,16 @@ def test_mixed_precision_keeps_weights_pictures_and_losses_in_float32():
     assert rows[0]["skipped"] == 0.0 and tf.keras.config.dtype_policy().name == "float32"
 
 
+def test_a_step_compiled_with_xla_is_the_same_step():
+    quick = replace(SMALL, generator="unet", constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
+    plain, compiled = Trainer(quick), Trainer(quick, xla=True)
+    content, style, mask = batch(quick)
+    rows = [[trainer.train_step(content, style, mask) for _ in range(2)] for trainer in (plain, compiled)]
+    for name in rows[0][1]:
+        np.testing.assert_allclose(rows[1][1][name], rows[0][1][name], rtol=1e-3, atol=1e-6, err_msg=name)
+    assert relative_difference(compiled.generator.trainable_variables, plain.generator.trainable_variables) < 1e-5
+
+
 def test_a_step_that_does_not_fit_names_a_batch_that_does(monkeypatch):
     trainer = Trainer(replace(SMALL, batch=4))
     pairs = batch(trainer.settings)
