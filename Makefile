@@ -61,6 +61,7 @@ bench: $(STAMP) $(TORCH_STAMP)
 	$(BIN)/python benchmarks/speed.py $(if $(TORCH),--torch-python $(TORCH)/bin/python) $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/panels.py
 
 ablations: $(STAMP)
