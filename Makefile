@@ -4,7 +4,7 @@
 # make export  notebooks -> fashion_style/ and README.md
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
 # make ablations  train without each part of the method and score the rest, for the tutorial (about half an hour of two idle cores)
-# make faults  kill, tear and fill up training runs a hundred times (about half an hour)
+# make faults  kill, tear and fill up training runs a hundred times (about twenty minutes)
 #
 # PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries, VGG=FILE gives bench VGG19's weights,
 # TORCH= leaves PyTorch out of bench.

@@ -1,6 +1,6 @@
 """Break training runs on purpose, in every way we know, and count what was lost.
 
-    python tests/faults/harness.py --kills 100      what `make faults` runs, about half an hour on two cores
+    python tests/faults/harness.py --kills 100      what `make faults` runs, about twenty minutes on two cores
 
 Writes what it counted to benchmarks/results/faults.md. Ctrl-C, SIGTERM or --minutes end it early: no new fault is begun, the runs are finished
 and compared, and the report says how many faults were met.
