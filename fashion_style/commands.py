@@ -42,14 +42,18 @@ def _held_out_batch(places, settings, count=6):
         return None
 
 
-def _train_settings(options, start=None):
-    """Settings and places of a run, checked against each other and against this machine. `start`: settings of the generator that it begins with."""
+def _graphics_cards():
     from tensorflow import config
 
+    return config.list_physical_devices("GPU")
+
+
+def _train_settings(options, start=None):
+    """Settings and places of a run, checked against each other and against this machine. `start`: settings of the generator that it begins with."""
     settings, places = run_settings(options), chosen_places(options.resume, options.garments, options.styles)
     if start:  # the same network, unless another was typed: then opening the run says that it cannot begin with these weights
         settings = dataclasses.replace(settings, **{name: getattr(start, name) for name in ("generator", "width", "paths") if not hasattr(options, name)})
-    check_memory(training_bytes(settings, bool(config.list_physical_devices("GPU"))),
+    check_memory(training_bytes(settings, bool(_graphics_cards())),
                  f"--batch {settings.batch} with --size {settings.size} and --width {settings.width}")
     if options.held_out is not None:
         places["held_out"] = options.held_out
@@ -82,6 +86,8 @@ def command_train(options):
     if options.resume and (options.held_out is not None or hasattr(options, "seed")):
         raise BadUse("--held-out and --seed decide which files are kept back, so a resumed run cannot change them. Start a new run with --run")
     strategy = choose_strategy(options.strategy)  # before TensorFlow is used otherwise
+    if options.xla and not _graphics_cards():
+        warnings.warn("--xla without a graphics card makes every step several times slower. Leave it out", stacklevel=2)
     run = options.resume or options.run
     start_settings, start_weights = _start(options)
     settings, places = _train_settings(options, start_settings)

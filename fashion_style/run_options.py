@@ -44,7 +44,7 @@ def add_training_options(parser):
                         help="settings.json of another run, as the base of a new one; typed options are laid over it (default: the defaults below)")
     parser.add_argument("--strategy", choices=STRATEGIES, default="none",
                         help="devices: one, all GPUs of this machine, or several machines named in TF_CONFIG (default: %(default)s)")
-    parser.add_argument("--xla", action="store_true", help="compile the step with XLA; benchmarks/gpu_table.py measures whether your GPU gains by it (default: no)")
+    parser.add_argument("--xla", action="store_true", help="compile the step with XLA; benchmarks/gpu_table.py measures whether your GPU gains by it, a CPU does not (default: no)")
     add_run_settings(parser)
     group = parser.add_argument_group("watching the run")
     group.add_argument("--tensorboard", action="store_true", help="also write RUN/tensorboard; to look at it: pip install 'fashion_style[tensorboard]', then tensorboard --logdir RUN")

@@ -85,7 +85,7 @@ class Trainer:
         settings: a `TrainingSettings`.
         vgg_weights: path of VGG19's weights when the settings ask for them, else Keras' own file.
         strategy: a `tf.distribute.Strategy`, default one device. `settings.batch` is then the global batch.
-        xla: compile the step with XLA. No gain on CPUs.
+        xla: compile the step with XLA. Measure first (`benchmarks/gpu_table.py`); on CPUs it is several times slower.
     """
 
     def __init__(self, settings, *, vgg_weights=None, strategy=None, xla=False):
