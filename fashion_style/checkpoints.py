@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['architecture_fingerprint', 'check_disk_space', 'write_checkpoint', 'save_checkpoint', 'list_checkpoints',
-           'read_checkpoint', 'newest_checkpoint', 'best_checkpoint', 'find_checkpoint', 'assign_arrays', 'writer_lock']
+           'read_checkpoint', 'newest_checkpoint', 'score_scale', 'best_checkpoint', 'find_checkpoint', 'assign_arrays',
+           'writer_lock']
 
 # %% ../nbs/10a_checkpoints.ipynb #08bd67d7
 import hashlib
@@ -15,7 +16,7 @@ import os
 import re
 import shutil
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -61,7 +62,7 @@ def check_disk_space(folder, needed):
     """Raises TrainingError if the disk of `folder` has less than `needed` free bytes, naming both numbers."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise TrainingError(f"no room for a checkpoint in {folder}: it needs {needed:,} bytes, {free:,} are free. Free space, then resume the run.")
+        raise TrainingError(f"no room for a checkpoint in {folder}: it needs {needed:,} bytes, {free:,} are free. Free space, then resume the run, or start it again if it has no checkpoint yet.")
 
 # %% ../nbs/10a_checkpoints.ipynb #37a37bca
 def _is_running(process):
@@ -131,7 +132,7 @@ def write_checkpoint(run, settings, arrays, *, keep=2, score=None):
         _sync_folder(folder.parent)
         _tidy(run, final, max(1, keep))
     except OSError as error:
-        raise TrainingError(f"could not write a checkpoint to {folder}: {error}. Free space or make the folder writable, then resume the run.") from error
+        raise TrainingError(f"could not write a checkpoint to {folder}: {error}. Free space or make the folder writable, then resume the run, or start it again if it has no checkpoint yet.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return final
@@ -172,8 +173,12 @@ def _step_of(checkpoint):
 
 
 def list_checkpoints(run):
-    """Checkpoint folders of a run, oldest first; whether they are whole shows when they are read."""
-    found = [path for path in (Path(run) / "checkpoints").glob("step-*") if re.fullmatch(r"step-\d+(\.old)?", path.name)]
+    """Checkpoint folders of a run, oldest first; whether they are whole shows when they are read. Raises TrainingError if nobody may look."""
+    folder = Path(run) / "checkpoints"
+    try:
+        found = [folder / name for name in (os.listdir(folder) if folder.is_dir() else []) if re.fullmatch(r"step-\d+(\.old)?", name)]
+    except OSError as error:
+        raise TrainingError(f"cannot look into {folder}: {error}. Make the folder readable.") from error
     return sorted(found, key=lambda path: (_step_of(path), not path.name.endswith(".old")))
 
 
@@ -233,17 +238,24 @@ def newest_checkpoint(run):
         if broken:
             warnings.warn(f"{' '.join(broken)} Going back to {checkpoint.name}.", stacklevel=2)
         return found
-    said = "".join(f" {text}" for text in broken)
-    raise TrainingError(f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style train`. Check the path or train again.{said}")
+    raise TrainingError(" ".join([f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style train`. Check the path or train again.", *broken]))
+
+
+def score_scale(settings):
+    """What a score is measured with: two scores compare if these parts of their `TrainingSettings` are equal."""
+    return [getattr(settings, name) for name in ("weights", "size", "seed", "extractor", "content_layer", "style_layers", "distance", "mask_share", "style_statistics")]
 
 
 def _lowest_score(whole):
-    scores = {path: json.loads((path / "manifest.json").read_bytes()).get("score") for path in whole}
-    return min((path for path in whole if scores[path] is not None), key=scores.get, default=None)
+    """Of checkpoints, oldest first, the one with the lowest score among those whose scores compare with the newest one's; or None."""
+    manifests = {path: json.loads((path / "manifest.json").read_bytes()) for path in whole}
+    scales = {path: score_scale(TrainingSettings.from_dict(manifest["settings"])) for path, manifest in manifests.items()}
+    scored = [path for path, manifest in manifests.items() if manifest.get("score") is not None and scales[path] == scales[whole[-1]]]
+    return min(scored, key=lambda path: manifests[path]["score"], default=None)
 
 
 def best_checkpoint(run):
-    """Path of the whole checkpoint with the lowest score (the oldest of equals); None if no whole one has a score."""
+    """Path of the whole checkpoint with the lowest score (the oldest of equals) on the newest one's `score_scale`; None if no such one has a score."""
     return _lowest_score([path for path in list_checkpoints(run) if _is_whole(path)])
 
 
@@ -251,8 +263,7 @@ def find_checkpoint(run, step):
     """Path of the checkpoint of one step. Raises TrainingError that names the steps there are."""
     found = [path for path in list_checkpoints(run) if _step_of(path) == step]
     if not found:
-        steps = ", ".join(str(_step_of(path)) for path in list_checkpoints(run)) or "none"
-        raise TrainingError(f"{run} has no checkpoint of step {step}. There are: {steps}. Name one of these.")
+        raise TrainingError(f"{run} has no checkpoint of step {step!r}. There are: {', '.join(str(_step_of(path)) for path in list_checkpoints(run)) or 'none'}. Name one of these.")
     return found[-1]
 
 # %% ../nbs/10a_checkpoints.ipynb #9455713e
@@ -272,18 +283,28 @@ def assign_arrays(variables, arrays, prefix=""):
         variable.assign(given[name])
 
 # %% ../nbs/10a_checkpoints.ipynb #3221a940
+def _leave_no_trace(run, before, made):
+    """Take away a run's lock file and the folders `made` for it, if the run's folder holds nothing else than `before`."""
+    with suppress(OSError):
+        if set(os.listdir(run)) - {"writer.lock"} == before:
+            (run / "writer.lock").unlink()
+            for folder in made:
+                folder.rmdir()
+
+
 @contextmanager
 def writer_lock(run):
     """While it is held, no other process (nor another loop in this one) may write to the run. The system frees it when a process dies.
 
-    A folder that was made for the lock, and in which nothing was written, goes with it: a refused run leaves nothing.
+    Where nothing was written meanwhile, the lock's file and the folders that were made for it go with it: a refused run leaves nothing.
 
     Raises:
         TrainingError: at once, if the run is being written to or its folder cannot be.
     """
-    run = Path(run)
-    lock, made = FileLock(run / "writer.lock"), not run.exists()
+    run, lock = Path(run), FileLock(Path(run) / "writer.lock")
     try:
+        made = [folder for folder in (run, *run.parents) if not folder.exists()]
+        before = set() if made else set(os.listdir(run))
         run.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
         _clear_asides(run / "checkpoints")
@@ -294,6 +315,6 @@ def writer_lock(run):
     try:
         yield
     finally:
-        if made and [path.name for path in run.glob("*")] == ["writer.lock"]:
-            shutil.rmtree(run, ignore_errors=True)  # while the lock is still held
+        if "writer.lock" not in before:
+            _leave_no_trace(run, before, made)  # while the lock is still held
         lock.release()

@@ -22,7 +22,7 @@ from pathlib import Path
 import fashion_style
 from .course import copy_notebooks, notebook_folder
 from .design_commands import command_designs, command_reproduce, command_stylize, designs_options, reproduce_options, stylize_options
-from .options import BadUse, Parser, import_quietly, number, one_line, path_name, say
+from .options import BadUse, Parser, import_quietly, number, one_line, path_name, say, typed
 from .places import check_no_other_note, chosen_places, distinct_pairs, picture_sources, write_places
 from .run_options import RUN_OPTIONS, add_run_settings, add_training_options, check_memory, run_settings, training_bytes, typed_settings
 
@@ -77,6 +77,15 @@ def _start(options):
     return settings, [arrays[key] for key in sorted(arrays)]
 
 
+def _typed_again(run, options):
+    """The command that resumes a run, with those options that no checkpoint remembers."""
+    words = ["fashion-style train --resume", typed(run)]
+    for name in ("strategy", *RUN_OPTIONS):
+        if getattr(options, name) != options.usual[name]:
+            words += [f"--{name.replace('_', '-')}", f"{getattr(options, name)}"]
+    return " ".join(words + [f"--{name}" for name in ("xla", "tensorboard") if getattr(options, name)])
+
+
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
     from fashion_style.devices import choose_strategy, is_chief
@@ -109,24 +118,32 @@ def command_train(options):
         verdict = diagnose(result.history)
         say(f"losses: {verdict.name}. {verdict.words}")
     if result.reason == "stopped":
-        say(f"Go on with: fashion-style train --resume {run}")
+        say(f"Go on with: {_typed_again(run, options)}")
         return 130
-    say(f"Use it with: fashion-style stylize GARMENT STYLE -o OUT.png --run {run}")
+    say(f"Use it with: fashion-style stylize GARMENT STYLE -o OUT.png --run {typed(run)}")
     return 0
 
 # %% ../nbs/13f_commands.ipynb #f0a1c0df
 def command_fork(options):
     """`fashion-style fork`: a new run from a checkpoint of an old one, with other settings. Returns the exit code."""
     from fashion_style.checkpoints import newest_checkpoint
-    from fashion_style.forks import fork
+    from fashion_style.forks import changed_settings, fork
+    from fashion_style.settings import TrainingError
 
     changes = typed_settings(options)
     if "seed" in changes:
         raise BadUse("--seed decides which files are kept back, so a fork cannot change it. Start a new run with: fashion-style train --run")
-    step = int(newest_checkpoint(options.run)[1]["step/000"]) if options.step is None else options.step
-    new = fork(options.run, step, options.new, **changes)
-    say(f"{new}: branches off {options.run} after step {int(newest_checkpoint(new)[1]['step/000'])}, with {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}")
-    say(f"Train it with: fashion-style train --resume {new}")
+    stored, arrays = newest_checkpoint(options.run)
+    try:
+        settings = changed_settings(stored, changes)
+    except TrainingError as error:
+        raise BadUse(str(error)) from error
+    check_memory(training_bytes(settings, bool(_graphics_cards())), f"--batch {settings.batch} with --size {settings.size}")
+    new = fork(options.run, int(arrays["step/000"]) if options.step is None else options.step, options.new, **changes)
+    step = int(newest_checkpoint(new)[1]["step/000"])
+    say(f"{new}: branches off {options.run} after step {step}, with {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}")
+    more = f" --steps N, with N above {step}: it has done all its steps" if settings.steps <= step else ""
+    say(f"Train it with: fashion-style train --resume {typed(new)}{more}")
     return 0
 
 # %% ../nbs/13f_commands.ipynb #f2ca0240
@@ -264,7 +281,7 @@ def build_parser(with_training=True):
     demo.add_argument("--out", type=path_name, default="designs", metavar="DIR", help="folder for the results (default: %(default)s)")
     demo.add_argument("--steps", type=number(int, 1, 1_000_000, "steps"), metavar="N", help="generator steps (default: what fits into the five minutes)")
     _train_parser(command("train", command_train, "train a generator and its critic, on your pictures or the embedded ones"), with_training)
-    _fork_parser(command("fork", command_fork, "branch a run: a new one from an old one's checkpoint, with the settings that are typed and otherwise those of the old run"), with_training)
+    _fork_parser(command("fork", command_fork, "branch a run: a new one from an old one's checkpoint, with the settings that are typed and otherwise those of the old run (the defaults below are those of new runs)"), with_training)
     stylize_options(command("stylize", command_stylize, "dress one garment in one style, or in a mix of several"))
     designs_options(command("designs", command_designs, "dress every garment of a folder in every style of another"))
     reproduce_options(command("reproduce", command_reproduce, "make a design again from the recipe in its PNG, or say what differs"))

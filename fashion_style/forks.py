@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoints import assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, write_checkpoint
+from .checkpoints import assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, score_scale, write_checkpoint
+from .features import layer_shapes
 from .history import History, read_history
 from .settings import LossWeights, TrainingError, TrainingSettings
 from .training import build_networks
@@ -37,6 +38,7 @@ def changed_settings(settings, changes):
 # %% ../nbs/10d_forks.ipynb #1cba61d3
 def _free_name(run, step):
     """RUN-from-STEP beside the old run; -2, -3, ... if there is one already."""
+    run = Path(os.path.abspath(run))  # "." and ".." have no name
     first = run.with_name(f"{run.name}-from-{step}")
     names = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 1000))]
     return next(name for name in names if not name.exists())
@@ -51,16 +53,22 @@ def _check_networks(settings, arrays, changes):
             raise TrainingError(f"a fork keeps its networks; these changes make others: {', '.join(changes) or 'none'} ({error}) Train a new run for that.") from error
 
 
+def _check_layers(settings):
+    """Raises TrainingError for layers that the extractor lacks."""
+    missing = sorted({settings.content_layer, *settings.style_layers} - set(layer_shapes(settings.extractor)))
+    if missing:
+        raise TrainingError(f"the extractor {settings.extractor} has no layer {', '.join(missing)}. It has {', '.join(layer_shapes(settings.extractor))}. Name some of these.")
+
+
 def _write_run(folder, old_run, settings, arrays, score, changes):
-    """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from."""
+    """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from. Raises TrainingError, OSError."""
     (folder / "grids").mkdir(parents=True)
     step = int(arrays["step/000"])
     (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
     (folder / "fork.json").write_text(json.dumps(dict(run=str(old_run), step=step, changes=changes), indent=1, default=asdict), encoding="utf-8")
-    for name in ("pictures.json", "history.csv"):
-        if (old_run / name).is_file():
-            shutil.copyfile(old_run / name, folder / name)
-    History(folder, until=step).close()
+    if (old_run / "pictures.json").is_file():
+        shutil.copyfile(old_run / "pictures.json", folder / "pictures.json")
+    History(folder, until=step, source=old_run).close()
     write_checkpoint(folder, settings, arrays, score=score)
 
 
@@ -85,20 +93,21 @@ def fork(run, step, new_run=None, **changes):
     settings, step = changed_settings(stored, changes), int(arrays["step/000"])
     if settings.steps < step:
         raise TrainingError(f"steps counts from the beginning, and {found} is at step {step}. Received: steps={settings.steps}. Name more, or an earlier checkpoint.")
+    _check_layers(settings)
     _check_networks(settings, arrays, changes)
     if {"learning_rate", "critic_learning_rate"} & set(changes) and "rate_scale/000" in arrays:
         arrays["rate_scale/000"] = np.ones_like(arrays["rate_scale/000"])
-    score = json.loads((found / "manifest.json").read_bytes()).get("score") if settings.weights == stored.weights else None
+    score = json.loads((found / "manifest.json").read_bytes()).get("score") if score_scale(settings) == score_scale(stored) else None
     new_run = Path(new_run) if new_run else _free_name(run, step)
-    if new_run.exists():
-        raise TrainingError(f"{new_run} is there already. Name a new folder for the fork.")
+    if new_run.exists() or Path(os.path.abspath(run)) in Path(os.path.abspath(new_run)).parents:
+        raise TrainingError(f"{new_run} is there already, or lies in the old run. Name a new folder for the fork.")
     aside = new_run.with_name(f".{new_run.name}-{os.getpid()}.part")
     try:
         shutil.rmtree(aside, ignore_errors=True)
         _write_run(aside, run, settings, arrays, score, changes)
         os.replace(aside, new_run)
-    except OSError as error:
-        raise TrainingError(f"cannot write the fork to {new_run}: {error}. Name a folder that can be written.") from error
+    except (OSError, TrainingError) as error:
+        raise TrainingError(f"cannot write the fork to {new_run}: {str(error).replace(str(aside), str(new_run)).rstrip('.')}. The old run is as it was; name a folder that can be written.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return new_run

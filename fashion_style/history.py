@@ -8,6 +8,7 @@ __all__ = ['LOSS_TERMS', 'HISTORY_FIELDS', 'weighted_shares', 'read_history', 'H
 
 # %% ../nbs/10b_history.ipynb #7c44c00d
 import os
+import shutil
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from .settings import TrainingError
 LOSS_TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
 HISTORY_FIELDS = ("step", "total", *LOSS_TERMS, *(f"share_{name}" for name in LOSS_TERMS), "critic_loss", "critic_gap", "penalty", "generator_gradient",
                   "critic_gradient", "skipped", "learning_rate", "held_out_gap", "held_out_total", "seconds", "steps_per_second")
+
+
+# `penalty` is 0 on steps that leave the gradient penalty out (`penalty_every`); `learning_rate` is the generator's in this step.
 
 
 def weighted_shares(losses, weights):
@@ -82,13 +86,14 @@ class History:
         run: folder of the run.
         until: when resuming, rows of later steps are dropped: they will be computed again.
         weights: `LossWeights` of the run; with them `append` fills in the weighted shares.
+        source: another run, whose rows the table begins with.
     Raises:
         TrainingError: here and from every method, if the file cannot be written (a full disk, a read-only folder).
     """
 
-    def __init__(self, run, until=None, *, weights=None):
+    def __init__(self, run, until=None, *, weights=None, source=None):
         self.path, self.weights, self._file = Path(run) / "history.csv", weights, None
-        self.rewind(until)
+        self._begin(Path(source) / "history.csv" if source else self.path, until)
 
     def _write(self, action):
         try:
@@ -97,15 +102,34 @@ class History:
             raise TrainingError(f"cannot write {self.path} ({error}). Nothing written before is lost: free some space or make the folder writable, then resume the run.") from error
 
     def rewind(self, until=None):
-        """Drop rows after step `until` and go on writing there; warns if rows up to there are missing. A file in another version's columns is brought up to date."""
+        """Drop rows after step `until` and go on writing there; a file in another version's columns is brought up to date.
+
+        Rows that are missing up to there are said, and a damaged file is kept under another name.
+        """
+        self._begin(self.path, until)
+
+    def _begin(self, source, until):
+        """Write the table anew with the rows of `source` up to step `until`."""
         self.close()
-        rows = [row for row in read_history(self.path) if until is None or row["step"] <= until]
+        found = read_history(source)
+        rows = [row for row in found if until is None or row["step"] <= until]
         missing = (until or 0) - len({row["step"] for row in rows})
         if missing > 0:
-            warnings.warn(f"{self.path} lacks {missing} of the {until} steps that the run has done: the file was deleted or damaged. Its curves will have a gap.", stacklevel=2)
+            kept = self._write(lambda: self._keep_damaged(len(found))) if source == self.path else ""
+            warnings.warn(f"{source} lacks {missing} of the {until} steps that the run has done: the file was deleted or damaged. The curves will have a gap.{kept}", stacklevel=3)
         self._fields = tuple(dict.fromkeys([*HISTORY_FIELDS, *(rows[0] if rows else ())]))
         text = "".join(",".join(line) + "\n" for line in [self._fields, *([_format(row[name]) for name in self._fields] for row in rows)])
         self._write(lambda: self._replace(text))
+
+    def _keep_damaged(self, rows):
+        """Copy a file that holds lines besides `rows` rows and their names; says where to."""
+        lines = [line for line in self.path.read_bytes().splitlines() if line.strip()] if self.path.is_file() else []
+        if len(lines) <= rows + 1 and (not lines or b"step" in lines[0]):
+            return ""
+        names = (f"{self.path.name}.damaged{number}" for number in ("", *(f"-{count}" for count in range(2, 1000))))
+        copy = next(self.path.with_name(name) for name in names if not self.path.with_name(name).exists())
+        shutil.copyfile(self.path, copy)
+        return f" What the file held is kept as {copy.name}."
 
     def _replace(self, text):
         aside = self.path.with_suffix(".csv.part")
@@ -132,7 +156,7 @@ class History:
 
     @property
     def rows(self):
-        """All rows, read from the file: a run of a million steps does not fill the memory."""
+        """All rows, read from the file."""
         return read_history(self.path)
 
     def sync(self):

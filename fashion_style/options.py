@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BadUse', 'Parser', 'number', 'share_list', 'path_name', 'add_settings', 'given_settings', 'one_line', 'explain',
-           'say', 'quiet_stderr', 'import_quietly']
+           'typed', 'say', 'quiet_stderr', 'import_quietly']
 
 # %% ../nbs/13a_options.ipynb #040982f9
 import argparse
@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import importlib
 import os
+import shlex
 import sys
 
 # %% ../nbs/13a_options.ipynb #12d58cbe
@@ -123,6 +124,12 @@ def explain(error):
     if isinstance(error, known) and str(error):
         return 1, one_line(error)
     return 1, f"{type(error).__name__}: {one_line(error)}. Run it again with --debug to see where"
+
+
+def typed(path):
+    """A path as it must be typed in a shell."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def say(text):

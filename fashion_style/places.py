@@ -71,15 +71,17 @@ def write_places(run, places):
 
 def check_no_other_note(run):
     """Raises TrainingError if RUN/pictures.json is there and was not written by `write_places`: a new run would write over it."""
-    note = Path(run) / PICTURES_FILE
-    try:
-        if not note.exists() or set(_NO_PLACES) <= set(json.loads(note.read_text(encoding="utf-8"))):
-            return
-    except (OSError, ValueError, TypeError, RecursionError):
-        pass
     from fashion_style.settings import TrainingError  # imports TensorFlow, so not for --help
 
-    raise TrainingError(f"{note} is no note of a run, and it is not written over. Name a new folder.")
+    note = Path(run) / PICTURES_FILE
+    try:
+        ours = not note.exists() or set(_NO_PLACES) <= set(json.loads(note.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise TrainingError(f"{note}: nobody can look into it ({error.strerror}). Name another run folder.") from error
+    except (ValueError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise TrainingError(f"{note} is no note of a run, and it is not written over. Name a new folder.")
 
 
 def read_places(run, *, required=False):
@@ -91,10 +93,10 @@ def read_places(run, *, required=False):
     places, note = dict(_NO_PLACES), Path(run) / PICTURES_FILE
     try:
         noted = json.loads(note.read_text(encoding="utf-8"))
-        if not isinstance(noted, dict) or not _are_places(places | noted):
+        if not isinstance(noted, dict) or not {"garments", "styles"} & set(noted) or not _are_places(places | noted):
             raise ValueError("it does not hold the places of pictures")
         return places | {name: noted[name] for name in places if name in noted}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not required:
             return places
         from fashion_style.settings import TrainingError  # imports TensorFlow, so not for --help

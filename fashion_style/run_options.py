@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import json
 import os
+import warnings
 from pathlib import Path
 
 from .options import BadUse, add_settings, given_settings, import_quietly, number, path_name
@@ -46,6 +47,7 @@ def add_training_options(parser):
                         help="devices: one, all GPUs of this machine, or several machines named in TF_CONFIG (default: %(default)s)")
     parser.add_argument("--xla", action="store_true", help="compile the step with XLA; benchmarks/gpu_table.py measures whether your GPU gains by it, a CPU does not (default: no)")
     add_run_settings(parser)
+    parser.set_defaults(usual={name: parameter.default for name, parameter in inspect.signature(train).parameters.items()} | dict(strategy="none"))
     group = parser.add_argument_group("watching the run")
     group.add_argument("--tensorboard", action="store_true", help="also write RUN/tensorboard; to look at it: pip install 'fashion_style[tensorboard]', then tensorboard --logdir RUN")
     for name, text in RUN_OPTIONS.items():
@@ -100,7 +102,9 @@ def run_settings(options):
         raise BadUse("a resumed run has settings of its own. Leave out --settings, or start a new run with --run")
     base, done = read_settings(options.settings) if options.settings else TrainingSettings(), 0
     if options.resume:
-        base, arrays = newest_checkpoint(options.resume)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is broken is said when the run is opened
+            base, arrays = newest_checkpoint(options.resume)
         done = int(arrays["step/000"])
     if getattr(options, "steps", done) < done:
         raise BadUse(f"--steps counts from the beginning, and {options.resume} has done {done} steps. Received: {options.steps}. Name more, or leave it out")

@@ -136,6 +136,8 @@ class Trainer:
             return batch
         if len(batch) % (replicas * groups):
             raise TrainingError(f"the batch must divide by the number of devices. Received: {len(batch) // groups} pairs for {replicas} devices. Use batch={replicas * (len(batch) // groups // replicas + 1)}.")
+        if len(batch) // (replicas * groups) % self.settings.accumulate:
+            raise TrainingError(f"accumulate must divide what each device gets of a batch. Received: accumulate={self.settings.accumulate}, {len(batch) // groups} pairs for {replicas} devices.")
         parts = [tf.split(group, replicas) for group in tf.split(batch, groups)]
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.concat([group[context.replica_id_in_sync_group] for group in parts], axis=0))
@@ -264,7 +266,7 @@ def _out_of_memory(trainer, batch):
         count = max(settings.accumulate, count // 2 // settings.accumulate * settings.accumulate)
         try:
             tf.function(partial(_replica_gradients, trainer, ("critic", "generator"), 0))(*(part[: count * groups] for part in batch), ())
-            return f"{received} A batch of {count} fits: use batch={count}, or keep the batch and use accumulate={-(-pairs // count) * settings.accumulate}."
+            return f"{received} A batch of {count} fits: use batch={count}, or keep the batch and use accumulate={next(parts for parts in range(-(-pairs // count) * settings.accumulate, pairs + 1) if pairs % parts == 0)}."
         except tf.errors.ResourceExhaustedError:
             continue
     return f"{received} Use a smaller batch, a smaller size, accumulate or recompute."

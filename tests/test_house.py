@@ -29,10 +29,10 @@ def default_exp(notebook):
 
 
 def room_order():
-    """{module: sortable number}: 10_training -> (10, ""), 10a_runs -> (10, "a")."""
+    """{module: sortable number}: 10_training -> (10, ""), 10b_history -> (10, "b"), 10bb_run_folders -> (10, "bb")."""
     order = {}
     for path in NOTEBOOKS:
-        number = re.match(r"(\d+)([a-z]?)_", path.name)
+        number = re.match(r"(\d+)([a-z]*)_", path.name)
         module = default_exp(read(path))
         if number and module:
             order[module] = (int(number[1]), number[2])
