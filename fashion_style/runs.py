@@ -144,7 +144,7 @@ class PictureWatch:
             if self.known[number] is not None and source.skipped.total > self.known[number]:
                 self.known[number] = None  # said once; the run's last words count them all
                 warnings.warn(f"pictures that cannot be read are replaced by others: {source.report()}", stacklevel=2)
-            if source.failed_in_a_row >= min(20, max(4, source.reach(40) // 2)):
+            if source.hardly_any():
                 raise TrainingError(f"one picture after the other cannot be read: {source.report().rstrip('.')}. The run is saved; mend the folder, then resume.")
 
 # %% ../nbs/10c_runs.ipynb #005e8d1c

@@ -29,7 +29,7 @@ class PictureSource:
 
     `names`: one a picture (paths of files). `read`: number -> (uint8 (H, W, 3), uint8 (H, W) mask or None), raises
     `PictureError`. `labels`: kind of each picture. `cache_bytes`: bound of the memory. `skipped`: the `PictureError`s of the
-    first bad files met so far; `skipped.total` counts all; `failed_in_a_row`: reads that failed since the last one that did not. Safe to use from several threads. `names` and `labels` of a folder
+    first bad files met so far; `skipped.total` counts all; `replaced_in_a_row`: how many of the last pictures asked for were bad. Safe to use from several threads. `names` and `labels` of a folder
     are found as far as they are asked for; `len` looks into every file once.
     """
     names: Sequence
@@ -37,7 +37,7 @@ class PictureSource:
     labels: Sequence
     cache_bytes: int = 512_000_000
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
-    failed_in_a_row: int = field(default=0, init=False)
+    replaced_in_a_row: int = field(default=0, init=False, repr=False)
     _kept: OrderedDict = field(default_factory=OrderedDict, init=False, repr=False)
     _bad: set = field(default_factory=set, init=False, repr=False)
     _used: int = field(default=0, init=False, repr=False)
@@ -74,14 +74,12 @@ class PictureSource:
         "Count a bad picture, once."
         with self._lock:
             if index not in self._bad:
-                self.failed_in_a_row += 1
                 self._bad.add(index)
                 self.skipped.add(error)
 
     def _keep(self, index, pair):
         "Put a picture into the memory and drop the least recently used ones beyond the bound."
         with self._lock:
-            self.failed_in_a_row = 0
             if index not in self._kept:
                 self._kept[index] = pair
                 self._used += _pair_bytes(pair)
@@ -96,10 +94,16 @@ class PictureSource:
             if index in self._bad:
                 continue
             try:
-                return index, self.load(index)
+                pair = self.load(index)
             except PictureError:
                 continue
+            self.replaced_in_a_row = 0 if index == start else self.replaced_in_a_row + 1
+            return index, pair
         return None
+
+    def hardly_any(self):
+        "Whether reading has become hopeless: the last 32 pictures asked for were all bad, or of less than 64 pictures more than three in four, and at least 4."
+        return self.replaced_in_a_row >= 32 or (self.reach(64) < 64 and len(self._bad) >= max(4, 0.75 * len(self)))
 
     def good(self, start=0):
         "The number of the first readable picture from `start` on, around the end; None if there is none."

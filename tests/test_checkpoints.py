@@ -370,6 +370,20 @@ def test_a_rate_set_by_hand_is_meant_as_it_stands(trained, tmp_path):
     assert scale == dict(learning_rate=1.0, critic_learning_rate=1.0, style=0.25)
 
 
+def test_a_fork_made_inside_the_run_s_folder_lies_beside_it(trained, monkeypatch):
+    for place, name in ((trained, "."), (trained / "checkpoints", "..")):
+        monkeypatch.chdir(place)
+        made = fork(name, 3)
+        assert made.parent == trained.parent and made.name.startswith("old-from-3") and newest_checkpoint(made)[0] == newest_checkpoint(trained)[0]
+        shutil.rmtree(made)
+
+
+@pytest.mark.parametrize("changes, comparable", [(dict(batch=4), True), (dict(learning_rate=1e-4), True), (dict(size=48), False), (dict(mask_share=0.0), False), (dict(distance="article"), False),
+                                                 (dict(style_layers=("block1_conv1",)), False)])
+def test_a_fork_keeps_its_score_only_on_the_same_scale(trained, tmp_path, changes, comparable):
+    assert (best_checkpoint(fork(trained, 3, tmp_path / "new", **changes)) is not None) == comparable
+
+
 def test_names_of_forks(trained):
     try:
         assert [fork(trained, step).name for step in (3, 3, "best", 5)] == ["old-from-3", "old-from-3-2", "old-from-3-3", "old-from-5"]

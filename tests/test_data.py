@@ -298,6 +298,21 @@ def taken(source_pair, count, **options):
     return [Batch(*(part.numpy() for part in element)) for element in batches(*source_pair, batch_size=4, size=24, **options).take(count)]
 
 
+@pytest.mark.parametrize("amount, bad, hopeless", [(8, 5, False), (8, 6, True), (4, 3, False), (100, 50, False), (100, 99, True)])
+def test_a_source_tells_when_hardly_any_picture_can_be_read(amount, bad, hopeless):
+    def read(index):
+        if index < bad:
+            raise PictureError(str(index), "it is gone", "Mend it")
+        return np.zeros((4, 4, 3), np.uint8), None
+
+    source = PictureSource(tuple(map(str, range(amount))), read, ("",) * amount)
+    for index in np.random.default_rng(0).permutation(np.tile(np.arange(amount), 3)):
+        source.load_from(int(index))
+        if source.hardly_any():
+            break
+    assert source.hardly_any() == hopeless
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_data_set_is_make_batch_with_any_number_of_workers(embedded, workers):
     for number, batch in enumerate(taken(embedded, 12, seed=5, workers=workers)):

@@ -51,12 +51,13 @@ def free_ports(count):
 
 
 def start_workers(run, settings, folder, *more):
-    """Two workers as processes, with their standard output as a pipe each."""
+    """Two workers as processes, with their standard output as a pipe each. `run`: their folder, or a list with one for each."""
+    runs = run if isinstance(run, list) else [run, run]
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = []
     for index in range(2):
         config = json.dumps(dict(cluster=dict(worker=addresses), task=dict(type="worker", index=index)))
-        command = [sys.executable, "-c", WORKER, str(run), json.dumps(settings.to_dict()), str(folder / f"worker{index}.npz"), *more]
+        command = [sys.executable, "-c", WORKER, str(runs[index]), json.dumps(settings.to_dict()), str(folder / f"worker{index}.npz"), *more]
         workers.append(subprocess.Popen(command, env=dict(os.environ, TF_CONFIG=config, TF_CPP_MIN_LOG_LEVEL="3"),
                                         stdout=subprocess.PIPE, stderr=(folder / f"worker{index}.log").open("w"), text=True))
     return workers
@@ -79,6 +80,21 @@ def test_two_workers_equal_each_other_and_one_process(tmp_path):
     for ours, theirs in zip(rows, alone.history):
         for name in ("total", "style", "critic_loss", "generator_gradient"):
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_workers_that_take_up_different_checkpoints_do_not_train(tmp_path):
+    pictures = garment_source(size=40, count=10), pattern_source(size=40, count=10)
+    for name, steps in (("new", 2), ("old", 1)):
+        train(tmp_path / name, replace(QUICK, steps=steps), *pictures, grid_every=1000)
+    before = newest_checkpoint(tmp_path / "new")[1]
+    workers = start_workers([tmp_path / "new", tmp_path / "old"], replace(QUICK, steps=6), tmp_path, "resume")
+    for worker in workers:
+        worker.communicate(timeout=HANG_GUARD)
+    for index, (worker, step) in enumerate(zip(workers, (2, 1))):
+        log = (tmp_path / f"worker{index}.log").read_text()
+        assert worker.returncode == 1 and f"different checkpoints: this one is at step {step}, the mean of all is 1.5" in log, log[-2000:]
+    for name, array in newest_checkpoint(tmp_path / "new")[1].items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 def test_a_lost_worker_ends_the_other_and_both_resume(tmp_path):

@@ -81,6 +81,30 @@ def test_rows_that_should_be_there_are_missed_aloud(tmp_path, recwarn):
     assert [row["step"] for row in read_history(tmp_path)] == [8]
 
 
+@pytest.mark.parametrize("damage", [lambda data: data.replace(b"step", b"stxp", 1), lambda data: bytes(np.random.default_rng(0).integers(128, 256, 500, dtype=np.uint8)), lambda data: data.replace(b"\n3,", b"\n\xff,")])
+def test_a_damaged_table_is_kept_aside_before_it_is_written_anew(tmp_path, damage):
+    write(tmp_path, rows_of(6))
+    damaged = damage((tmp_path / "history.csv").read_bytes())
+    for name in ("history.csv.damaged", "history.csv.damaged-2"):
+        (tmp_path / "history.csv").write_bytes(damaged)
+        with pytest.warns(UserWarning, match=f"lacks . of the 6 steps.*is kept as {name}\\."):
+            write(tmp_path, [dict(step=7, total=1.0)], until=6)
+        assert (tmp_path / name).read_bytes() == damaged
+    with pytest.warns(UserWarning, match="have a gap.$"):  # the gap stays, and there is nothing to keep
+        write(tmp_path, [], until=7)
+
+
+def test_a_table_may_begin_with_the_rows_of_another_run(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "old", rows_of(6))
+    before = (tmp_path / "old" / "history.csv").read_bytes()
+    History(tmp_path / "new", until=4, source=tmp_path / "old").close()
+    assert [row["step"] for row in read_history(tmp_path / "new")] == [1, 2, 3, 4] and (tmp_path / "old" / "history.csv").read_bytes() == before
+    with pytest.warns(UserWarning, match="old/history.csv lacks 3 of the 9"):
+        History(tmp_path / "new", until=9, source=tmp_path / "old").close()
+
+
 def test_rewind_drops_rows_of_an_open_table(tmp_path):
     history = write(tmp_path, rows_of(6))
     history.rewind(2)

@@ -1,19 +1,24 @@
 """Runs: history, checkpoints and resuming survive stops, kills and broken files."""
 import json
 import os
+import shutil
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from fashion_style import run_folders, runs
-from fashion_style.checkpoints import list_checkpoints, newest_checkpoint, read_checkpoint, writer_lock
+from fashion_style.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint, writer_lock
 from fashion_style.data import held_out_pairs
 from fashion_style.history import read_history
+from fashion_style.images import PictureError
 from fashion_style.runs import Divergence, Stop, StoppingRule, train
 from fashion_style.settings import TrainingError, TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
+from fashion_style.sources import folder_source, garment_source, pattern_source
 from fashion_style.training import Trainer
 
 SMALL = TrainingSettings(size=32, batch=2, steps=6, width=4)
@@ -203,6 +208,102 @@ def test_without_augmentation_targets_are_kept(sources, tmp_path, monkeypatch):
     settings = replace(QUICK, steps=8, augment=False)
     result = train(tmp_path / "run", settings, *few, grid_every=1000)
     assert result.reason == "finished" and 2 <= len(asked) <= 6 < settings.steps
+
+
+def test_a_step_that_is_skipped_last_does_not_cost_the_run(sources, tmp_path, monkeypatch):
+    class PoisonedLast(Trainer):
+        def train_step(self, content, *more):
+            return super().train_step(content * float("nan") if int(self.step) == 3 else content, *more)
+
+    monkeypatch.setattr(run_folders, "Trainer", PoisonedLast)
+    result = train(tmp_path / "run", replace(QUICK, steps=4), *sources, grid_every=100, checkpoint_every=100)
+    assert result.history[-1]["skipped"] == 1.0 and int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) == 4
+
+
+def test_grids_that_were_deleted_come_back_and_never_cost_a_checkpoint(sources, tmp_path, monkeypatch):
+    train(tmp_path / "run", replace(QUICK, steps=2), *sources, grid_every=2, checkpoint_every=2)
+    shutil.rmtree(tmp_path / "run" / "grids")
+    train(tmp_path / "run", replace(QUICK, steps=4), *sources, resume=True, grid_every=2, checkpoint_every=2)
+    assert [path.name for path in (tmp_path / "run" / "grids").iterdir()] == ["step-00000004.png"]
+
+    def full(*ignored):
+        raise PictureError("grid", "it cannot be written", "Free space")
+
+    monkeypatch.setattr(runs, "save_picture", full)
+    with pytest.raises(PictureError):
+        train(tmp_path / "run", replace(QUICK, steps=8), *sources, resume=True, grid_every=3, checkpoint_every=100)
+    assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) == 6
+
+
+def test_grids_of_somebody_else_are_never_written_over(sources, tmp_path):
+    (tmp_path / "grids").mkdir()
+    (tmp_path / "grids" / "step-00000002.png").write_text("mine")
+    with pytest.raises(TrainingError, match="the pictures of a run"):
+        train(tmp_path, QUICK, *sources)
+    assert os.listdir(tmp_path) == ["grids"]
+
+
+def test_a_checkpoint_has_the_score_of_its_own_step(sources, unseen, tmp_path):
+    train(tmp_path / "run", replace(QUICK, steps=4), *sources, held_out=unseen, grid_every=3, checkpoint_every=2)
+    trainer = run_folders.open_run(tmp_path / "run", resume=True)
+    for path in list_checkpoints(tmp_path / "run")[-2:]:
+        run_folders.assign_arrays(trainer.variables(), read_checkpoint(path)[1])
+        check = runs.held_out_check(trainer, *(tf.constant(part) for part in (unseen.content, unseen.style, unseen.mask)))
+        np.testing.assert_allclose(json.loads((path / "manifest.json").read_text())["score"], check["held_out_total"], rtol=1e-5)
+
+
+def test_settings_that_change_in_the_middle_are_said_and_their_scores_do_not_compete(sources, unseen, tmp_path, recwarn):
+    train(tmp_path / "run", replace(QUICK, steps=2), *sources, held_out=unseen, grid_every=1, checkpoint_every=1)
+    train(tmp_path / "run", replace(QUICK, steps=3), *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
+    assert not [str(item.message) for item in recwarn.list if "other settings" in str(item.message)], "more steps are no change of mind"
+    changed = replace(QUICK, steps=4, weights=replace(QUICK.weights, style=200.0))
+    with pytest.warns(UserWarning, match="from step 3 with other settings: style 200.0 instead of 2.0"):
+        train(tmp_path / "run", changed, *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
+    assert best_checkpoint(tmp_path / "run").name == "step-00000004", "its score is the only one on this scale"
+    assert TrainingSettings.from_dict(json.loads((tmp_path / "run" / "settings.json").read_text())) == changed
+
+
+def test_a_run_that_converges_does_so_at_the_same_step_when_resumed(sources, unseen, tmp_path):
+    rule, steps = dict(held_out=unseen, grid_every=1, checkpoint_every=1, stop_gap=1e9, stop_checks=4), replace(QUICK, steps=20)
+    stop = Stop()
+    half = train(tmp_path / "run", steps, *sources, callback=lambda progress: setattr(stop, "asked", progress.step == 2), stop=stop, **rule)
+    assert half.reason == "stopped"
+    for _ in range(2):  # the second time it has converged already
+        whole = train(tmp_path / "run", None, *sources, resume=True, **rule)
+        assert whole.reason == "converged" and len(whole.history) == 4
+
+
+@pytest.mark.parametrize("wrong", [dict(grid_every=0), dict(checkpoint_every=2.5), dict(workers=0), dict(stop_checks=True), dict(contents="folder"), dict(styles=None)])
+def test_arguments_that_make_no_sense_leave_nothing(sources, tmp_path, wrong):
+    with pytest.raises(TrainingError, match=next(iter(wrong))):
+        train(tmp_path / "run", QUICK, **(dict(contents=sources[0], styles=sources[1]) | wrong))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_rate_in_the_history_is_that_of_its_step(straight):
+    rates = [row["learning_rate"] for row in straight[1].history]
+    expected = [SMALL.learning_rate * 0.5 * (1 + np.cos(np.pi * step / SMALL.steps)) for step in range(SMALL.steps)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("left", [12, 1])
+def test_pictures_that_vanish_are_said_and_hardly_any_left_end_the_run(tmp_path, left):
+    folder = tmp_path / "prints"
+    folder.mkdir()
+    for index in range(16):
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    styles = folder_source(folder, held_out=0.0, cache_bytes=1)
+
+    def unmount(progress):
+        if progress.step == 2:
+            for path in sorted(folder.iterdir())[left:]:
+                path.write_bytes(b"gone")
+
+    with pytest.warns(UserWarning, match="replaced by others.*bad ones skipped"):
+        with nullcontext() if left > 4 else pytest.raises(TrainingError, match="one picture after the other.*The run is saved"):
+            result = train(tmp_path / "run", replace(QUICK, steps=30, batch=4), garment_source(size=40, count=10), styles, grid_every=1000, checkpoint_every=1000, callback=unmount, workers=1)
+            assert left > 4 and result.reason == "finished"
+    assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) >= 3
 
 
 def test_a_second_writer_is_refused(straight, sources):

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -186,6 +187,24 @@ def test_a_step_that_does_not_fit_names_a_batch_that_does(monkeypatch):
     with pytest.raises(TrainingError, match="batch=4, size=32.*A batch of 2 fits.*accumulate=2"):
         trainer.train_step(*pairs)
     np.testing.assert_array_equal(trainer.generator.variables[0].numpy(), before)
+
+
+def test_the_parts_that_are_advised_divide_the_batch(monkeypatch):
+    trainer = Trainer(replace(SMALL, batch=7))
+
+    def too_large(*ignored):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(trainer, "_function", too_large)
+    with pytest.raises(TrainingError, match="A batch of 3 fits.*accumulate=7"):
+        trainer.train_step(*batch(trainer.settings))
+
+
+def test_parts_that_do_not_divide_a_device_s_share_are_refused(monkeypatch):
+    trainer = Trainer(replace(SMALL, batch=4, accumulate=4))
+    monkeypatch.setattr(trainer, "strategy", SimpleNamespace(num_replicas_in_sync=2))
+    with pytest.raises(TrainingError, match="accumulate=4, 4 pairs for 2 devices"):
+        trainer._share_out(tf.zeros([4, 8, 8, 3]))
 
 
 def test_mask_share_zero_is_the_whole_picture():
