@@ -22,7 +22,7 @@ from .wasserstein import (adversarial_loss, generator_loss, gradient_penalty, va
 
 # %% ../nbs/09b_losses.ipynb #07fc9155
 def mask_focus(mask, mask_share):
-    """Where style, content and critic look: 1 on the garment, 1 - `mask_share` beside it.
+    """How much each place counts in style loss and critic scores: 1 on the garment, 1 - `mask_share` beside it. The content loss is not weighted by place.
 
     Args:
         mask: (B, H, W, 1) in [0, 1], 1 inside the garment. mask_share: a number in [0, 1].

@@ -86,7 +86,7 @@ class TrainingSession:
         return int(self.trainer.step) if self.trainer else 0
 
     def _trainer_for(self, settings):
-        """A trainer for these settings, traced before if possible, with the weights of the one before; a critic of another build begins anew."""
+        """A trainer for these settings, traced before if possible, with the weights of the one before; a network of another build begins anew."""
         key, before, text = _trace_of(settings), self.trainer, ""
         if key not in self._traced:
             self.say("Building the networks and tracing a step; that takes a while, training goes on by itself." if before else "Building the networks and tracing the first step; that takes a while.")
@@ -120,7 +120,7 @@ class TrainingSession:
         batch = make_batch(self.contents, self.styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed, step=self.step // settings.pairings, augment=settings.augment)
         style, targets = self._pairings(batch.content, batch.style)
         losses = self.trainer.train_step(batch.content, style, batch.mask, targets)
-        row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=settings.learning_rate, seconds=time.perf_counter() - started)
+        row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=float(self.trainer.generator_optimizer.learning_rate), seconds=time.perf_counter() - started)
         self.history.append(row)
         return row
 
@@ -212,7 +212,9 @@ def _take_over(trainer, arrays):
             fits.append(group)
         except TrainingError:
             continue
-    return "all weights" if "critic" in fits else "the generator's weights; a critic of this build begins anew"
+    return {(True, True): "all weights", (True, False): "the generator's weights; a critic of this build begins anew",
+            (False, True): "the critic's weights; a generator of this build begins anew",
+            (False, False): "no weights; generator and critic of this build begin anew"}["generator" in fits, "critic" in fits]
 
 
 def _difference(before, after):

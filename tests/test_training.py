@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.losses import TargetCache, generator_losses, loss_targets
+from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
 from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
+from fashion_style.wasserstein import gradient_penalty, uniform_mix
 
 # Few of the extractor's layers: a test takes as long as its steps take to be traced.
 SMALL = TrainingSettings(size=32, batch=2, steps=10, width=4, content_layer="block2_conv1", style_layers=("block1_conv1", "block2_conv1"))
@@ -47,13 +48,48 @@ def test_total_is_the_weighted_sum_of_the_terms(trainer):
 @pytest.mark.parametrize("critic", ["article", "style"])
 @pytest.mark.parametrize("constraint", ["none", "clip", "gradient_penalty", "spectral_norm"])
 def test_every_constraint_and_critic_takes_steps(critic, constraint):
-    settings = replace(SMALL, critic=critic, constraint=constraint, critic_steps=2)
+    settings = replace(SMALL, critic=critic, constraint=constraint, critic_steps=2, penalty_every=1)
     trainer = Trainer(settings)
     row = {name: float(value) for name, value in train_step(trainer, *batch(settings)).items()}
     assert all(np.isfinite(value) for value in row.values()), row
-    assert (row["penalty"] > 0) == (constraint == "gradient_penalty") or settings.penalty_every > 1
+    assert (row["penalty"] > 0) == (constraint == "gradient_penalty")
     if constraint == "clip":
         assert max(float(tf.reduce_max(tf.abs(v))) for v in trainer.critic.trainable_variables) <= settings.clip
+
+
+@pytest.mark.parametrize("critic_steps, every", [(1, 4), (2, 3)])
+def test_the_penalty_comes_on_every_nth_critic_step(critic_steps, every):
+    settings = replace(SMALL, generator="unet", content_layer="block1_conv1", style_layers=("block1_conv1",), critic_steps=critic_steps, penalty_every=every)
+    trainer, pairs = Trainer(settings), batch(settings)
+    penalties = [trainer.train_step(*pairs)["penalty"] for _ in range(9)]  # a row holds the last of a step's critic steps
+    due = [((step + 1) * critic_steps - 1) % every == 0 for step in range(9)]
+    assert [penalty > 0 for penalty in penalties] == due and sum(due) == 3, penalties
+
+
+@pytest.mark.parametrize("critic", ["article", "style"])
+def test_a_penalty_that_comes_rarely_weighs_more_in_the_critic_s_total(critic):
+    settings = replace(SMALL, critic=critic, penalty_every=4)
+    trainer, (content, style, mask) = Trainer(settings), batch()
+    real, design, focus, mix = real_pictures(style), trainer.generate(content, style), mask_focus(mask, settings.mask_share), uniform_mix(2, 0, 0)
+    penalty = float(gradient_penalty(trainer.critic, real, design, mix, condition=style if critic == "style" else None, mask=focus))
+    drift = float(tf.reduce_mean(tf.square(trainer.judge(real, style))))
+    for due in (True, False):
+        total, parts = critic_losses(trainer, real, design, style, focus, mix, tf.constant(due))
+        assert float(parts["penalty"]) == pytest.approx(penalty if due else 0.0, rel=1e-5) and penalty > 0.01
+        assert float(total) == pytest.approx(float(parts["critic_loss"]) + due * 4 * settings.weights.penalty * penalty + settings.weights.drift * drift, rel=1e-5)
+
+
+def test_a_lazy_penalty_pulls_the_critic_as_often_as_hard():
+    lazy, always = (Trainer(replace(SMALL, penalty_every=every)) for every in (4, 1))
+
+    def pull(trainer, step):
+        trainer.step.assign(step)
+        return _replica_gradients(trainer, ("critic",), 0, *batch(), ())[0]["critic"]
+
+    without = pull(lazy, 1)
+    rare, frequent = ([a - b for a, b in zip(pull(trainer, 0), without)] for trainer in (lazy, always))
+    assert float(tf.linalg.global_norm(frequent)) > 0.1 * float(tf.linalg.global_norm(without)), "the penalty reaches the weights"
+    assert relative_difference(rare, [4.0 * gradient for gradient in frequent]) < 1e-4
 
 
 def test_the_vanilla_loss_of_the_article_s_step_3():

@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,11 +38,15 @@ class QuickTrainer:
     def __init__(self, settings):
         QuickTrainer.built += 1
         self.settings, self.step, self.rate_scale = settings, tf.Variable(0, dtype=tf.int64), tf.Variable(1.0)
-        self.weight, self.critic = tf.Variable(tf.zeros([3])), tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2]))
+        self.weight, self.critic = tf.Variable(tf.zeros([3 if settings.width == SMALL.width else 1])), tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2]))
         self.batches = []
 
     def variables(self):
         return {"generator/000": self.weight, "critic/000": self.critic, "generator_optimizer/000": tf.Variable(0.0), "critic_optimizer/000": self.critic, "step/000": self.step, "rate_scale/000": self.rate_scale}
+
+    @property
+    def generator_optimizer(self):
+        return SimpleNamespace(learning_rate=0.25 * SMALL.learning_rate * self.rate_scale)  # as if late on its cosine
 
     def train_step(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
@@ -49,7 +54,7 @@ class QuickTrainer:
         if QuickTrainer.fail:
             raise QuickTrainer.fail
         self.batches.append(content.shape)
-        self.weight.assign_add(tf.ones([3]) * (self.settings.weights.style * 1.0))
+        self.weight.assign_add(tf.ones_like(self.weight) * (self.settings.weights.style * 1.0))
         self.step.assign_add(1)
         return dict(dict.fromkeys(TERMS, 1.0), total=1.0, critic_loss=-1.0, critic_gap=1.0, penalty=0.0, generator_gradient=1.0, critic_gradient=1.0, skipped=0.0)
 
@@ -120,7 +125,7 @@ def test_weights_and_rate_change_between_steps_without_a_new_trace(session):
     session.settings = replace(SMALL, learning_rate=5e-4, weights=LossWeights(style=5.0), constraint="none")
     row = session.advance()
     assert QuickTrainer.built == 1 and session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 5.0)
-    assert float(session.trainer.rate_scale) == pytest.approx(0.5) and row["learning_rate"] == 5e-4 and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
+    assert float(session.trainer.rate_scale) == pytest.approx(0.5) and row["learning_rate"] == pytest.approx(0.25 * 5e-4) and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
     assert session.changes == [(1, "constraint none, learning rate 0.0005, style 5")] and "no new trace" in session.said[-1]
     assert [row["step"] for row in session.history] == [1, 2]
 
@@ -141,11 +146,28 @@ def test_a_new_trace_takes_over_the_weights_and_the_way_back_is_free(session):
     np.testing.assert_allclose(first.weight.numpy(), weights + 2 * LossWeights().style)
 
 
-def test_a_critic_of_another_build_begins_anew_and_that_is_said(session):
+@pytest.mark.parametrize("changes, said", [
+    (dict(critic_steps=3), "took over all weights."), (dict(constraint="spectral_norm"), "took over the generator's weights; a critic of this build begins anew."),
+    (dict(width=8), "took over the critic's weights; a generator of this build begins anew."),
+    (dict(width=8, constraint="spectral_norm"), "took over no weights; generator and critic of this build begin anew.")])
+def test_a_network_of_another_build_begins_anew_and_that_is_said(session, changes, said):
     session.advance()
-    session.settings = replace(SMALL, constraint="spectral_norm")
+    session.trainer.critic.assign([1.0, 2.0])
+    session.settings = replace(SMALL, **changes)
     session.advance()
-    assert session.step == 2 and "critic of this build begins anew" in session.said[-1] and session.trainer.weight.numpy()[0] == pytest.approx(2 * LossWeights().style)
+    assert session.step == 2 and session.said[-1].endswith(said)
+    assert session.trainer.weight.numpy()[0] == pytest.approx((1 if "width" in changes else 2) * LossWeights().style)
+    assert session.trainer.critic.numpy().tolist() == ([0.0] * 4 if "constraint" in changes else [1.0, 2.0])
+
+
+def test_rows_have_the_rate_of_the_cosine_and_of_the_dial(sources):
+    settings = replace(SMALL, steps=10, batch=1, generator="unet", constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
+    session = TrainingSession(settings, *sources, say=lambda text: None)
+    session.advance()
+    session.settings = replace(settings, learning_rate=0.5 * settings.learning_rate)
+    session.advance()
+    cosine = [0.5 * (1 + np.cos(np.pi * step / 10)) for step in (1, 2)]
+    assert [row["learning_rate"] for row in session.history] == pytest.approx([settings.learning_rate * cosine[0], 0.5 * settings.learning_rate * cosine[1]], rel=1e-5)
 
 
 def test_pictures_that_vanish_are_an_error_of_ours(session):
