@@ -118,9 +118,9 @@ class TrainingSession:
         self._follow_wishes()
         settings, started = self._applied, time.perf_counter()
         batch = make_batch(self.contents, self.styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed, step=self.step // settings.pairings, augment=settings.augment)
-        style, targets = self._pairings(batch.content, batch.style)
+        style, targets, rate = *self._pairings(batch.content, batch.style), float(self.trainer.generator_optimizer.learning_rate)
         losses = self.trainer.train_step(batch.content, style, batch.mask, targets)
-        row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=float(self.trainer.generator_optimizer.learning_rate), seconds=time.perf_counter() - started)
+        row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=rate, seconds=time.perf_counter() - started)
         self.history.append(row)
         return row
 

@@ -166,7 +166,7 @@ def test_rows_have_the_rate_of_the_cosine_and_of_the_dial(sources):
     session.advance()
     session.settings = replace(settings, learning_rate=0.5 * settings.learning_rate)
     session.advance()
-    cosine = [0.5 * (1 + np.cos(np.pi * step / 10)) for step in (1, 2)]
+    cosine = [0.5 * (1 + np.cos(np.pi * step / 10)) for step in (0, 1)]
     assert [row["learning_rate"] for row in session.history] == pytest.approx([settings.learning_rate * cosine[0], 0.5 * settings.learning_rate * cosine[1]], rel=1e-5)
 
 
