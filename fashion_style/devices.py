@@ -6,8 +6,15 @@
 __all__ = ['STRATEGIES', 'TF_CONFIG_EXAMPLE', 'read_cluster', 'choose_strategy', 'is_chief', 'worker_lost']
 
 # %% ../nbs/09c_devices.ipynb #784883ab
+import contextlib
 import json
 import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
 
 import tensorflow as tf
 
@@ -16,36 +23,109 @@ from .settings import TrainingError
 # %% ../nbs/09c_devices.ipynb #a918b415
 STRATEGIES = ("none", "mirrored", "multiworker")
 TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_ADDRESS = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*\.?):(?P<port>[0-9]{1,5})", re.ASCII | re.IGNORECASE)
+
+
+def _host_and_port(address):
+    """Parts of an address such as 10.0.0.1:2222 or [::1]:2222. Raises ValueError for anything else."""
+    found = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+    if not found or not 1 <= int(found["port"]) <= 65535:
+        raise ValueError(f"{address!r} is no text of the form host:port with a port from 1 to 65535")
+    return found["host"].strip("[]"), int(found["port"])
+
+
+def _check_cluster(config):
+    """Raises ValueError for what TensorFlow would trip over, or wait for without end."""
+    for job, addresses in config["cluster"].items():
+        if not isinstance(addresses, list):
+            raise ValueError(f"the addresses of {job!r} are no list")
+        if len({_host_and_port(address) for address in addresses}) < len(addresses):
+            raise ValueError(f"two of {job!r} share one address")
+    if config.get("rpc_layer") not in (None, "grpc"):
+        raise ValueError("rpc_layer must be 'grpc', or be left out")
 
 
 def read_cluster():
     """Addresses of the workers and the number of this one, from the environment variable TF_CONFIG.
 
     Raises:
-        TrainingError: if it is missing or does not name at least one worker and this one's index.
+        TrainingError: if it is missing, holds an address that is none, or does not name at least one worker and this one's index.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text)
-        workers, index = list(config["cluster"]["worker"]), int(config["task"]["index"])
+        workers, index = config["cluster"]["worker"], int(config["task"]["index"])
+        _check_cluster(config)
         if not 0 <= index < len(workers) or config["task"]["type"] != "worker":
             raise ValueError("the task is none of the workers")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise TrainingError(f"several workers need the environment variable TF_CONFIG, for example {TF_CONFIG_EXAMPLE} with the addresses of your machines. Received: {text!r} ({error!r}).") from error
     return workers, index
 
+# %% ../nbs/09c_devices.ipynb #6d1f93a4
+def _reached(address):
+    """Whether somebody listens at this address now."""
+    try:
+        with socket.create_connection(_host_and_port(address), timeout=5) as line:
+            return line.getsockname() != line.getpeername()  # on loopback a call to a free port may, by chance, come from that port and answer itself
+    except OSError:
+        return False
 
+
+def _meet(workers, index):
+    """Wait until all other workers can be reached. This one listens meanwhile, where TensorFlow's server will listen afterwards.
+
+    Raises:
+        TrainingError: if the port of this worker cannot be used.
+    """
+    port, others = _host_and_port(workers[index])[1], workers[:index] + workers[index + 1:]
+    both = dict(family=socket.AF_INET6, dualstack_ipv6=True) if socket.has_dualstack_ipv6() else {}
+    try:
+        door = socket.create_server(("", port), backlog=len(workers) + 128, **both)
+    except OSError as error:
+        raise TrainingError(f"this worker cannot listen on the port of its address in TF_CONFIG. Received: {workers[index]} ({error}). End what uses the port, or name another one on all machines.") from error
+    print(f"waiting for the other workers: {', '.join(others)}. Stop with Ctrl-C", file=sys.stderr, flush=True)
+    with door:
+        for address in others:
+            while not _reached(address):
+                time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def _default_signals():
+    """Ctrl-C and SIGTERM end the process without asking Python, which cannot answer while TensorFlow waits. Only the main thread may set that."""
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: somebody else's, of which Python knows nothing
+
+
+def _several_workers():
+    """TensorFlow's strategy for the workers in TF_CONFIG. Raises TrainingError."""
+    try:
+        with _default_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except (TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise TrainingError(f"TensorFlow cannot bring the workers together ({str(error)[:200]}). It needs choose_strategy before anything else, and the environment variable TF_CONFIG, "
+                            f"for example {TF_CONFIG_EXAMPLE}. Received: {os.environ.get('TF_CONFIG', '')!r}.") from error
+
+# %% ../nbs/09c_devices.ipynb #f3b2618c
 def choose_strategy(name):
     """The `tf.distribute.Strategy` of one of `STRATEGIES`; None for one device. Must run before TensorFlow is used otherwise.
 
     Raises:
-        TrainingError: for an unknown name, or `multiworker` without a usable TF_CONFIG.
+        TrainingError: for an unknown name, `multiworker` without a usable TF_CONFIG, or a port that is taken.
     """
     if name not in STRATEGIES:
         raise TrainingError(f"strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}.")
     if name == "multiworker":
-        read_cluster()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        workers, index = read_cluster()
+        if len(workers) > 1:
+            _meet(workers, index)
+        return _several_workers()
     return tf.distribute.MirroredStrategy() if name == "mirrored" else None
 
 

@@ -6,8 +6,10 @@
 __all__ = ['COIN', 'ENOUGH', 'vital_signs', 'Verdict', 'diagnose', 'fig_dashboard', 'TensorBoardWriter']
 
 # %% ../nbs/10e_health.ipynb #094811ac
+import os
 import textwrap
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,8 +49,7 @@ COIN = 2 * np.log(2)  # vanilla critic loss of a critic that cannot tell
 def _critic_signs(history):
     """seen, clarity, level and, for the vanilla loss, coin."""
     gap, loss = column(history, "critic_gap"), column(history, "critic_loss")
-    late = gap[len(gap) // 2:]
-    late = late[np.isfinite(late)]
+    late = gap[len(gap) // 2:][np.isfinite(gap[len(gap) // 2:])]
     spread = late.std() if len(late) else 0.0
     last, known = _quarter(gap, 3), np.isfinite(_quarter(gap, 3))
     peak = max([_median(part) for part in np.array_split(gap, 8)], key=lambda value: np.nan_to_num(value, nan=-np.inf))
@@ -153,12 +154,10 @@ class Verdict(NamedTuple):
 
 def _fine_words(signs):
     parts = [f"the critic sees a difference on {signs['seen']:.0%} of the last steps and its gap stands at {signs['level']:.0%} of its peak"] if np.isfinite(signs["level"]) else []
-    if np.isfinite(signs["term_growth"]):
-        parts = [f"the picture's own loss terms are at {signs['term_growth']:.0%} of the first step", *parts,
-                 f"shares of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style {signs['style_share']:.0%}. Go on."]
-    else:
-        parts += ["what weighs how much is not in this table: hand over the run's weights to be sure."]
-    return "; ".join(parts)
+    if not np.isfinite(signs["term_growth"]):
+        return "; ".join([*parts, "what weighs how much is not in this table: hand over the run's weights to be sure."])
+    return "; ".join([f"the picture's own loss terms are at {signs['term_growth']:.0%} of the first step", *parts,
+                      f"shares of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style {signs['style_share']:.0%}. Go on."])
 
 
 def diagnose(history, weights=None):
@@ -177,8 +176,7 @@ def diagnose(history, weights=None):
     if not found:
         return Verdict("fine", _fine_words(signs), signs)
     name, reason, advice = found[0]
-    others = ", ".join(other for other, *_ in found[1:])
-    also = f" Also: {others}." if others and name != "exploding" else ""  # what follows from an explosion is no finding of its own
+    also = f" Also: {', '.join(other for other, *_ in found[1:])}." if found[1:] and name != "exploding" else ""  # what follows from an explosion is no finding of its own
     return Verdict(name, f"{reason}. {advice}{also}", signs)
 
 # %% ../nbs/10e_health.ipynb #5eeb6a77
@@ -252,7 +250,7 @@ def _tag(name):
     return f"gradient/{name[:-9]}" if name.endswith("_gradient") else f"training/{name}"
 
 
-class TensorBoardWriter:
+class TensorBoardWriter(AbstractContextManager):
     """A callback for `train` that writes RUN/tensorboard/events.out.tfevents.*: every loss as a scalar, every grid as a picture.
 
     Needs TensorFlow only; to look at the files, install the extra `fashion-style[tensorboard]` and start `tensorboard --logdir RUN`.
@@ -263,13 +261,20 @@ class TensorBoardWriter:
         every: write the scalars of every n-th step; pictures are always written.
         weights: `LossWeights` of the run, to write the weighted shares as well.
     Raises:
-        TrainingError: here and on writing, if the file cannot be written.
+        TrainingError: here and on writing, if the file cannot be written. Here already for what TensorFlow would notice after the first step.
     """
 
     def __init__(self, run, every=1, *, weights=None):
         if every < 1:
             raise TrainingError(f"every must be a whole number of at least 1. Received: {every}.")
         self.folder, self.every, self.weights, self._writer = Path(run) / "tensorboard", every, weights, None
+        try:
+            os.fsencode(self.folder).decode("utf-8")
+            problem = "this is no folder" if os.path.lexists(self.folder) and not self.folder.is_dir() else ""
+        except UnicodeError:
+            problem = "its name cannot be written as UTF-8"
+        if problem:
+            raise TrainingError(f"{str(self.folder)!r}: cannot write TensorBoard's files ({problem}). Name another run, or train without the writer.")
 
     def _open(self, step):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -305,14 +310,10 @@ class TensorBoardWriter:
         if writer is not None:
             writer.close()
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *error):
         self.close()
 
 
 def _picture_value(picture):
     height, width, channels = picture.shape
-    encoded = tf.io.encode_png(picture).numpy()
-    return tf.compat.v1.Summary.Value(tag="pictures", image=tf.compat.v1.Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded))
+    return tf.compat.v1.Summary.Value(tag="pictures", image=tf.compat.v1.Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=tf.io.encode_png(picture).numpy()))

@@ -8,7 +8,6 @@ __all__ = ['RUN_OPTIONS', 'add_run_settings', 'add_training_options', 'read_sett
 
 # %% ../nbs/13d_run_options.ipynb #01feccfa
 import contextlib
-import dataclasses
 import inspect
 import json
 import os
@@ -72,11 +71,8 @@ def read_settings(path):
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError(f"expected one object of names and values, received a {type(values).__name__}")
-        for item in dataclasses.fields(TrainingSettings):
-            if isinstance(item.default, bool) and not isinstance(values.get(item.name, item.default), bool):
-                raise ValueError(f"{item.name} must be true or false, received {values[item.name]!r}")
         return TrainingSettings.from_dict(values)
-    except (OSError, ValueError, TypeError, RecursionError, TrainingError) as error:
+    except (OSError, ValueError, RecursionError, TrainingError) as error:
         raise TrainingError(f"{path} holds no settings of a run: {str(error).rstrip('.')}. Name the settings.json of a run folder.") from error
 
 

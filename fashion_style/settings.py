@@ -43,6 +43,15 @@ class LossWeights:
     drift: float = _setting(0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0")
 
 # %% ../nbs/09a_settings.ipynb #8ebcf7ad
+def _check_names(what, kind, values):
+    """Raises TrainingError unless `values` is a dict of fields of the dataclass `kind`."""
+    if not isinstance(values, dict):
+        raise TrainingError(f"{what} must be an object of names and values. Received: {values!r}.")
+    unknown = [name for name in values if name not in {item.name for item in fields(kind)}]
+    if unknown:
+        raise TrainingError(f"{what} hold a name that this version does not know. Received: {', '.join(map(repr, unknown))}. Use the version that wrote them, or correct the name.")
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides a run. The same settings, pictures and machine give the same run."""
@@ -77,14 +86,30 @@ class TrainingSettings:
     weights: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self):
+        if isinstance(self.style_layers, list):  # JSON knows no tuples
+            object.__setattr__(self, "style_layers", tuple(self.style_layers))
+        self._check_kinds()
         for item in fields(self):
             allowed = item.metadata.get("choices")
             if allowed and getattr(self, item.name) not in allowed:
                 raise TrainingError(f"setting {item.name} must be one of {', '.join(allowed)}. Received: {getattr(self, item.name)!r}.")
         self._check_counts()
         self._check_numbers()
+        self._check_layers()
         if self.size < 16:
             raise TrainingError(f"training pictures need at least 16 pixels a side, for four halvings. Received: size={self.size}.")
+
+    def _check_kinds(self):
+        """Switches are true or false, layers are texts, weights are `LossWeights`: the checks that follow can rely on it."""
+        for item in fields(self):
+            if isinstance(item.default, bool) and not isinstance(getattr(self, item.name), bool):
+                raise TrainingError(f"setting {item.name} must be true or false. Received: {getattr(self, item.name)!r}.")
+        if not isinstance(self.style_layers, tuple) or not all(isinstance(layer, str) for layer in self.style_layers):
+            raise TrainingError(f"setting style_layers must be a list of names such as block1_conv1, also for a single layer. Received: {self.style_layers!r}.")
+        if not isinstance(self.content_layer, str):
+            raise TrainingError(f"setting content_layer must be one name such as block3_conv1. Received: {self.content_layer!r}.")
+        if not isinstance(self.weights, LossWeights):
+            raise TrainingError(f"setting weights must be a LossWeights, or in a file an object of names and numbers. Received: {self.weights!r}.")
 
     def _check_counts(self):
         """Whole numbers of at least 1, and parts that come out even."""
@@ -98,7 +123,7 @@ class TrainingSettings:
             raise TrainingError(f"accumulate must divide the batch. Received: accumulate={self.accumulate}, batch={self.batch}.")
 
     def _check_numbers(self):
-        """Rates above 0, weights of at least 0, layers that exist; every number finite."""
+        """Rates above 0, weights of at least 0, a seed that can be one; every number finite."""
         rates = {name: getattr(self, name) for name in ("learning_rate", "critic_learning_rate", "clip")}
         bad = {name: value for name, value in rates.items() if not (_is_number(value) and value > 0)}
         if bad:
@@ -108,11 +133,18 @@ class TrainingSettings:
         bad = {name: value for name, value in asdict(self.weights).items() if not _is_number(value)}
         if bad:
             raise TrainingError(f"loss weights must be finite numbers >= 0. Received: {bad}.")
-        layers = self.style_layers + (self.content_layer,)
-        if type(self.seed) is not int or self.seed < 0 or not self.style_layers or not all(re.fullmatch(r"block[1-5]_conv[1-4]", layer) for layer in layers):
-            raise TrainingError(f"seed must be a whole number of at least 0, and layers are named like block3_conv1. Received: seed={self.seed!r}, {layers}.")
+        if type(self.seed) is not int or self.seed < 0:
+            raise TrainingError(f"seed must be a whole number of at least 0. Received: {self.seed!r}.")
         if self.generator == "article" and self.size % 4:
             raise TrainingError(f"the article's generator halves twice and needs a size that 4 divides. Received: size={self.size}.")
+
+    def _check_layers(self):
+        """At least one layer of style, and names that a layer can have."""
+        if not self.style_layers:
+            raise TrainingError("style_layers must name at least one layer, such as block1_conv1. Received: none.")
+        bad = [layer for layer in (self.content_layer, *self.style_layers) if not re.fullmatch(r"block[1-5]_conv[1-4]", layer)]
+        if bad:
+            raise TrainingError(f"layers are named like block3_conv1, from block1 to block5 and conv1 to conv4. Received: {', '.join(map(repr, bad))}.")
 
     def to_dict(self):
         """Plain dict for a JSON file."""
@@ -120,12 +152,9 @@ class TrainingSettings:
 
     @classmethod
     def from_dict(cls, values):
-        """Inverse of `to_dict`. Raises TrainingError for unknown names."""
-        values = dict(values)
-        try:
-            weights = LossWeights(**values.pop("weights", {}))
-            if "style_layers" in values:
-                values["style_layers"] = tuple(values["style_layers"])
-            return cls(weights=weights, **values)
-        except TypeError as error:
-            raise TrainingError(f"settings hold a name that this version does not know ({error}). Use the version that wrote them.") from error
+        """Inverse of `to_dict`. Raises TrainingError for unknown names, and for values that make no sense."""
+        _check_names("settings", cls, values)
+        if isinstance(values.get("weights"), dict):  # anything else is refused below
+            _check_names("weights", LossWeights, values["weights"])
+            values = dict(values, weights=LossWeights(**values["weights"]))
+        return cls(**values)

@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fashion_style.checkpoints import newest_checkpoint
 from fashion_style.devices import choose_strategy, read_cluster
@@ -22,6 +24,7 @@ SETTINGS = TrainingSettings(size=32, batch=4, steps=4, width=4, penalty_every=1,
 # To lose a worker, any networks will do: those that are traced in a quarter of the time.
 QUICK = replace(SETTINGS, generator="unet", constraint="clip", update="together")
 HANG_GUARD = 600  # seconds
+WAIT_GUARD = 120  # seconds
 WORKER = """
 import json, sys
 import numpy as np
@@ -117,8 +120,19 @@ def test_a_lost_worker_ends_the_other_and_both_resume(tmp_path):
     assert [row["step"] for row in read_history(tmp_path / "run")] == list(range(1, step + 3))
 
 
-@pytest.mark.parametrize("config", [None, "", "{}", "no json", '{"cluster": {"worker": []}, "task": {"type": "worker", "index": 0}}',
-                                    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
+def cluster_text(workers, index=0, jobs={}, **more):
+    return json.dumps(dict(cluster=dict(jobs, worker=workers), task=dict(type="worker", index=index), **more))
+
+
+WRONG_ADDRESSES = ["abc", {"0": "a:1"}, [1, 2], [None], [["a:1"]], ["localhost", "otherhost"], ["localhost:"], [":1"], ["a b:1"], ["grpc://a:1"], ["a:b"], ["a:0"], ["localhost:99999"],
+                   ["localhost:65536"], ["a:-1"], ["a:1\n"], ["a:٣"], ["a..b:1"], ["x" * 64 + ":1"], ["::1:5"], ["[::1]"], ["[]:1"], ["a:1", "a:1"], ["a:1", "a:01"]]
+WRONG_CLUSTERS = [None, "", "{}", "no json", "[]", "7", "null", "[" * 100_000, cluster_text([]), cluster_text(["a:1"], index=1), cluster_text(["a:1"], index=-1), cluster_text(["a:1"], index=float("inf")),
+                  cluster_text(["a:1"], index=None), '{"cluster": 5, "task": {"type": "worker", "index": 0}}', '{"cluster": {"worker": ["a:1"]}, "task": 5}',
+                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "boss", "index": 0}}', cluster_text(["a:1"], jobs=dict(bogus=5)), cluster_text(["a:1"], jobs=dict(chief=["b"])),
+                  cluster_text(["a:1"], rpc_layer=7), cluster_text(["a:1"], rpc_layer="pigeon"), *map(cluster_text, WRONG_ADDRESSES)]
+
+
+@pytest.mark.parametrize("config", WRONG_CLUSTERS, ids=lambda config: str(config)[:60])
 def test_a_wrong_cluster_shows_an_example(monkeypatch, config):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if config is not None:
@@ -127,6 +141,96 @@ def test_a_wrong_cluster_shows_an_example(monkeypatch, config):
         read_cluster()
     with pytest.raises(TrainingError, match="TF_CONFIG"):
         choose_strategy("multiworker")
+
+
+@pytest.mark.parametrize("workers", [["10.0.0.1:2222", "10.0.0.2:2222"], ["localhost:1", "localhost:65535"], ["[::1]:5", "[fe80::1]:5"], ["my-host.example.org:80", "my_host:80"]])
+def test_usual_addresses_pass(monkeypatch, workers):
+    for more in ({}, dict(rpc_layer="grpc"), dict(environment="cloud"), dict(jobs=dict(evaluator=["c:1"]))):
+        monkeypatch.setenv("TF_CONFIG", cluster_text(workers, index=1, **more))
+        assert read_cluster() == (workers, 1)
+
+
+@pytest.mark.parametrize("error", [TypeError("no text"), ValueError("no value"), tf.errors.InvalidArgumentError(None, None, "no argument"), tf.errors.UnknownError(None, None, "no server")],
+                         ids=lambda error: type(error).__name__)
+def test_what_tensorflow_says_about_a_cluster_is_one_clear_error(monkeypatch, error):
+    def refuse():
+        raise error
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", refuse)
+    monkeypatch.setenv("TF_CONFIG", cluster_text(["localhost:1"]))
+    with pytest.raises(TrainingError, match=r"\(no (text|value|argument|server).*\).*TF_CONFIG, for example .*Received"):
+        choose_strategy("multiworker")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_signals_have_their_default_while_tensorflow_waits_and_their_handlers_afterwards(monkeypatch, capsys):
+    numbers, seen = (signal.SIGINT, signal.SIGTERM), []
+    handlers = [signal.getsignal(number) for number in numbers]
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: seen.append([signal.getsignal(number) for number in numbers]))
+    monkeypatch.setenv("TF_CONFIG", cluster_text(["localhost:1"]))
+    choose_strategy("multiworker")
+    thread = threading.Thread(target=choose_strategy, args=("multiworker",))  # only the main thread may set handlers
+    thread.start()
+    thread.join()
+    assert seen == [[signal.SIG_DFL] * 2, handlers] and [signal.getsignal(number) for number in numbers] == handlers
+    assert capsys.readouterr().err == "", "a worker alone waits for nobody"
+
+
+def start_waiting(addresses, log):
+    """The first of several workers, as a process that has said that it waits."""
+    worker = subprocess.Popen([sys.executable, "-c", "from fashion_style.devices import choose_strategy\nchoose_strategy('multiworker')"], stderr=log.open("w"),
+                              env=dict(os.environ, TF_CONFIG=cluster_text(addresses), TF_CPP_MIN_LOG_LEVEL="0"),
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # a shell may have taught us to ignore it
+    wait_for("waiting for the other workers", log, worker)
+    return worker
+
+
+def wait_for(words, log, worker):
+    end = time.monotonic() + WAIT_GUARD
+    while words not in log.read_text():
+        assert worker.poll() is None and time.monotonic() < end, log.read_text()[-2000:]
+        time.sleep(0.1)
+
+
+def end_with(worker, number):
+    """Send a signal. The exit status, and the seconds until it was there."""
+    sent = time.monotonic()
+    worker.send_signal(number)
+    try:
+        return worker.wait(timeout=WAIT_GUARD), time.monotonic() - sent
+    finally:
+        worker.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_waits_for_another_says_so_and_can_be_stopped(tmp_path, number):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    worker = start_waiting(addresses, tmp_path / "log")
+    line, = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("waiting")]
+    assert line == f"waiting for the other workers: {addresses[1]}, {addresses[2]}. Stop with Ctrl-C"
+    time.sleep(2)
+    assert worker.poll() is None
+    code, seconds = end_with(worker, number)
+    assert code == -number and seconds < 30
+
+
+def test_ctrl_c_also_ends_the_wait_inside_tensorflow(tmp_path):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    with socket.create_server(("127.0.0.1", int(addresses[1].rpartition(":")[2]))):  # answers, but is no worker
+        worker = start_waiting(addresses, tmp_path / "log")
+        wait_for("Started server with target", tmp_path / "log", worker)
+        time.sleep(2)
+        assert worker.poll() is None
+        code, seconds = end_with(worker, signal.SIGINT)
+    assert code == -signal.SIGINT and seconds < 30
+
+
+def test_a_port_that_is_taken_is_one_clear_error(monkeypatch):
+    with socket.create_server(("", 0)) as taken:
+        monkeypatch.setenv("TF_CONFIG", cluster_text([f"127.0.0.1:{taken.getsockname()[1]}", "127.0.0.1:1"]))
+        with pytest.raises(TrainingError, match=r"cannot listen.*Received: 127.0.0.1:\d+ .*name another one"):
+            choose_strategy("multiworker")
 
 
 def test_strategies_have_names():

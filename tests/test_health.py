@@ -1,5 +1,6 @@
 """Verdicts on invented histories, on real tiny runs (one that is fine, five that are broken on purpose), and the files they leave."""
 import copy
+import os
 import warnings
 from pathlib import Path
 
@@ -298,11 +299,28 @@ def test_a_writer_that_saw_nothing_leaves_nothing(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    writer = TensorBoardWriter(tmp_path)
     (tmp_path / "tensorboard").write_text("in the way")
     with pytest.raises(TrainingError, match="cannot write TensorBoard's files.*without the writer"):
-        TensorBoardWriter(tmp_path)(progress(1, total=1.0))
+        writer(progress(1, total=1.0))
     with pytest.raises(TrainingError, match="at least 1. Received: 0"):
         TensorBoardWriter(tmp_path, every=0)
+
+
+def test_what_would_fail_after_the_first_step_is_refused_at_once(tmp_path):
+    for run, block in ((tmp_path / "file", lambda path: path.write_text("mine")), (tmp_path / "link", lambda path: path.symlink_to("nowhere"))):
+        run.mkdir()
+        block(run / "tensorboard")
+        with pytest.raises(TrainingError, match=r"cannot write TensorBoard's files \(this is no folder\).*without the writer"):
+            TensorBoardWriter(run)
+    for name in (os.fsdecode(b"caf\xe9"), "half \ud800"):
+        with pytest.raises(TrainingError, match="cannot be written as UTF-8.*Name another run") as caught:
+            TensorBoardWriter(tmp_path / name)
+        str(caught.value).encode("utf-8")  # the message itself can be shown
+    with TensorBoardWriter(tmp_path / "größe 服") as writer:
+        writer(progress(1, total=1.0))
+    assert list((tmp_path / "größe 服" / "tensorboard").iterdir())
+    TensorBoardWriter(tmp_path / "größe 服")  # a folder that is there already is no obstacle
 
 
 def test_history_file_and_memory_give_the_same_verdict(tmp_path):

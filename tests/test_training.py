@@ -1,6 +1,7 @@
 """The training step: what it changes, what it sums, and that two devices take the step of one."""
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from types import SimpleNamespace
@@ -274,6 +275,51 @@ def test_settings_from_another_version_are_refused():
     assert TrainingSettings.from_dict(SMALL.to_dict()) == SMALL
     with pytest.raises(TrainingError, match="does not know"):
         TrainingSettings.from_dict(dict(SMALL.to_dict(), momentum=0.9))
+
+
+@pytest.mark.parametrize("values, message", [
+    (dict(momentum=0.9), "settings hold a name .* Received: 'momentum'. "), (dict(weights=dict(charm=1)), "weights hold a name .* Received: 'charm'. "),
+    (dict(momentum=0.9, weights=None), "name .*'momentum'"), (None, "object of names and values. Received: None"),
+    (dict(weights=None), "setting weights .*Received: None"), (dict(weights=3), "setting weights .*Received: 3"), (dict(weights=[1.0]), r"setting weights .*Received: \[1.0\]"),
+    (dict(weights=dict(style=None)), "loss weights .*Received: {'style': None}"), (dict(style_layers=5), "setting style_layers .*Received: 5"),
+    (dict(style_layers=None), "setting style_layers .*Received: None"), (dict(style_layers="block1_conv1"), "setting style_layers .*list.*Received: 'block1_conv1'"),
+    (dict(style_layers=["block1_conv1", 5]), "setting style_layers .*Received: .*5"), (dict(content_layer=5), "setting content_layer .*Received: 5"),
+    (dict(content_layer=["block1_conv1"]), "setting content_layer .*Received: "), (dict(augment="no"), "setting augment must be true or false. Received: 'no'"),
+    (dict(augment=1), "setting augment .*Received: 1"), (dict(recompute=None), "setting recompute .*Received: None"), (dict(recompute=[]), "setting recompute .*")])
+def test_the_setting_that_is_wrong_is_named(values, message):
+    with pytest.raises(TrainingError, match=message) as caught:
+        TrainingSettings.from_dict(values)
+    assert ("does not know" in str(caught.value)) == ("momentum" in message or "charm" in message)
+    if isinstance(values, dict) and not isinstance(values.get("weights"), dict) and "momentum" not in values:
+        with pytest.raises(TrainingError, match=message):
+            replace(SMALL, **values)
+
+
+def test_seed_and_layers_are_told_apart():
+    with pytest.raises(TrainingError, match="seed must be .*Received: -1") as caught:
+        replace(SMALL, seed=-1)
+    assert "layer" not in str(caught.value)
+    for wrong in (dict(content_layer="fc1"), dict(style_layers=("block1_conv1", "fc1"))):
+        with pytest.raises(TrainingError, match="layers are named like .*Received: 'fc1'.") as caught:
+            replace(SMALL, **wrong)
+        assert "seed" not in str(caught.value)
+
+
+def test_a_list_of_layers_becomes_a_tuple():
+    settings = replace(SMALL, style_layers=["block1_conv1", "block2_conv1"])
+    assert settings == replace(SMALL, style_layers=("block1_conv1", "block2_conv1")) and hash(settings)
+
+
+def test_nothing_but_a_training_error_comes_from_strange_settings():
+    strange = (None, True, 0, -1, 1.5, float("nan"), 10 ** 400, "", "no", [], [[]], [None], {}, {"a": 1})
+    for name in SMALL.to_dict():
+        for value in strange:
+            with suppress(TrainingError):
+                TrainingSettings.from_dict({name: value})
+    for name in LossWeights().__dict__:
+        for value in strange:
+            with suppress(TrainingError):
+                TrainingSettings.from_dict(dict(weights={name: value}))
 
 
 TWO_DEVICES = """
