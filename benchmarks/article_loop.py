@@ -5,8 +5,12 @@
 
 Eager, one operation after the other; two tapes over one pass; VGG19 down to block5_conv1 asked for garment, style picture and result at
 every step, whatever layers the losses use; nothing kept from one step to the next. The losses are written here once more, with the
-article's Python-int shapes, so that they are also an oracle for ours. Networks and Adam are those of the package.
+article's Python-int shapes, so that they are also an oracle for ours. Networks and Adam are those of the package. With --double it is an
+oracle for torch_loop.py too: in float32 the two frameworks round differently, and Adam makes whole steps of gradients that are hardly more
+than rounding.
 """
+import json
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -50,9 +54,16 @@ def build_vgg(start):
     return model
 
 
+def in_default_type(network):
+    """A network rebuilt with every layer in Keras' default number type; ours fix float32 for some layers."""
+    text = json.dumps(network.get_config())
+    return keras.Model.from_config(json.loads(text.replace("float32", keras.config.floatx())))
+
+
 def adam(rate):
-    """Adam as in our training room."""
-    return keras.optimizers.Adam(rate, beta_1=common.BETAS[0], beta_2=common.BETAS[1], epsilon=common.EPSILON)
+    """Adam as in our training room. Its betas are NumPy's numbers because Keras rounds Python's to float32 first, also in float64."""
+    beta_1, beta_2 = np.float64(common.BETAS)
+    return keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=beta_2, epsilon=common.EPSILON)
 
 
 class ArticleLoop:
@@ -65,7 +76,7 @@ class ArticleLoop:
 
     def __init__(self, start, layers):
         self.layers, self.vgg = layers, build_vgg(start)
-        self.generator, self.discriminator = build_generator(start["content"].shape[1]), build_discriminator(start["content"].shape[1])
+        self.generator, self.discriminator = (in_default_type(build(start["content"].shape[1])) for build in (build_generator, build_discriminator))
         self.generator.set_weights(common.group(start, "generator"))
         self.discriminator.set_weights(common.group(start, "critic"))
         self.generator_optimizer = adam(keras.optimizers.schedules.CosineDecay(common.GENERATOR_RATE, common.RATE_STEPS))
@@ -107,10 +118,14 @@ class ArticleLoop:
 def main():
     options = common.loop_parser(__doc__)
     options.add_argument("--traced", action="store_true", help="the same step as one tf.function: what tracing alone brings")
+    options.add_argument("--double", action="store_true", help="compute in float64, to tell rounding from a difference of the method")
     chosen = common.parse(options)
+    if chosen.double:
+        keras.config.set_dtype_policy("float64")
+        keras.config.set_floatx("float64")
     start = np.load(chosen.start)
     loop = ArticleLoop(start, common.LAYERS[chosen.layers])
-    pictures = [tf.constant(start[name]) for name in ("content", "style", "real")]
+    pictures = [tf.constant(start[name], keras.config.floatx()) for name in ("content", "style", "real")]
     function = tf.function(loop.train_step) if chosen.traced else loop.train_step
     row, losses = common.measure_steps(lambda: {name: float(value) for name, value in function(*pictures).items()}, chosen.steps, chosen.warm_up)
     if chosen.save:

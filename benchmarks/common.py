@@ -79,12 +79,13 @@ def time_steps(step, count):
     return seconds, results
 
 
-def measure_steps(step, count, warm_up=1):
+def measure_steps(step, count, warm_up=1, base=None):
     """Time `count` steps after `warm_up` >= 1 others: (start of a row, [what every step returned]).
 
     The row: seconds of the `first` step and, as a list, of the timed ones; `base_mib` and `peak_mib`, the largest memory before and after.
+    `base`: that memory, noted earlier by loops that keep targets: what computing them needs belongs to the steps that use them.
     """
-    base = peak_memory_mib()
+    base = peak_memory_mib() if base is None else base
     warm, early = time_steps(step, warm_up)
     seconds, late = time_steps(step, count)
     return dict(first=warm[0], seconds=seconds, base_mib=base, peak_mib=peak_memory_mib()), early + late

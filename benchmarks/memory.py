@@ -3,8 +3,9 @@
     python benchmarks/memory.py
 
 A fresh process for every row. "article" are the article's networks with VGG19's losses, "recipe" is what `fashion-style demo` trains.
-Neither option can save what a process holds before its first step: TensorFlow itself, weights and pictures. So the tables show memory
-above that too, which is activations and gradients. Writes results/memory.md.
+Neither option can save what a process holds before it computes anything: TensorFlow itself, weights and pictures. So the tables show
+memory above that too: targets, activations and gradients. The targets of "article" are computed once for the whole batch, before the first
+step; that pass is neither cut up nor computed twice, so it bounds what the options can save there. Writes results/memory.md.
 """
 import pathlib
 import statistics
@@ -34,11 +35,11 @@ def table(rows):
             continue
         (memory, above, seconds), plain = figures(row), figures(rows[0][2])
         cells.append((*cell, f"{memory:.0f}", f"{above:.0f}", f"{above / plain[1]:.2f}", f"{seconds:.2f}", f"{seconds / plain[2]:.2f}"))
-    return common.markdown_table(["accumulate", "recompute", "peak memory, MiB", "above the start, MiB", "of the plain step's", "seconds a step", "of the plain step's"], cells)
+    return common.markdown_table(["accumulate", "recompute", "peak memory, MiB", "above the start, MiB", "of the plain step's memory above the start", "seconds a step", "of the plain step's seconds"], cells)
 
 
 def figures(row):
-    """(peak MiB, MiB above what the process held before its first step, median seconds)."""
+    """(peak MiB, MiB above what the process held before targets and first step, median seconds)."""
     return row["peak_mib"], row["peak_mib"] - row["base_mib"], statistics.median(row["seconds"])
 
 
@@ -62,6 +63,7 @@ def main():
         recipe = measure("recipe_loop.py", "--size", chosen.size, "--batch", chosen.batch, "--steps", chosen.steps, "--feed", "fixed")
     facts = common.facts_text(article[0][2].get("versions", {}))
     text = (f"# Memory of a training step at {chosen.size} px, batch {chosen.batch}\n\n{facts}\n"
+            "\nThe start: TensorFlow, weights and pictures, before any target is computed.\n"
             f"\nThe article's networks, VGG19 to block3_conv1, targets kept:\n\n{table(article)}\nThe recipe of the demo:\n\n{table(recipe)}")
     print(f"{text}\nwritten to {common.write_text(chosen.out, text).name}")
 

@@ -57,8 +57,9 @@ def main():
     trainer = trainer_of(chosen, start)
     content, style = tf.constant(start["content"]), tf.constant(start["style"])
     mask = tf.ones_like(content[..., :1])
+    base = common.peak_memory_mib()
     targets = None if chosen.forget_targets else trainer.targets(content, style)
-    row, losses = common.measure_steps(lambda: trainer.train_step(content, style, mask, targets), chosen.steps, chosen.warm_up)
+    row, losses = common.measure_steps(lambda: trainer.train_step(content, style, mask, targets), chosen.steps, chosen.warm_up, base)
     if chosen.save:
         compared = [{name: step[name] for name in (*common.LOSS_WEIGHTS, "total", "critic_loss")} for step in losses]
         common.save_outcome(chosen.save, compared, trainer.generator.get_weights(), trainer.critic.get_weights())

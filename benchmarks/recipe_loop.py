@@ -21,10 +21,11 @@ from fashion_style.losses import Pairings
 from fashion_style.settings import TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
 from fashion_style.training import Trainer
-from tensorflow_facts import tensorflow_gflops
+from tensorflow_facts import forward_gflop, tensorflow_gflops
 
 REAL_SETTINGS = common.HERE.parent / "nbs" / "tutorials" / "real_run" / "stages" / "2-settings.json"  # the longest stage at 128 px
 DRAWN = 16
+SMALL = 16  # px of a style picture that costs next to nothing
 
 
 def recipe_settings(recipe, **changes):
@@ -75,6 +76,24 @@ def measure_recipe(trainer, stream, cycles):
     return dict(row, load=float(np.mean(samples)) if samples else None)
 
 
+def needed_gflop(trainer):
+    """10^9 floating-point operations that a step cannot do without, in the mean over a cycle; passes counted as in our_loop.py, one critic step.
+
+    Generator 3 passes. Extractor 2 on the design, and 1 on garment and style picture for the targets of a batch, shared by its `pairings`
+    steps. Critic 6 where both networks learn from one forward pass; where the generator learns after it, 2 more through the changed critic.
+    A penalty adds 4: forward, down to the picture, and backward through the latter; LeakyReLU has no second derivative, so no more. The
+    critic's branch for the style picture, which real and generated pictures share, takes 3 passes, and 1 more through the changed critic.
+    """
+    settings = trainer.settings
+    picture, small = ((settings.batch, side, side, 3) for side in (settings.size, SMALL))
+    alternating, penalty = settings.update == "alternating", settings.constraint == "gradient_penalty"
+    paint = forward_gflop(lambda content, style: trainer.generator([content, style]), picture, picture)
+    look = forward_gflop(trainer.extractor, picture)
+    judge, judge_picture = (forward_gflop(lambda seen, style: trainer.critic([seen, style]), picture, style) for style in (picture, small))
+    critic = (6 + 2 * alternating + 4 * penalty / settings.penalty_every) * judge_picture + (3 + alternating) * (judge - judge_picture)
+    return 3 * paint + (2 + 2 / settings.pairings) * look + critic
+
+
 def main():
     options = common.parser(__doc__)
     options.add_argument("--recipe", choices=("demo", "real"), default="demo", help="which settings (default: %(default)s)")
@@ -93,8 +112,8 @@ def main():
                                recompute=chosen.recompute, precision=chosen.precision)
     trainer = Trainer(settings, vgg_weights=chosen.vgg_weights if settings.extractor == "vgg19" else None, xla=chosen.xla)
     row = measure_recipe(trainer, feed_batches(settings, chosen.feed), chosen.steps)
-    common.report(**row, batch=settings.batch, size=settings.size, matmul_gflops=tensorflow_gflops(),
-                  versions=common.versions("tensorflow", "keras", "numpy"))
+    common.report(**row, batch=settings.batch, size=settings.size, pairings=settings.pairings, matmul_gflops=tensorflow_gflops(),
+                  step_gflop=needed_gflop(trainer), versions=common.versions("tensorflow", "keras", "numpy"))
 
 
 if __name__ == "__main__":

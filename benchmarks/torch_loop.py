@@ -1,4 +1,4 @@
-"""The same step in PyTorch, written as its users write it: same networks, weights, losses and pictures, targets kept.
+"""The same step in PyTorch, written as its users write it: same networks, weights, losses, Adam and pictures, targets kept.
 
     python -m venv .venv-torch && .venv-torch/bin/pip install torch==2.13.0 numpy
     python benchmarks/start.py --out start.npz
@@ -19,8 +19,14 @@ from torch.nn import functional
 
 import common
 
-# Keras adds epsilon before it corrects the bias of the second moment, PyTorch after: this makes the first steps equal.
-TORCH_EPSILON = common.EPSILON / math.sqrt(1.0 - common.BETAS[1])
+
+def torch_epsilon(step):
+    """The epsilon with which PyTorch's Adam makes its update number `step` (1, 2 ...) as Keras' does with `common.EPSILON`.
+
+    With moments m and v, correction c = sqrt(1 - beta_2^step) and r = rate / (1 - beta_1^step), Keras takes r c m / (sqrt(v) + epsilon),
+    PyTorch r m / (sqrt(v) / c + epsilon). The two are one algorithm when PyTorch's epsilon is Keras' over c, which falls from step to step.
+    """
+    return common.EPSILON / math.sqrt(1.0 - common.BETAS[1] ** step)
 
 
 # Networks -------------------------------------------------------------------------------------------------------------
@@ -78,7 +84,7 @@ class Features(nn.Module):
             kernel = start[f"vgg/{name}/kernel"]
             self.convolutions.append(nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding=1))
             load_layer(self.convolutions[-1], kernel, start[f"vgg/{name}/bias"], turned=True)
-        self.register_buffer("mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor([103.939, 116.779, 123.68], dtype=torch.float64).view(1, 3, 1, 1))
         self.requires_grad_(False)
 
     def forward(self, picture):
@@ -130,33 +136,37 @@ def gram_matrix(features):
 
 
 class TorchLoop:
-    """Both networks, VGG19 and two optimisers, with the weights of a start file; the targets of its pictures are kept.
+    """Both networks, VGG19 and two optimisers, with the weights of a start file. Call `keep_targets` before the first step.
 
     Args:
         start: opened .npz file of start.py.
         layers: a value of `common.LAYERS`.
         memory: "channels_last" or "contiguous", how the pictures and kernels lie in memory.
         compiled: run the three networks through `torch.compile`.
+        number_type: of weights, pictures and arithmetic.
     """
 
-    def __init__(self, start, layers, memory, compiled):
+    def __init__(self, start, layers, memory, compiled=False, number_type=torch.float32):
         memory_format = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}[memory]
-        self.layers, self.generator, self.critic = layers, Generator(), Critic()
+        self.steps, self.layers, self.generator, self.critic = 0, layers, Generator(), Critic()
         load_network(self.generator, common.group(start, "generator"), turned=True)
         load_network(self.critic, common.group(start, "critic"), turned=False)
         networks = [self.generator, self.critic, Features(start, (*layers["style"], layers["content"]))]
-        networks = [network.to(memory_format=memory_format) for network in networks]
+        networks = [network.to(number_type, memory_format=memory_format) for network in networks]
         self.paint, self.judge, self.features = [torch.compile(network) for network in networks] if compiled else networks
-        pictures = [torch.from_numpy(start[name]).permute(0, 3, 1, 2) for name in ("content", "style", "real")]
+        pictures = [torch.from_numpy(start[name]).to(number_type).permute(0, 3, 1, 2) for name in ("content", "style", "real")]
         self.content, self.style = (picture.flip(2, 3).contiguous(memory_format=memory_format) for picture in pictures[:2])
         self.real = pictures[2].contiguous(memory_format=memory_format)
-        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), common.GENERATOR_RATE, common.BETAS, TORCH_EPSILON, fused=True)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), common.CRITIC_RATE, common.BETAS, TORCH_EPSILON, fused=True)
+        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), common.GENERATOR_RATE, common.BETAS, fused=True)
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), common.CRITIC_RATE, common.BETAS, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.generator_optimizer, lambda step: 0.5 * (1.0 + math.cos(math.pi * step / common.RATE_STEPS)))
-        with torch.no_grad():
-            self.content_target = self.features(self.content)[layers["content"]]
-            styled = self.features(self.style)
-            self.style_targets = [gram_matrix(styled[layer]) for layer in layers["style"]]
+
+    @torch.no_grad()
+    def keep_targets(self):
+        """Compute what content and style loss aim at, once for all steps."""
+        self.content_target = self.features(self.content)[self.layers["content"]]
+        styled = self.features(self.style)
+        self.style_targets = [gram_matrix(styled[layer]) for layer in self.layers["style"]]
 
     def losses(self):
         """Forward pass: {loss term: scalar tensor}."""
@@ -169,6 +179,14 @@ class TorchLoop:
         total = sum(common.LOSS_WEIGHTS[name] * term for name, term in terms.items())
         return dict(terms, total=total, critic_loss=fake_output.mean() - real_output.mean())
 
+    def update(self):
+        """One step of both optimisers with the gradients that lie in the parameters."""
+        self.steps += 1
+        for optimizer in (self.generator_optimizer, self.critic_optimizer):
+            optimizer.param_groups[0]["eps"] = torch_epsilon(self.steps)
+            optimizer.step()
+        self.schedule.step()
+
     def train_step(self):
         """One update of both networks from one forward pass; returns {loss term: float}."""
         self.generator_optimizer.zero_grad()
@@ -176,9 +194,7 @@ class TorchLoop:
         losses = self.losses()
         losses["critic_loss"].backward(inputs=list(self.critic.parameters()), retain_graph=True)
         losses["total"].backward(inputs=list(self.generator.parameters()))
-        self.generator_optimizer.step()
-        self.critic_optimizer.step()
-        self.schedule.step()
+        self.update()
         return {name: value.item() for name, value in losses.items()}
 
 
@@ -186,11 +202,14 @@ def main():
     options = common.loop_parser(__doc__)
     options.add_argument("--memory", choices=("channels_last", "contiguous"), default="channels_last", help="memory format (default: %(default)s)")
     options.add_argument("--compile", action="store_true", help="run the networks through torch.compile (needs a C++ compiler)")
+    options.add_argument("--double", action="store_true", help="compute in float64, to tell rounding from a difference of the method")
     chosen = common.parse(options)
     torch.set_flush_denormal(True)  # as TensorFlow's threads do
     start = np.load(chosen.start)
-    loop = TorchLoop(start, common.LAYERS[chosen.layers], chosen.memory, chosen.compile)
-    row, losses = common.measure_steps(loop.train_step, chosen.steps, chosen.warm_up)
+    loop = TorchLoop(start, common.LAYERS[chosen.layers], chosen.memory, chosen.compile, torch.float64 if chosen.double else torch.float32)
+    base = common.peak_memory_mib()
+    loop.keep_targets()
+    row, losses = common.measure_steps(loop.train_step, chosen.steps, chosen.warm_up, base)
     if chosen.save:
         common.save_outcome(chosen.save, losses, keras_weights(loop.generator, True), keras_weights(loop.critic, False))
     matrix = torch.rand(common.MATMUL_SIDE, common.MATMUL_SIDE)

@@ -1,0 +1,75 @@
+"""The benchmarks compare what can be compared: the loops make the same step, and the figures drawn from their rows are what they are called."""
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import common
+import memory
+import speed
+
+FAST, SLOW = dict(seconds=[1.0, 2.0, 4.0], batch=8, size=100), dict(seconds=[8.0, 10.0, 16.0], batch=4, size=200)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Start file of two pairs of 32 px, with random weights of VGG19 where there are no real ones."""
+    path = tmp_path_factory.mktemp("start") / "start.npz"
+    common.must(common.run_row("start.py", "--out", path, "--size", 32, "--batch", 2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def torch_python():
+    """A Python that has PyTorch: this one, or that of the environment that `make bench` builds."""
+    pythons = [path for path in (pathlib.Path(sys.executable), ROOT / ".venv-torch" / "bin" / "python") if path.is_file()]
+    python = next((path for path in pythons if common.ask_python("import torch; print(torch.__version__)", path)), None)
+    if python is None:
+        pytest.skip("needs PyTorch: neither this Python nor .venv-torch has it (make bench installs it there)")
+    return python
+
+
+def differences(start, first, second):
+    """Relative differences of two loops after two steps, losses of all layers; each loop: (script, python, further arguments)."""
+    saved = []
+    for script, python, *more in (first, second):
+        saved.append(start.with_name(f"{script}{''.join(more)}.npz"))
+        common.must(common.run_row(script, "--start", start, "--layers", "deep", "--steps", 1, "--save", saved[-1], *more, python=python))
+    return common.compare_outcomes(start, *saved)
+
+
+def test_ours_is_the_articles_step(start):
+    found = differences(start, ("our_loop.py", sys.executable), ("article_loop.py", sys.executable))
+    assert max(found.values()) < common.TOLERANCE, found
+
+
+def test_the_step_in_pytorch_is_the_articles(start, torch_python):
+    found = differences(start, ("torch_loop.py", torch_python, "--double"), ("article_loop.py", sys.executable, "--double"))
+    assert max(found.values()) < common.TOLERANCE, found
+
+
+def test_memory_above_the_start_counts_what_came_before_the_first_step():
+    row, results = common.measure_steps(lambda: 7, 2, base=1.0)
+    assert row["base_mib"] == 1.0 and row["peak_mib"] > 1.0 and results == [7, 7, 7]
+
+
+def test_titles_of_the_memory_table_differ():
+    row = dict(peak_mib=300.0, base_mib=100.0, seconds=[2.0])
+    titles = memory.table([(1, False, row)]).splitlines()[0].strip("| ").split(" | ")
+    assert len(titles) == len(set(titles)) == 7
+
+
+def test_a_ratio_ranges_from_slow_over_fast_to_fast_over_slow():
+    assert speed.speed_range(FAST) == (4.0, 2.0, 8.0)
+    assert speed.ratio_range(FAST, SLOW) == pytest.approx((10.0, 4.0, 32.0))
+    assert speed.ratio_range(FAST, SLOW, pixels=True) == pytest.approx((2.5, 1.0, 8.0))
+    assert speed.ratio_range(FAST, {"failed": "no compiler"}) is None
+
+
+def test_an_aim_is_judged_by_the_whole_range():
+    verdicts = {aim: speed.verdict((10.0, 4.0, 32.0), aim) for aim in (None, 4.0, 9.0, 11.0, 33.0)}
+    assert verdicts == {None: "", 4.0: "met in the whole range", 9.0: "met at the median, not in the whole range",
+                        11.0: "missed at the median, not in the whole range", 33.0: "missed in the whole range"}
+    assert speed.verdict(None, 3.0) == "not measured"
