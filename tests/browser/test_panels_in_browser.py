@@ -292,10 +292,10 @@ def test_training_panel(panel, screenshot, note):
     panel.page.wait_for_timeout(500)
     assert steps() == rests, "paused is paused"
     panel.button("Step").click()
-    panel.wait(lambda: steps() == rests + 1, "one step")
+    panel.wait(lambda: steps() == rests + 1 and panel.python("panel.session.wait(0)"), "one step, and its snapshot")
     assert size_of(panel) == size, "nothing jumps"
     panel.changes(sheet, lambda: panel.press("snapshot", "Home"))  # the first snapshot
-    assert "snapshot of step 1" in panel.box.inner_text()
+    panel.wait(lambda: "snapshot of step 1;" in panel.box.inner_text(), "the first snapshot's caption")
     for _ in range(panel.python("len(panel.snapshots)")):
         panel.press("snapshot", "ArrowRight")
     panel.wait(lambda: "snapshot of step 1;" not in panel.box.inner_text(), "the newest snapshot")
