@@ -266,17 +266,42 @@ def test_design_panel(panel, photo, screenshot, note):
     opens_again(panel, note)
 
 
+def steps_of(panel):
+    return panel.python("panel.session.step")
+
+
+def threads_of(panel):
+    return panel.python("sum(thread.name == 'training panel' for thread in __import__('threading').enumerate())")
+
+
 def test_training_panel(panel, screenshot, note):
-    sheet, curves = panel.picture("Held-out garments"), panel.picture("Loss curves")
-    steps = lambda: panel.python("panel.session.step")
-    threads = lambda: panel.python("sum(thread.name == 'training panel' for thread in __import__('threading').enumerate())")
     size = size_of(panel)
+    steps_without_a_thread(panel)
+    is_steered_while_it_trains(panel, note)
+    pauses_and_takes_one_step(panel)
+    assert size_of(panel) == size, "nothing jumps"
+    shows_older_snapshots(panel)
+    assert any(word in panel.box.inner_text().lower() for word in ("verdict", "healthy", "too early", "watch", "critic")), "the verdict in words"
+    panel.page.wait_for_timeout(300)
+    screenshot(panel, "training_panel")
+    stops_and_starts_over(panel)
+    is_readable(panel)
+    fits_into(panel, NARROW)
+    is_reached_by_keyboard(panel)
+    opens_again(panel, note, seconds=4.0)  # it first gives the old thread 2 seconds for the step in progress
+    panel.wait(lambda: threads_of(panel) == 0, "the end of the old thread")
+
+
+def steps_without_a_thread(panel):
     panel.python("setattr(panel, 'foreground', True)")  # what training_panel finds out for itself in Colab: no thread
-    panel.changes(sheet, lambda: panel.button("Step").click())
-    assert steps() == 1 and threads() == 0
+    panel.changes(panel.picture("Held-out garments"), lambda: panel.button("Step").click())
+    assert steps_of(panel) == 1 and threads_of(panel) == 0
     panel.python("setattr(panel, 'foreground', False)")
+
+
+def is_steered_while_it_trains(panel, note):
     panel.button("Start").click()
-    panel.wait(lambda: steps() >= 4, "four steps")
+    panel.wait(lambda: steps_of(panel) >= 4, "four steps")
     answers(panel, note, "while it trains")
     panel.press("style", "ArrowRight")
     panel.press("learning rate", "ArrowLeft")
@@ -284,33 +309,33 @@ def test_training_panel(panel, screenshot, note):
     panel.wait(lambda: panel.python("panel.session.trainer.settings.constraint") == "clip", "the other constraint")
     panel.type("critic steps", 2)
     panel.wait(lambda: panel.python("panel.session.trainer.settings.critic_steps") == 2, "more critic steps")
-    panel.changes(curves, lambda: None)
-    panel.changes(sheet, lambda: None)
+    panel.changes(panel.picture("Loss curves"), lambda: None)
+    panel.changes(panel.picture("Held-out garments"), lambda: None)
+
+
+def pauses_and_takes_one_step(panel):
     panel.button("Pause").click()
     panel.wait(lambda: panel.python("panel.session.wait(0)"), "the end of the step in progress")
-    rests = steps()
+    rests = steps_of(panel)
     panel.page.wait_for_timeout(500)
-    assert steps() == rests, "paused is paused"
+    assert steps_of(panel) == rests, "paused is paused"
     panel.button("Step").click()
-    panel.wait(lambda: steps() == rests + 1 and panel.python("panel.session.wait(0)"), "one step, and its snapshot")
-    assert size_of(panel) == size, "nothing jumps"
-    panel.changes(sheet, lambda: panel.press("snapshot", "Home"))  # the first snapshot
+    panel.wait(lambda: steps_of(panel) == rests + 1 and panel.python("panel.session.wait(0)"), "one step, and its snapshot")
+
+
+def shows_older_snapshots(panel):
+    panel.changes(panel.picture("Held-out garments"), lambda: panel.press("snapshot", "Home"))  # the first snapshot
     panel.wait(lambda: "snapshot of step 1;" in panel.box.inner_text(), "the first snapshot's caption")
     for _ in range(panel.python("len(panel.snapshots)")):
         panel.press("snapshot", "ArrowRight")
     panel.wait(lambda: "snapshot of step 1;" not in panel.box.inner_text(), "the newest snapshot")
-    assert any(word in panel.box.inner_text().lower() for word in ("verdict", "healthy", "too early", "watch", "critic")), "the verdict in words"
-    panel.page.wait_for_timeout(300)
-    screenshot(panel, "training_panel")
+
+
+def stops_and_starts_over(panel):
     panel.button("Stop").click()
     panel.wait_status("no thread is left")
-    panel.wait(lambda: threads() == 0, "the end of the thread")
+    panel.wait(lambda: threads_of(panel) == 0, "the end of the thread")
     panel.button("Start over").click()
-    panel.wait(lambda: steps() == 0, "a new beginning")
+    panel.wait(lambda: steps_of(panel) == 0, "a new beginning")
     panel.button("Start").click()
     panel.wait(lambda: panel.python("panel.session.running"), "a start")
-    is_readable(panel)
-    fits_into(panel, NARROW)
-    is_reached_by_keyboard(panel)
-    opens_again(panel, note, seconds=4.0)  # it first gives the old thread 2 seconds for the step in progress
-    panel.wait(lambda: threads() == 0, "the end of the old thread")
