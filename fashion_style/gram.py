@@ -51,6 +51,12 @@ def resize_mask(mask, features):
     return tf.einsum("yh,bhwc,xw->byxc", rows, mask, columns)
 
 # %% ../nbs/06_gram.ipynb #3d49c78b
+@tf.custom_gradient
+def _channel_products(rows):
+    """rows^T rows of (batch, positions, channels), and the slope F (S + S^T): one product on the way back where TensorFlow would make two."""
+    return tf.matmul(rows, rows, transpose_a=True), lambda slope: tf.matmul(rows, slope + tf.linalg.matrix_transpose(slope))
+
+
 def gram_matrix(features, mask=None):
     r"""How strongly each pair of channels fires together, averaged over positions and divided by the channel count.
 
@@ -59,7 +65,7 @@ def gram_matrix(features, mask=None):
 
     Args:
         features: (batch, height, width, channels), any sizes, also unknown ones in a `tf.function`; any float type.
-        mask: None, or (batch or 1, h, w, 1) in [0, 1] of any size; `resize_mask` brings it to the layer.
+        mask: None, or (batch or 1, h, w, 1) in [0, 1] of any size; `resize_mask` brings it to the layer. No gradient goes back to it.
 
     Returns:
         float32 (batch, channels, channels), symmetric. An empty mask gives zeros.
@@ -69,13 +75,13 @@ def gram_matrix(features, mask=None):
     """
     features = _rank_4(features, "features", "(batch, height, width, channels)")
     batch, height, width, channels = tf.unstack(tf.shape(features), num=4)
-    weighted, positions = features, tf.cast(height * width, tf.float32)
+    positions = tf.cast(height * width, tf.float32)
     if mask is not None:
-        mask = resize_mask(mask, features)
-        weighted, positions = features * mask, tf.reduce_sum(mask, axis=(1, 2, 3))[:, tf.newaxis, tf.newaxis]
-    flat_shape = (batch, height * width, channels)
-    sums = tf.matmul(tf.reshape(weighted, flat_shape), tf.reshape(features, flat_shape), transpose_a=True)
-    return tf.math.divide_no_nan(sums, positions * tf.cast(channels, tf.float32))
+        mask = tf.stop_gradient(resize_mask(mask, features))
+        features, positions = features * tf.sqrt(mask), tf.reduce_sum(mask, axis=(1, 2, 3))[:, tf.newaxis, tf.newaxis]
+    products = _channel_products(tf.reshape(features, (batch, height * width, channels)))
+    return tf.math.divide_no_nan(products, positions * tf.cast(channels, tf.float32))
+
 
 # %% ../nbs/06_gram.ipynb #68f62293
 def fig_gram(grams, titles, *, size=2.4):

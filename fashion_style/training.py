@@ -164,24 +164,36 @@ class Trainer:
         return {f"{group}/{index:03d}": variable for group, variables in groups.items() for index, variable in enumerate(variables)}
 
 # %% ../nbs/10_training.ipynb #6c006483
+def _opposed(design, weight):
+    """The same picture; the slope that comes back from it is turned round and weighed (gradient reversal: Ganin and Lempitsky 2015)."""
+    return tf.custom_gradient(lambda picture: (tf.identity(picture), lambda slope: -weight * slope))(design)
+
+
 def _gradients(trainer, players, content, style, mask, targets, mix, with_penalty):
     """Gradients of the named players on one batch: ({player: list of tensors}, losses). `players`: "critic", "generator" or both."""
-    settings, losses, scores = trainer.settings, {}, None
-    focus = mask_focus(mask, settings.mask_share)
-    with tf.GradientTape(persistent=True) as tape:
+    settings, losses, scores, judge = trainer.settings, {}, None, trainer.judge
+    sources = {player: getattr(trainer, player).trainable_variables for player in players}
+    focus, goals = mask_focus(mask, settings.mask_share), {}
+    one_way_back = len(players) == 2 and settings.loss == "wasserstein"  # the vanilla losses are not opposite
+    if one_way_back:
+        def judge(design, *rest):
+            return trainer.judge(_opposed(design, settings.weights.adversarial), *rest)
+    with tf.GradientTape(persistent=not one_way_back) as tape:
         if "generator" in players:
-            losses, judged = generator_losses(trainer, content, style, mask, targets=targets)
-            losses["total"] = weighted_total(losses, settings.weights)
+            losses, judged = generator_losses(trainer, content, style, mask, targets=targets, judge=judge)
+            told = {name: loss for name, loss in losses.items() if name != "adversarial" or not one_way_back}
+            goals["generator"], losses["total"] = weighted_total(told, settings.weights), weighted_total(losses, settings.weights)
             design, scores = judged.design, judged.scores
         else:
             with tape.stop_recording():
                 design = lock_to_mask(trainer.generate(content, style), content, mask, settings.mask_share)
         if "critic" in players:
-            critic_total, parts = critic_losses(trainer, real_pictures(style), tf.stop_gradient(design), style, focus, mix, with_penalty, scores)
+            goals["critic"], parts = critic_losses(trainer, real_pictures(style), tf.stop_gradient(design), style, focus, mix, with_penalty, scores)
             losses = dict(losses, **parts)
-    goals = {player: losses["total"] if player == "generator" else critic_total for player in players}
-    unconnected = tf.UnconnectedGradients.ZERO
-    return {player: tape.gradient(goal, getattr(trainer, player).trainable_variables, unconnected_gradients=unconnected) for player, goal in goals.items()}, losses
+        together = tf.add_n(list(goals.values()))
+    slopes = partial(tape.gradient, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    gradients = slopes(together, sources) if one_way_back else {player: slopes(goals[player], sources[player]) for player in players}
+    return gradients, losses
 
 
 def _cut(batch, parts):

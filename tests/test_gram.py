@@ -104,6 +104,34 @@ def test_empty_mask_is_zero_with_finite_gradient():
     assert np.all(np.isfinite(tape.gradient(loss, features)))
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_gram_has_the_slopes_that_differences_have(masked):
+    features, mask = random_features(2, 3, 4, 3, seed=2), np.random.default_rng(3).uniform(size=(2, 3, 4, 1)).astype("float32") if masked else None
+    mix = random_features(2, 3, 3, seed=4)  # not symmetric: both factors' slopes must be there
+
+    def loss(values):
+        weighted = values.astype("float64") * (1.0 if mask is None else mask)
+        shares = np.full(2, 12.0) if mask is None else mask.astype("float64").sum(axis=(1, 2, 3))
+        return np.sum(mix * np.einsum("bhwi,bhwk->bik", weighted, values.astype("float64")) / (3 * shares)[:, None, None])
+
+    with tf.GradientTape(persistent=True) as outer:
+        variable = tf.Variable(features)
+        with tf.GradientTape() as inner:
+            value = tf.reduce_sum(mix * gram_matrix(variable, mask))
+        slopes = inner.gradient(value, variable)
+        bend = tf.reduce_sum(slopes * slopes)
+    np.testing.assert_allclose(value, loss(features), rtol=1e-4)
+    numbers = np.zeros(features.size)
+    for index in range(features.size):
+        step = np.zeros(features.size)
+        step[index] = 1e-3
+        step = step.reshape(features.shape)
+        numbers[index] = (loss(features + step) - loss(features - step)) / 2e-3
+    np.testing.assert_allclose(np.ravel(slopes), numbers, rtol=1e-3, atol=1e-5)
+    # The slope is linear in the features: the second derivative of a sum of its squares along the features themselves is twice that sum.
+    np.testing.assert_allclose(tf.reduce_sum(outer.gradient(bend, variable) * variable), 2.0 * bend, rtol=1e-4)
+
+
 def test_style_loss_equals_the_formula():
     bases = [random_features(2, channels, channels, seed=channels) for channels in (3, 6)]
     targets = [random_features(2, channels, channels, seed=10 + channels) for channels in (3, 6)]

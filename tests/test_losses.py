@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.losses import Pairings, Targets, loss_targets, motif_loss
+from fashion_style.losses import Pairings, Targets, _window_mean, loss_targets, motif_loss, shading_loss
 from fashion_style.settings import TrainingError, TrainingSettings
 from fashion_style.training import Trainer
 
@@ -39,6 +39,23 @@ def test_motif_loss_is_the_formula():
     mask = tf.cast(random_pictures(1, 32, 3, 1) > -0.3, tf.float32)
     expected = motif_by_loops(generated[0].numpy().astype(float), style[0].numpy().astype(float), mask[0].numpy().astype(float))
     assert float(motif_loss(generated, style, mask)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("shape, reach", [((2, 16, 16, 1), 0), ((1, 9, 21, 5), 3), ((3, 7, 5, 2), 9)])
+def test_window_means_are_those_of_pooling(shape, reach):
+    values = tf.random.stateless_normal(shape, [1, reach])
+    np.testing.assert_allclose(_window_mean(values, reach), tf.nn.avg_pool2d(values, 2 * reach + 1, 1, "SAME"), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [motif_loss, shading_loss])
+def test_terms_with_windows_take_any_size(loss):
+    specs = [tf.TensorSpec((None, None, None, channels)) for channels in (3, 3, 1)]
+    traced = tf.function(loss, input_signature=specs)
+    for height, width in ((48, 48), (50, 31)):
+        pictures = [random_pictures(2, 50, seed, channels)[:, :height, :width] for seed, channels in ((1, 3), (2, 3), (3, 1))]
+        pictures[2] = tf.abs(pictures[2])
+        assert float(traced(*pictures)) == pytest.approx(float(loss(*pictures)), rel=1e-4)
+    assert traced.experimental_get_tracing_count() == 1
 
 
 def test_motif_loss_asks_for_the_figure_and_lets_folds_be():

@@ -178,6 +178,22 @@ def test_together_updates_both_from_the_weights_before_the_step():
         assert relative_difference(network.trainable_variables, getattr(trainer, player).trainable_variables) < 1e-5
 
 
+@pytest.mark.parametrize("changes", [dict(), dict(loss="vanilla"), dict(mask_share=0.0, critic="article")], ids=str)
+def test_one_way_back_through_the_critic_gives_the_gradients_of_two(changes):
+    settings = replace(SMALL, update="together", penalty_every=1, weights=LossWeights(adversarial=2.0, content=0.1, style=0.1), **changes)
+    trainer, pairs = Trainer(settings), batch(settings)
+    together, losses = _replica_gradients(trainer, ("critic", "generator"), 0, *pairs, ())
+    for player in ("critic", "generator"):
+        alone, parts = _replica_gradients(trainer, (player,), 0, *pairs, ())
+        assert relative_difference(alone[player], together[player]) < 1e-5
+        for name, value in parts.items():
+            np.testing.assert_allclose(losses[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+    without = Trainer(replace(settings, weights=replace(settings.weights, adversarial=0.0)))
+    without.generator.set_weights(trainer.generator.get_weights())
+    deaf = _replica_gradients(without, ("generator",), 0, *pairs, ())[0]["generator"]
+    assert relative_difference(together["generator"], deaf) > 0.1  # the critic's part is there to be got wrong
+
+
 def test_targets_computed_once_change_nothing_and_are_bounded(trainer):
     content, style, mask = batch()
     cache = TargetCache(trainer.targets, limit_bytes=10_000_000)
