@@ -36,6 +36,8 @@ def _host_and_port(address):
 
 def _check_cluster(config):
     """Raises ValueError for what TensorFlow would trip over, or wait for without end."""
+    if not set(config["cluster"]) <= {"worker", "evaluator"}:
+        raise ValueError("the cluster must consist of workers, and the first of them takes the chief's part")
     for job, addresses in config["cluster"].items():
         if not isinstance(addresses, list):
             raise ValueError(f"the addresses of {job!r} are no list")

@@ -80,11 +80,11 @@ def take_up(trainer, run, arrays=None):
     _check_same_step(trainer)
 
 # %% ../nbs/10bb_run_folders.ipynb #bb00000e
-def settings_difference(before, after):
-    """What differs between two `TrainingSettings`, in words: "style 9 instead of 2, batch 4 instead of 8"; an empty text if nothing does."""
+def settings_difference(before, after, *, past=True):
+    """What differs between two `TrainingSettings`, in words: "style 9 instead of 2, batch 4 instead of 8"; an empty text if nothing does. `past` False: "style 9, batch 4"."""
     flat = [dict(asdict(settings), **asdict(settings.weights)) for settings in (before, after)]
-    changed = [name for name in flat[0] if name != "weights" and flat[0][name] != flat[1][name]]
-    return ", ".join(f"{name.replace('_', ' ')} {flat[1][name]} instead of {flat[0][name]}" for name in changed)
+    told = [{name: format(value, ".4g") if isinstance(value, float) else str(value) for name, value in values.items() if name != "weights"} for values in flat]
+    return ", ".join(f"{name.replace('_', ' ')} {now}" + past * f" instead of {told[0][name]}" for name, now in told[1].items() if flat[0][name] != flat[1][name])
 
 
 def _write_notes(run, settings):

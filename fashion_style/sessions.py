@@ -19,6 +19,7 @@ from .data import make_batch
 from .history import draw_curves, weighted_shares
 from .images import resize_picture
 from .losses import Pairings, real_pictures
+from .run_folders import settings_difference
 from .settings import LossWeights, TrainingError
 from .sheets import contact_sheet
 from .training import Trainer
@@ -109,8 +110,10 @@ class TrainingSession:
         self.trainer.settings.turn(wished.weights, wished.constraint)
         self.trainer.rate_scale.assign(wished.learning_rate / self._base.learning_rate)
         self._applied = wished
+        if not applied and text:
+            self.say(f"Going on from {self.run}: {text}.")
         if applied:
-            self.changes.append((self.step, _difference(applied, wished)))
+            self.changes.append((self.step, settings_difference(applied, wished, past=False)))
             self.say(f"From step {self.step + 1} on: {self.changes[-1][1]}; {text or 'no new trace was needed'}.")
 
     def advance(self):
@@ -215,12 +218,6 @@ def _take_over(trainer, arrays):
     return {(True, True): "all weights", (True, False): "the generator's weights; a critic of this build begins anew",
             (False, True): "the critic's weights; a generator of this build begins anew",
             (False, False): "no weights; generator and critic of this build begin anew"}["generator" in fits, "critic" in fits]
-
-
-def _difference(before, after):
-    """The settings that differ, in words."""
-    flat = [dict(asdict(settings), **asdict(settings.weights)) for settings in (before, after)]
-    return ", ".join(f"{name.replace('_', ' ')} {flat[1][name] if isinstance(flat[1][name], str) else format(flat[1][name], '.4g')}" for name in flat[0] if name != "weights" and flat[0][name] != flat[1][name])
 
 # %% ../nbs/10f_sessions.ipynb #500b6654
 def patch_overlay(picture, scores, middle=0.0, limit=None):

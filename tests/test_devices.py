@@ -128,7 +128,7 @@ WRONG_ADDRESSES = ["abc", {"0": "a:1"}, [1, 2], [None], [["a:1"]], ["localhost",
                    ["localhost:65536"], ["a:-1"], ["a:1\n"], ["a:٣"], ["a..b:1"], ["x" * 64 + ":1"], ["::1:5"], ["[::1]"], ["[]:1"], ["a:1", "a:1"], ["a:1", "a:01"]]
 WRONG_CLUSTERS = [None, "", "{}", "no json", "[]", "7", "null", "[" * 100_000, cluster_text([]), cluster_text(["a:1"], index=1), cluster_text(["a:1"], index=-1), cluster_text(["a:1"], index=float("inf")),
                   cluster_text(["a:1"], index=None), '{"cluster": 5, "task": {"type": "worker", "index": 0}}', '{"cluster": {"worker": ["a:1"]}, "task": 5}',
-                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "boss", "index": 0}}', cluster_text(["a:1"], jobs=dict(bogus=5)), cluster_text(["a:1"], jobs=dict(chief=["b"])),
+                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "boss", "index": 0}}', cluster_text(["a:1"], jobs=dict(bogus=5)), cluster_text(["a:1"], jobs=dict(chief=["b:1"])), cluster_text(["a:1"], jobs=dict(evaluator=["b"])),
                   cluster_text(["a:1"], rpc_layer=7), cluster_text(["a:1"], rpc_layer="pigeon"), *map(cluster_text, WRONG_ADDRESSES)]
 
 

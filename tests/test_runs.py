@@ -257,7 +257,7 @@ def test_settings_that_change_in_the_middle_are_said_and_their_scores_do_not_com
     train(tmp_path / "run", replace(QUICK, steps=3), *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
     assert not [str(item.message) for item in recwarn.list if "other settings" in str(item.message)], "more steps are no change of mind"
     changed = replace(QUICK, steps=4, weights=replace(QUICK.weights, style=200.0))
-    with pytest.warns(UserWarning, match="from step 3 with other settings: style 200.0 instead of 2.0"):
+    with pytest.warns(UserWarning, match="from step 3 with other settings: style 200 instead of 2. A fork"):
         train(tmp_path / "run", changed, *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
     assert best_checkpoint(tmp_path / "run").name == "step-00000004", "its score is the only one on this scale"
     assert TrainingSettings.from_dict(json.loads((tmp_path / "run" / "settings.json").read_text())) == changed

@@ -191,10 +191,14 @@ def test_it_goes_on_from_a_checkpoint_and_only_reads_it(quick, sources, tmp_path
     trainer.weight.assign([1.0, 2.0, 3.0])
     save_checkpoint(trainer, tmp_path)
     before = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*"))
-    session = TrainingSession(SMALL, *sources, run=tmp_path, say=lambda text: None)
+    said = []
+    session = TrainingSession(SMALL, *sources, run=tmp_path, say=said.append)
     session.advance()
+    assert said[-1] == f"Going on from {tmp_path}: a new trace that took over all weights."
     assert session.step == 8 and session.trainer.weight.numpy().tolist() == pytest.approx([3.0, 4.0, 5.0])
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*")) == before
+    TrainingSession(replace(SMALL, width=8), *sources, run=tmp_path, say=said.append).advance()
+    assert said[-1].endswith("took over the critic's weights; a generator of this build begins anew."), "a run of other networks is not taken up in silence"
 
 
 # Pictures ----------------------------------------------------------------------------------------------------------------
