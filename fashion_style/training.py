@@ -166,7 +166,7 @@ class Trainer:
 # %% ../nbs/10_training.ipynb #6c006483
 def _opposed(design, weight):
     """The same picture; the slope that comes back from it is turned round and weighed (gradient reversal: Ganin and Lempitsky 2015)."""
-    return tf.custom_gradient(lambda picture: (tf.identity(picture), lambda slope: -weight * slope))(design)
+    return tf.custom_gradient(lambda picture: (tf.identity(picture), lambda slope: -(weight * slope)))(design)
 
 
 def _gradients(trainer, players, content, style, mask, targets, mix, with_penalty):
