@@ -91,7 +91,7 @@ def motif_loss(generated, style, mask):
         float32 scalar in [0, 2], averaged over the batch.
     """
     reach, level = tf.shape(generated)[1] // 16, 0.02
-    weight = _window_mean(mask, reach) + 1e-3
+    weight = tf.maximum(_window_mean(mask, reach), 1e-3)  # outside the garment, where nothing counts, no division by 0
 
     def product(first, second):
         return tf.reduce_sum(first * second, axis=-1, keepdims=True)
@@ -105,7 +105,8 @@ def motif_loss(generated, style, mask):
     spread = tf.nn.relu(own - product(light, light))
     correlation = (both - product(light, printed) + level) * tf.math.rsqrt((spread + level) * (varied + level))
     counts = mask * varied / (varied + level)
-    return tf.reduce_mean(tf.math.divide_no_nan(tf.reduce_sum(counts * (1.0 - correlation), [1, 2, 3]), tf.reduce_sum(counts, [1, 2, 3])))
+    figures = tf.reduce_sum(counts, [1, 2, 3]) + 1e-3 * tf.reduce_sum(mask, [1, 2, 3])  # a print without figure weighs nothing, not even rounding
+    return tf.reduce_mean(tf.math.divide_no_nan(tf.reduce_sum(counts * (1.0 - correlation), [1, 2, 3]), figures))
 
 # %% ../nbs/09b_losses.ipynb #d1415a6c
 class Targets(NamedTuple):

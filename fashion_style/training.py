@@ -18,7 +18,7 @@ from .features import load_extractor
 from .generator import GENERATORS, build_style_generator
 from .losses import critic_losses, generator_losses, lock_to_mask, loss_targets, mask_focus, real_pictures, weighted_total
 from .settings import LossWeights, TrainingError, TrainingSettings
-from .wasserstein import adversarial_loss, clip_weights, uniform_mix
+from .wasserstein import adversarial_loss, clip_weights, normalise_spectra, uniform_mix
 
 # %% ../nbs/10_training.ipynb #4aae9fe3
 def _draw_weights(model, seed):
@@ -56,20 +56,22 @@ def build_networks(settings):
                 part.autocast = False  # layers cast for themselves; a picture that is only passed on keeps its shades
     _draw_weights(generator, 2 * settings.seed)
     _draw_weights(critic, 2 * settings.seed + 1)
+    for _ in range(10):  # power iteration from random vectors needs some rounds; later one a step keeps up with the weights
+        normalise_spectra(critic)
     return generator, critic
 
 
 class ScaledRate(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that falls to 0 along a cosine over `steps` (None: stays), times a variable that the loop may lower.
 
-    Args: rate > 0; steps: int or None; scale: scalar variable.
+    Args: rate: a number > 0, or a scalar variable; steps: int or None; scale: scalar variable.
     """
 
     def __init__(self, rate, steps, scale):
-        self.rate, self.scale = keras.optimizers.schedules.CosineDecay(rate, steps) if steps else lambda step: rate, scale
+        self.rate, self.share, self.scale = rate, keras.optimizers.schedules.CosineDecay(1.0, steps) if steps else lambda step: 1.0, scale
 
     def __call__(self, step):
-        return self.scale * self.rate(step)
+        return self.scale * self.rate * self.share(step)
 
 
 def _adam(rate, steps, scale):
@@ -92,11 +94,12 @@ class Trainer:
         self.settings, self.strategy = settings, strategy or tf.distribute.get_strategy()
         layers = tuple(dict.fromkeys(settings.style_layers + (settings.content_layer,)))
         # Two plain numbers, read everywhere and written by nobody but this process: no need for a copy on each device.
+        self.generator_rate = tf.Variable(float(settings.learning_rate), trainable=False, name="generator_rate")  # whoever steers by hand turns this
         self.step, self.rate_scale = tf.Variable(0, dtype=tf.int64, trainable=False, name="step"), tf.Variable(1.0, trainable=False, name="rate_scale")
         with self.strategy.scope():
             self.generator, self.critic = build_networks(settings)
             self.extractor = load_extractor(settings.extractor, layers, weights=vgg_weights)
-            self.generator_optimizer = _adam(settings.learning_rate, settings.steps, self.rate_scale)
+            self.generator_optimizer = _adam(self.generator_rate, settings.steps, self.rate_scale)
             self.critic_optimizer = _adam(settings.critic_learning_rate, None, self.rate_scale)
             self.generator_optimizer.build(self.generator.trainable_variables)
             self.critic_optimizer.build(self.critic.trainable_variables)
@@ -115,7 +118,8 @@ class Trainer:
         return self._wrap(self.extractor)(picture)
 
     def judge(self, picture, style, training=True):
-        """The critic's patch scores for `picture`; a critic without condition ignores `style`."""
+        """The critic's patch scores for `picture`; a critic without condition ignores `style`. With spectral normalisation it is asked as it stands, see `normalise_spectra`."""
+        training = training and self.settings.constraint != "spectral_norm"
         if self.settings.critic == "style":
             return self._wrap(lambda p, s: self.critic([p, s], training=training))(picture, style)
         return self._wrap(lambda p: self.critic(p, training=training))(picture)
@@ -237,6 +241,8 @@ def _apply(trainer, player, gradients, norm):
         trainer.strategy.run(lambda *shares: optimizer.apply(list(shares), variables), args=tuple(gradients))
         if player == "critic" and trainer.settings.constraint == "clip":
             clip_weights(trainer.critic, trainer.settings.clip)
+        if player == "critic" and trainer.settings.constraint == "spectral_norm":
+            normalise_spectra(trainer.critic)
         return tf.constant(0.0)
 
     return tf.cond(tf.math.is_finite(norm), update, lambda: tf.constant(1.0))
@@ -263,7 +269,10 @@ def train_step(trainer, content_images, style_images, masks, targets=None):
             turns = [("critic", "generator")] if settings.update == "together" else [("critic",), ("generator",)]
         for players in turns:
             gradients, parts = trainer.strategy.run(_replica_gradients, args=(trainer, players, group, content_images, style_images, masks, targets or ()))
-            losses.update({name: trainer.strategy.reduce("mean", value, axis=None) for name, value in parts.items()})
+            parts = {name: trainer.strategy.reduce("mean", value, axis=None) for name, value in parts.items()}
+            if "penalty" in parts:
+                parts["penalty"] = tf.maximum(parts["penalty"], losses.get("penalty", 0.0))  # it may have fallen to another of the step's critic steps
+            losses.update(parts)
             skipped += [_apply(trainer, player, gradients[player], losses[f"{player}_gradient"]) for player in players]
     losses["skipped"] = tf.reduce_max(skipped)
     return losses

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CONSTRAINTS', 'wasserstein_linear_program', 'wasserstein_histograms', 'wasserstein_dual', 'wasserstein_distance',
            'jensen_shannon', 'adversarial_loss', 'generator_loss', 'vanilla_critic_loss', 'vanilla_generator_loss',
-           'LipschitzEstimate', 'lipschitz_estimate', 'clip_weights', 'uniform_mix', 'gradient_penalty']
+           'LipschitzEstimate', 'lipschitz_estimate', 'clip_weights', 'normalise_spectra', 'uniform_mix',
+           'gradient_penalty']
 
 # %% ../nbs/07_wasserstein.ipynb #1280684f
 import inspect
@@ -244,6 +245,20 @@ def clip_weights(model, limit):
         raise ValueError(f"Expected a clipping limit above 0. Received: {limit}. The WGAN paper uses 0.01.")
     for weight in model.trainable_variables:
         weight.assign(tf.clip_by_value(tf.convert_to_tensor(weight), -limit, limit))
+
+
+def normalise_spectra(model):
+    """Divide every kernel under `keras.layers.SpectralNormalization` by its largest singular value, in place, after each critic step (Miyato et al. 2018).
+
+    One round of power iteration a call. Keras would do it at every call with training=True, also when another network learns;
+    call the model with training=False and this once a step, and the critic holds still while it is asked. Kernels of zeros stay.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.SpectralNormalization):
+            vector_u, kernel = layer.normalized_weights()
+            held = tf.reduce_all(tf.equal(tf.convert_to_tensor(layer.kernel), 0.0))
+            for variable, value in ((layer.vector_u, vector_u), (layer.kernel, kernel)):
+                variable.assign(tf.where(held, tf.convert_to_tensor(variable), value))
 
 # %% ../nbs/07_wasserstein.ipynb #740e7d26
 def uniform_mix(batch_size, seed, step, *, rank=4):

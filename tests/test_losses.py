@@ -24,14 +24,14 @@ def motif_by_loops(generated, style, mask, level=0.02):
     for row in range(size):
         for column in range(size):
             window = np.s_[max(0, row - half):row + half + 1, max(0, column - half):column + half + 1]
-            weight = mask[window].mean() + 1e-3
+            weight = max(mask[window].mean(), 1e-3)
             mean = lambda values: (values * mask[window]).mean(axis=(0, 1)) / weight
             covariance = lambda a, b: float((mean(a[window] * b[window]) - mean(a[window]) * mean(b[window])).sum())
             varied = max(0.0, covariance(style, style))
             correlation = (covariance(generated, style) + level) / np.sqrt((max(0.0, covariance(generated, generated)) + level) * (varied + level))
             counts = mask[row, column, 0] * varied / (varied + level)
             above, below = above + counts * (1 - correlation), below + counts
-    return above / below
+    return above / (below + 1e-3 * mask.sum())
 
 
 def test_motif_loss_is_the_formula():
@@ -56,6 +56,14 @@ def test_terms_with_windows_take_any_size(loss):
         pictures[2] = tf.abs(pictures[2])
         assert float(traced(*pictures)) == pytest.approx(float(loss(*pictures)), rel=1e-4)
     assert traced.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("shade", [-1.0, 0.2, 0.9])
+def test_a_plain_print_has_no_figure_whatever_its_shade(shade):
+    style = tf.fill((1, 64, 64, 3), shade)
+    round_mask = tf.constant(np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64))) < 0.8, tf.float32)[None, ..., None]
+    for mask in (tf.ones((1, 64, 64, 1)), round_mask):
+        assert float(motif_loss(random_pictures(1, 64, 7), style, mask)) < 0.02
 
 
 def test_motif_loss_asks_for_the_figure_and_lets_folds_be():

@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist, jensenshannon
 
 from fashion_style import wasserstein
 from fashion_style.wasserstein import (CONSTRAINTS, adversarial_loss, clip_weights, generator_loss, gradient_penalty,
-                                       jensen_shannon, lipschitz_estimate, uniform_mix, vanilla_critic_loss,
+                                       jensen_shannon, lipschitz_estimate, normalise_spectra, uniform_mix, vanilla_critic_loss,
                                        vanilla_generator_loss, wasserstein_distance, wasserstein_dual,
                                        wasserstein_histograms, wasserstein_linear_program)
 
@@ -305,6 +305,15 @@ def test_spectral_normalisation_bounds_dense_layers_after_a_training_call():
     ends = tf.random.stateless_normal((2, 50, 16), seed=(1, 1))
     differences = tf.norm(layer(ends[0]) - layer(ends[1]), axis=1) / tf.norm(ends[0] - ends[1], axis=1)
     assert np.max(differences) <= 1 + 1e-3
+
+
+def test_kernels_are_normalised_once_and_zeros_stay():
+    layers = [keras.layers.SpectralNormalization(keras.layers.Dense(8, kernel_initializer=start)) for start in (keras.initializers.RandomNormal(stddev=3.0, seed=1), "zeros")]
+    critic = keras.Sequential([keras.Input((8,)), *layers])
+    for _ in range(60):
+        normalise_spectra(critic)
+    np.testing.assert_allclose(np.linalg.norm(layers[0].layer.kernel, 2), 1, atol=1e-3)
+    assert not np.any(layers[1].layer.kernel) and np.all(np.isfinite(layers[1].vector_u))
 
 
 # ---- everything inside one traced step
