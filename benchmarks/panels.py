@@ -25,7 +25,10 @@ SLIDERS = (("feature", "Channel", "one channel over the picture"), ("gram", "Cha
 
 
 def spread(values, factor=1, digits=0):
-    """Median and range as text."""
+    """Median and range as text, and how many values are None: presses of a key that brought no other picture."""
+    silent, values = values.count(None), [value for value in values if value is not None]
+    if silent:
+        return f"{spread(values, factor, digits)}; no other picture {silent} of {silent + len(values)} times"
     median, low, high = (f"{factor * value:.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
     return f"{median} ({low} to {high})"
 
