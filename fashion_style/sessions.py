@@ -66,7 +66,7 @@ def _trace_of(settings):
 
 
 class TrainingSession:
-    """Training step by step that can be paused and changed at any time. Knows nothing of widgets; touches no optimiser.
+    """Training step by step that can be paused and changed at any time. Knows nothing of widgets; the steps are the trainer's.
 
     Args:
         settings: `TrainingSettings` to begin with; contents, styles: `PictureSource`s; run: folder of a run to go on from (only read), or None.
@@ -76,7 +76,7 @@ class TrainingSession:
 
     def __init__(self, settings, contents, styles, *, run=None, say=print):
         self.settings, self.contents, self.styles, self.run, self.say = settings, contents, styles, run, say
-        self.history, self.changes, self.trainer, self._traced, self._applied, self._base = [], [], None, {}, None, settings
+        self.history, self.changes, self.trainer, self._traced, self._applied = [], [], None, {}, None
         self._go, self._stop, self._rest, self._lock, self._budget = threading.Event(), threading.Event(), threading.Event(), threading.Lock(), None
         self._rest.set()
         self._pairings, self.error = None, None
@@ -91,12 +91,13 @@ class TrainingSession:
         key, before, text = _trace_of(settings), self.trainer, ""
         if key not in self._traced:
             self.say("Building the networks and tracing a step; that takes a while, training goes on by itself." if before else "Building the networks and tracing the first step; that takes a while.")
-            self._traced[key] = Trainer(DialSettings(replace(key, learning_rate=self._base.learning_rate)))
+            trainer = Trainer(DialSettings(key))
+            self._traced[key] = trainer, _as_built(trainer)
             self._traced = dict(list(self._traced.items())[-3:])
-        trainer = self._traced[key]
+        trainer, built = self._traced[key]
         if trainer is not before and (before or self.run):
             arrays = {name: variable.numpy() for name, variable in before.variables().items()} if before else newest_checkpoint(self.run)[1]
-            text = "a new trace that took over " + _take_over(trainer, arrays)
+            text = "a new trace that took over " + _take_over(trainer, arrays, built)
         return trainer, text
 
     def _follow_wishes(self):
@@ -108,7 +109,7 @@ class TrainingSession:
         if self._pairings is None or self._pairings.trainer is not self.trainer:
             self._pairings = Pairings(self.trainer)
         self.trainer.settings.turn(wished.weights, wished.constraint)
-        self.trainer.rate_scale.assign(wished.learning_rate / self._base.learning_rate)
+        self.trainer.generator_rate.assign(wished.learning_rate)  # not `rate_scale`: that belongs to divergences, and slows the critic too
         self._applied = wished
         if not applied and text:
             self.say(f"Going on from {self.run}: {text}.")
@@ -206,15 +207,33 @@ class TrainingSession:
         return self._stop.is_set()
 
 
-def _take_over(trainer, arrays):
-    """Assign what fits of another trainer's state, network by network; the words that say what did."""
-    fits = []
-    for group in ("generator", "critic", "generator_optimizer", "critic_optimizer", "step"):
+def _as_built(trainer):
+    """Arrays of the networks of a trainer that has not stepped yet; its optimisers need none, for they begin with zeros."""
+    return {name: variable.numpy() for name, variable in trainer.variables().items() if name.startswith(("generator/", "critic/"))}
+
+
+def _of_player(state, player):
+    """What of a trainer's state belongs to one network and its optimiser."""
+    return {name: value for name, value in state.items() if name.startswith((f"{player}/", f"{player}_optimizer/"))}
+
+
+def _take_over(trainer, arrays, built):
+    """Give a trainer another one's state: each network and its optimiser, or, where one of the two does not fit, both as they were built.
+
+    Args: arrays: the other's, {name: array}, or a checkpoint's; built: `_as_built` of this trainer, which may have been used before.
+    Returns: the words that say what was taken over.
+    """
+    state, fits = trainer.variables(), []
+    for player in ("generator", "critic"):
+        variables = _of_player(state, player)
         try:
-            assign_arrays(trainer.variables(), arrays, group + "/")
-            fits.append(group)
-        except TrainingError:
-            continue
+            assign_arrays(variables, _of_player(arrays, player))
+            fits.append(player)
+        except TrainingError:  # a momentum gathered by other weights would push the new ones about
+            for name, variable in variables.items():
+                variable.assign(built.get(name, np.zeros_like(variable.numpy())))
+    state["step/000"].assign(arrays["step/000"])
+    state["rate_scale/000"].assign(arrays.get("rate_scale/000", 1.0))  # checkpoints from before the rate could be lowered have none
     return {(True, True): "all weights", (True, False): "the generator's weights; a critic of this build begins anew",
             (False, True): "the critic's weights; a generator of this build begins anew",
             (False, False): "no weights; generator and critic of this build begin anew"}["generator" in fits, "critic" in fits]
