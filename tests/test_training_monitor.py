@@ -16,12 +16,12 @@ from fashion_style.controls import Panel, PanelError
 from fashion_style.data import DataError, held_out_pairs
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture
-from fashion_style.losses import weighted_total
+from fashion_style.losses import real_pictures, weighted_total
 from fashion_style.patterns import draw_pattern
 from fashion_style.sessions import Dial, DialSettings, TrainingSession, fig_live, look_at, patch_overlay
 from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
-from fashion_style.training import Trainer
+from fashion_style.training import Trainer, held_out_check
 from fashion_style.training_monitor import training_panel
 
 SMALL = TrainingSettings(size=16, batch=2, width=4, steps=1000, learning_rate=1e-3)
@@ -61,8 +61,8 @@ class QuickTrainer:
         self.step.assign_add(1)
         return dict(dict.fromkeys(TERMS, 1.0), total=1.0, critic_loss=-1.0, critic_gap=1.0, penalty=0.0, generator_gradient=1.0, critic_gradient=1.0, skipped=0.0)
 
-    def generator(self, pictures, training=False):
-        return tf.tanh(pictures[0] + self.weight)
+    def generate(self, content, style, training=True):
+        return tf.tanh(content + self.weight)
 
     def judge(self, picture, style, training=True):
         return tf.reduce_mean(picture, axis=-1, keepdims=True)[:, ::4, ::4]
@@ -257,11 +257,42 @@ def test_a_look_shows_every_pair_and_the_gap(quick, pairs):
     trainer = QuickTrainer(SMALL)
     sheet, gap = look_at(trainer, pairs, size=32)
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 4 * 36 + 4
-    expected = pairs.style[:, :, ::-1].mean(axis=-1)[:, ::4, ::4].mean() - np.tanh(pairs.content).mean(axis=-1)[:, ::4, ::4].mean()
-    assert gap == pytest.approx(expected, abs=1e-5)
+    assert np.isfinite(gap) and gap != 0
     legends = [axes.get_legend() for axes in fig_live([dict(step=1, total=1.0, content=1.0, style=1.0, critic_gap=0.5)]).axes]
     assert [legend is None for legend in legends] == [True, False, True], "one curve is named by its title"
     assert len(fig_live([]).axes) == 3 and len(fig_live([dict(step=1, total=1.0)], [(1, "x")]).axes[1].lines) == 1
+
+
+@pytest.mark.parametrize("critic", ["style", "article"])
+def test_a_look_s_gap_is_that_of_the_held_out_check(sources, pairs, critic):
+    trainer, gaps = Trainer(replace(TINY, critic=critic)), set()
+    for share in (1.0, 0.5, 0.0):
+        trainer.settings = replace(trainer.settings, mask_share=share)
+        gaps.add(look_at(trainer, pairs, size=16)[1])
+        assert held_out_check(trainer, *map(tf.constant, (pairs.content, pairs.style, pairs.mask)))["held_out_gap"] in gaps
+    assert len(gaps) == 3
+
+
+def look_of_a_critic(pairs, shift, scale=1.0):
+    """The maps of a look, (2, 16, 16, 3), by a critic that scores at random, but prints higher by `shift` widths of its scores."""
+    trainer, noise = QuickTrainer(SMALL), np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype("float32")
+    trainer.judge = lambda picture, style, training: tf.constant(scale * (noise + shift * np.array_equal(picture, real_pictures(style))))
+    sheet, gap = look_at(trainer, pairs, size=16)
+    assert gap == pytest.approx(scale * shift, rel=1e-3, abs=1e-6)
+    return np.stack([sheet[-20 * row - 20:, 64:80][:16] for row in (1, 0)])
+
+
+def test_a_critic_that_can_tell_nothing_paints_hardly_any_colour(quick, pairs):
+    def colour(maps):
+        return np.ptp(maps.astype(int), axis=-1)[pairs.mask[..., 0] == 1].mean()
+
+    strengths = [colour(look_of_a_critic(pairs, shift)) for shift in (0.0, 0.02, 0.5, 4.0)]
+    assert strengths[0] < 1 and strengths[1] < 4 and strengths == sorted(strengths) and strengths[3] > 60, strengths
+    for scale in (1e-3, 1e3):  # a critic's scores have no unit
+        assert colour(look_of_a_critic(pairs, 0.5, scale)) == pytest.approx(strengths[2], abs=1)
+    assert colour(look_of_a_critic(pairs, -4.0)) > 60, "wrong, but sure of it"
+    outside = np.ptp(look_of_a_critic(pairs, 4.0).astype(int), axis=-1)[pairs.mask[..., 0] == 0]
+    assert outside.size and outside.max() <= 1, "what does not count is not coloured"
 
 
 # The panel ---------------------------------------------------------------------------------------------------------------
