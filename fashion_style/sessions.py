@@ -18,11 +18,12 @@ from .checkpoints import assign_arrays, newest_checkpoint
 from .data import make_batch
 from .history import draw_curves, weighted_shares
 from .images import resize_picture
-from .losses import Pairings, real_pictures
+from .losses import Pairings, lock_to_mask, mask_focus, real_pictures
 from .run_folders import settings_difference
 from .settings import LossWeights, TrainingError
 from .sheets import contact_sheet
 from .training import Trainer
+from .wasserstein import adversarial_loss, generator_loss
 
 # %% ../nbs/10f_sessions.ipynb #3959087f
 class Dial:
@@ -66,7 +67,7 @@ def _trace_of(settings):
 
 
 class TrainingSession:
-    """Training step by step that can be paused and changed at any time. Knows nothing of widgets; touches no optimiser.
+    """Training step by step that can be paused and changed at any time. Knows nothing of widgets; the steps are the trainer's.
 
     Args:
         settings: `TrainingSettings` to begin with; contents, styles: `PictureSource`s; run: folder of a run to go on from (only read), or None.
@@ -76,7 +77,7 @@ class TrainingSession:
 
     def __init__(self, settings, contents, styles, *, run=None, say=print):
         self.settings, self.contents, self.styles, self.run, self.say = settings, contents, styles, run, say
-        self.history, self.changes, self.trainer, self._traced, self._applied, self._base = [], [], None, {}, None, settings
+        self.history, self.changes, self.trainer, self._traced, self._applied = [], [], None, {}, None
         self._go, self._stop, self._rest, self._lock, self._budget = threading.Event(), threading.Event(), threading.Event(), threading.Lock(), None
         self._rest.set()
         self._pairings, self.error = None, None
@@ -91,12 +92,13 @@ class TrainingSession:
         key, before, text = _trace_of(settings), self.trainer, ""
         if key not in self._traced:
             self.say("Building the networks and tracing a step; that takes a while, training goes on by itself." if before else "Building the networks and tracing the first step; that takes a while.")
-            self._traced[key] = Trainer(DialSettings(replace(key, learning_rate=self._base.learning_rate)))
+            trainer = Trainer(DialSettings(key))
+            self._traced[key] = trainer, _as_built(trainer)
             self._traced = dict(list(self._traced.items())[-3:])
-        trainer = self._traced[key]
+        trainer, built = self._traced[key]
         if trainer is not before and (before or self.run):
             arrays = {name: variable.numpy() for name, variable in before.variables().items()} if before else newest_checkpoint(self.run)[1]
-            text = "a new trace that took over " + _take_over(trainer, arrays)
+            text = "a new trace that took over " + _take_over(trainer, arrays, built)
         return trainer, text
 
     def _follow_wishes(self):
@@ -108,7 +110,7 @@ class TrainingSession:
         if self._pairings is None or self._pairings.trainer is not self.trainer:
             self._pairings = Pairings(self.trainer)
         self.trainer.settings.turn(wished.weights, wished.constraint)
-        self.trainer.rate_scale.assign(wished.learning_rate / self._base.learning_rate)
+        self.trainer.generator_rate.assign(wished.learning_rate)  # not `rate_scale`: that belongs to divergences, and slows the critic too
         self._applied = wished
         if not applied and text:
             self.say(f"Going on from {self.run}: {text}.")
@@ -206,43 +208,83 @@ class TrainingSession:
         return self._stop.is_set()
 
 
-def _take_over(trainer, arrays):
-    """Assign what fits of another trainer's state, network by network; the words that say what did."""
-    fits = []
-    for group in ("generator", "critic", "generator_optimizer", "critic_optimizer", "step"):
+def _as_built(trainer):
+    """Arrays of the networks of a trainer that has not stepped yet; its optimisers need none, for they begin with zeros."""
+    return {name: variable.numpy() for name, variable in trainer.variables().items() if name.startswith(("generator/", "critic/"))}
+
+
+def _of_player(state, player):
+    """What of a trainer's state belongs to one network and its optimiser."""
+    return {name: value for name, value in state.items() if name.startswith((f"{player}/", f"{player}_optimizer/"))}
+
+
+def _take_over(trainer, arrays, built):
+    """Give a trainer another one's state: each network and its optimiser, or, where one of the two does not fit, both as they were built.
+
+    Args: arrays: the other's, {name: array}, or a checkpoint's; built: `_as_built` of this trainer, which may have been used before.
+    Returns: the words that say what was taken over.
+    """
+    state, fits = trainer.variables(), []
+    for player in ("generator", "critic"):
+        variables = _of_player(state, player)
         try:
-            assign_arrays(trainer.variables(), arrays, group + "/")
-            fits.append(group)
-        except TrainingError:
-            continue
+            assign_arrays(variables, _of_player(arrays, player))
+            fits.append(player)
+        except TrainingError:  # a momentum gathered by other weights would push the new ones about
+            for name, variable in variables.items():
+                variable.assign(built.get(name, np.zeros_like(variable.numpy())))
+    state["step/000"].assign(arrays["step/000"])
+    state["rate_scale/000"].assign(arrays.get("rate_scale/000", 1.0))  # checkpoints from before the rate could be lowered have none
     return {(True, True): "all weights", (True, False): "the generator's weights; a critic of this build begins anew",
             (False, True): "the critic's weights; a generator of this build begins anew",
             (False, False): "no weights; generator and critic of this build begin anew"}["generator" in fits, "critic" in fits]
 
 # %% ../nbs/10f_sessions.ipynb #500b6654
-def patch_overlay(picture, scores, middle=0.0, limit=None):
-    """The critic's map over a picture: purple where it takes the patch for a real print, orange where for a generated one, stronger where it is surer.
+def patch_overlay(picture, scores, middle=0.0, limit=None, focus=1.0):
+    """The critic's map over a picture: purple where it takes the patch for a real print, orange where for a generated one, stronger where the score is farther from the middle.
 
-    Args: picture: (H, W, 3) in [-1, 1]; scores: (h, w) or (h, w, 1); middle: the score between real and generated; limit: distance from it that is coloured fully.
+    Args: picture: (H, W, 3) in [-1, 1]; scores: (h, w) or (h, w, 1); middle: the score between real and generated; limit: distance from it that is
+        coloured fully, None: the largest in this map; focus: how much each place counts, (H, W, 1) or a number, in [0, 1].
     Returns: (H, W, 3) in [-1, 1].
     """
     scores = np.asarray(scores, "float32").reshape(*np.shape(scores)[:2], 1) - np.float32(middle)
     sure = np.clip(resize_picture(scores / (limit or np.abs(scores).max() or 1.0), picture.shape[:2], fit="stretch"), -1, 1)
     grey = picture.mean(axis=-1, keepdims=True)
     colour = np.where(sure > 0, np.array([0.0, -0.4, 0.6], "float32"), np.array([0.9, 0.2, -0.8], "float32"))
-    return grey + 0.8 * np.abs(sure) * (colour - grey)
+    return grey + 0.8 * np.abs(sure) * focus * (colour - grey)
+
+
+def _where_sure(real, fake, focus):
+    """(middle, limit) for `patch_overlay`, from the patch scores (B, h, w, 1) of real and generated pictures and their weights (B, H, W, 1), or None.
+
+    Of two bell curves of one width, whose means are a gap apart, the odds that a score belongs to the nearer one are exp(distance from the middle * gap / variance).
+    The limit is where they are e² : 1, seven to one, but never nearer than the means: without a gap nowhere.
+    """
+    def mean(scores):
+        return -float(generator_loss(scores, mask=focus))  # weighted by place as in all adversarial losses
+
+    means = mean(real), mean(fake)
+    gap, variance = abs(means[0] - means[1]), 0.5 * (mean(tf.square(real - means[0])) + mean(tf.square(fake - means[1])))
+    return 0.5 * sum(means), max(0.5 * gap, 2 * variance / gap) if gap else float("inf")
 
 
 def look_at(trainer, pairs, size=96):
-    """One moment of a training: contact sheet (uint8) of held-out pairs, garment | print | design | critic's map, and the held-out gap (float)."""
-    content, style = tf.constant(pairs.content), tf.constant(pairs.style)
-    generated = trainer.generator([content, style], training=False)
-    fake, real = trainer.judge(generated, style, False).numpy(), trainer.judge(real_pictures(style), style, False).numpy()
-    middle = 0.5 * (real.mean() + fake.mean())
-    limit = max(float(np.abs(fake - middle).max()), 1e-6)
-    maps = [patch_overlay(picture, scores, middle, limit) for picture, scores in zip(generated.numpy(), fake)]
+    """One moment of a training: contact sheet (uint8) of held-out pairs, garment | print | design | critic's map, and the held-out gap (float).
+
+    The critic judges as in training and in `held_out_check`, whose gap this is: the design locked to the mask, each place as much as it counts.
+    The column "design" shows the generated picture as it is, beside the garment too. The map has strong colours only if the critic can tell real from
+    generated on these pairs: a gap that is small against the spread of the scores leaves it grey.
+    """
+    content, style, mask = (tf.constant(part) for part in (pairs.content, pairs.style, pairs.mask))
+    share = trainer.settings.mask_share
+    focus, generated = mask_focus(mask, share), trainer.generate(content, style, False)
+    design = lock_to_mask(generated, content, mask, share)
+    fake, real = trainer.judge(design, style, False), trainer.judge(real_pictures(style), style, False)
+    sure = _where_sure(real, fake, focus)
+    places = np.ones_like(pairs.mask) if focus is None else focus.numpy()
+    maps = [patch_overlay(picture, scores, *sure, place) for picture, scores, place in zip(design.numpy(), fake.numpy(), places)]
     rows = [list(row) for row in zip(pairs.content, pairs.style, np.clip(generated.numpy(), -1, 1), np.clip(maps, -1, 1))]
-    return contact_sheet(rows, column_titles=["garment", "print", "design", "critic"], size=size), float(real.mean() - fake.mean())
+    return contact_sheet(rows, column_titles=["garment", "print", "design", "critic"], size=size), -float(adversarial_loss(real, fake, mask=focus))
 
 
 def fig_live(history, changes=(), *, width=7.0):

@@ -11,19 +11,21 @@ import tensorflow as tf
 from ipywidgets.widgets.widget import _instances
 
 import fashion_style.sessions as sessions
-from fashion_style.checkpoints import save_checkpoint
+from fashion_style.checkpoints import save_checkpoint, write_checkpoint
 from fashion_style.controls import Panel, PanelError
 from fashion_style.data import DataError, held_out_pairs
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture
-from fashion_style.losses import weighted_total
+from fashion_style.losses import real_pictures, weighted_total
 from fashion_style.patterns import draw_pattern
 from fashion_style.sessions import Dial, DialSettings, TrainingSession, fig_live, look_at, patch_overlay
 from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.sources import garment_source, pattern_source
+from fashion_style.training import Trainer, held_out_check
 from fashion_style.training_monitor import training_panel
 
 SMALL = TrainingSettings(size=16, batch=2, width=4, steps=1000, learning_rate=1e-3)
+TINY = replace(SMALL, steps=10, batch=1, generator="unet", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))  # for real trainers
 TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
 HANG_GUARD = 120  # seconds after which a wait is in vain
 
@@ -37,16 +39,16 @@ class QuickTrainer:
 
     def __init__(self, settings):
         QuickTrainer.built += 1
-        self.settings, self.step, self.rate_scale = settings, tf.Variable(0, dtype=tf.int64), tf.Variable(1.0)
+        self.settings, self.step, self.rate_scale, self.generator_rate = settings, tf.Variable(0, dtype=tf.int64), tf.Variable(1.0), tf.Variable(settings.learning_rate)
         self.weight, self.critic = tf.Variable(tf.zeros([3 if settings.width == SMALL.width else 1])), tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2]))
-        self.batches = []
+        self.momenta, self.batches = [tf.Variable(0.0), tf.Variable(0.0)], []
 
     def variables(self):
-        return {"generator/000": self.weight, "critic/000": self.critic, "generator_optimizer/000": tf.Variable(0.0), "critic_optimizer/000": self.critic, "step/000": self.step, "rate_scale/000": self.rate_scale}
+        return {"generator/000": self.weight, "critic/000": self.critic, "generator_optimizer/000": self.momenta[0], "critic_optimizer/000": self.momenta[1], "step/000": self.step, "rate_scale/000": self.rate_scale}
 
     @property
     def generator_optimizer(self):
-        return SimpleNamespace(learning_rate=0.25 * SMALL.learning_rate * self.rate_scale)  # as if late on its cosine
+        return SimpleNamespace(learning_rate=0.25 * self.generator_rate * self.rate_scale)  # as if late on its cosine
 
     def train_step(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
@@ -55,11 +57,12 @@ class QuickTrainer:
             raise QuickTrainer.fail
         self.batches.append(content.shape)
         self.weight.assign_add(tf.ones_like(self.weight) * (self.settings.weights.style * 1.0))
+        self.momenta[0].assign_add(1.0)
         self.step.assign_add(1)
         return dict(dict.fromkeys(TERMS, 1.0), total=1.0, critic_loss=-1.0, critic_gap=1.0, penalty=0.0, generator_gradient=1.0, critic_gradient=1.0, skipped=0.0)
 
-    def generator(self, pictures, training=False):
-        return tf.tanh(pictures[0] + self.weight)
+    def generate(self, content, style, training=True):
+        return tf.tanh(content + self.weight)
 
     def judge(self, picture, style, training=True):
         return tf.reduce_mean(picture, axis=-1, keepdims=True)[:, ::4, ::4]
@@ -125,7 +128,7 @@ def test_weights_and_rate_change_between_steps_without_a_new_trace(session):
     session.settings = replace(SMALL, learning_rate=5e-4, weights=LossWeights(style=5.0), constraint="none")
     row = session.advance()
     assert QuickTrainer.built == 1 and session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 5.0)
-    assert float(session.trainer.rate_scale) == pytest.approx(0.5) and row["learning_rate"] == pytest.approx(0.25 * 5e-4) and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
+    assert float(session.trainer.generator_rate) == pytest.approx(5e-4) and row["learning_rate"] == pytest.approx(0.25 * 5e-4) and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
     assert session.changes == [(1, "constraint none, learning rate 0.0005, style 5")] and "no new trace" in session.said[-1]
     assert [row["step"] for row in session.history] == [1, 2]
 
@@ -160,14 +163,46 @@ def test_a_network_of_another_build_begins_anew_and_that_is_said(session, change
     assert session.trainer.critic.numpy().tolist() == ([0.0] * 4 if "constraint" in changes else [1.0, 2.0])
 
 
-def test_rows_have_the_rate_of_the_cosine_and_of_the_dial(sources):
-    settings = replace(SMALL, steps=10, batch=1, generator="unet", constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
-    session = TrainingSession(settings, *sources, say=lambda text: None)
+def test_on_the_way_back_too_a_generator_of_another_build_begins_anew(session):
+    for number, width in enumerate((SMALL.width, 8, SMALL.width)):
+        session.settings = replace(SMALL, width=width)
+        session.advance()
+        assert session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style) and float(session.trainer.momenta[0]) == 1.0 and session.step == number + 1
+    assert QuickTrainer.built == 2 and session.said[-1].endswith("took over the critic's weights; a generator of this build begins anew.")
+
+
+def test_a_critic_that_does_not_fit_is_as_freshly_built_and_keeps_no_momentum(sources):
+    session = TrainingSession(TINY, *sources)
     session.advance()
-    session.settings = replace(settings, learning_rate=0.5 * settings.learning_rate)
+    session.trainer.rate_scale.assign(0.25)
+    assert int(session.trainer.critic_optimizer.iterations) == 1, "there is a momentum to be left behind"
+    for constraint in ("spectral_norm", "gradient_penalty"):  # the second is the trainer of the first step again
+        before, said = {name: variable.numpy() for name, variable in session.trainer.variables().items()}, []
+        session.say, session.settings = said.append, replace(TINY, constraint=constraint)
+        session._follow_wishes()
+        fresh = Trainer(session.settings).variables()
+        for name, variable in session.trainer.variables().items():
+            expected = fresh[name] if name.startswith(("critic/", "critic_optimizer/")) else before[name]
+            np.testing.assert_array_equal(variable.numpy(), np.asarray(expected), err_msg=f"{constraint}: {name}")
+        assert said[-1].endswith("took over the generator's weights; a critic of this build begins anew.")
+    assert session.step == 1 and float(session.trainer.rate_scale) == 0.25
+    row = session.advance()
+    assert int(session.trainer.critic_optimizer.iterations) == 1 and int(session.trainer.generator_optimizer.iterations) == 2 == row["step"]
+
+
+def test_the_dial_turns_the_generator_s_rate_alone_and_rows_have_the_rate_that_was_used(sources):
+    session = TrainingSession(replace(TINY, constraint="clip"), *sources, say=lambda text: None)
+    session.advance()
+    session.trainer.rate_scale.assign(0.5)  # as after a divergence
+    session.settings = replace(session.settings, learning_rate=0.2 * TINY.learning_rate)
+    before, first = [variable.numpy() for variable in session.trainer.generator.trainable_variables], session.trainer
     session.advance()
     cosine = [0.5 * (1 + np.cos(np.pi * step / 10)) for step in (0, 1)]
-    assert [row["learning_rate"] for row in session.history] == pytest.approx([settings.learning_rate * cosine[0], 0.5 * settings.learning_rate * cosine[1]], rel=1e-5)
+    assert [row["learning_rate"] for row in session.history] == pytest.approx([TINY.learning_rate * cosine[0], 0.5 * 0.2 * TINY.learning_rate * cosine[1]], rel=1e-5)
+    assert session.trainer is first and float(first.rate_scale) == 0.5, "what a divergence halved stays halved"
+    assert float(first.critic_optimizer.learning_rate) == pytest.approx(0.5 * TINY.critic_learning_rate)
+    moved = max(np.abs(variable.numpy() - old).max() for variable, old in zip(first.generator.trainable_variables, before))
+    assert 0.5 < moved / session.history[-1]["learning_rate"] < 2.0, "Adam moves a weight by about the rate"
 
 
 def test_pictures_that_vanish_are_an_error_of_ours(session):
@@ -189,6 +224,7 @@ def test_it_goes_on_from_a_checkpoint_and_only_reads_it(quick, sources, tmp_path
     trainer = QuickTrainer(SMALL)
     trainer.step.assign(7)
     trainer.weight.assign([1.0, 2.0, 3.0])
+    trainer.rate_scale.assign(0.5)
     save_checkpoint(trainer, tmp_path)
     before = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*"))
     said = []
@@ -196,9 +232,15 @@ def test_it_goes_on_from_a_checkpoint_and_only_reads_it(quick, sources, tmp_path
     session.advance()
     assert said[-1] == f"Going on from {tmp_path}: a new trace that took over all weights."
     assert session.step == 8 and session.trainer.weight.numpy().tolist() == pytest.approx([3.0, 4.0, 5.0])
+    assert float(session.trainer.rate_scale) == 0.5 and session.history[-1]["learning_rate"] == pytest.approx(0.5 * 0.25 * SMALL.learning_rate)
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*")) == before
     TrainingSession(replace(SMALL, width=8), *sources, run=tmp_path, say=said.append).advance()
     assert said[-1].endswith("took over the critic's weights; a generator of this build begins anew."), "a run of other networks is not taken up in silence"
+    old = {name: variable.numpy() for name, variable in trainer.variables().items() if not name.startswith("rate_scale")}
+    write_checkpoint(tmp_path / "old", SMALL, old)
+    session = TrainingSession(SMALL, *sources, run=tmp_path / "old", say=said.append)
+    session.advance()
+    assert session.step == 8 and float(session.trainer.rate_scale) == 1.0, "checkpoints from before the rate could be lowered"
 
 
 # Pictures ----------------------------------------------------------------------------------------------------------------
@@ -215,11 +257,42 @@ def test_a_look_shows_every_pair_and_the_gap(quick, pairs):
     trainer = QuickTrainer(SMALL)
     sheet, gap = look_at(trainer, pairs, size=32)
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 4 * 36 + 4
-    expected = pairs.style[:, :, ::-1].mean(axis=-1)[:, ::4, ::4].mean() - np.tanh(pairs.content).mean(axis=-1)[:, ::4, ::4].mean()
-    assert gap == pytest.approx(expected, abs=1e-5)
+    assert np.isfinite(gap) and gap != 0
     legends = [axes.get_legend() for axes in fig_live([dict(step=1, total=1.0, content=1.0, style=1.0, critic_gap=0.5)]).axes]
     assert [legend is None for legend in legends] == [True, False, True], "one curve is named by its title"
     assert len(fig_live([]).axes) == 3 and len(fig_live([dict(step=1, total=1.0)], [(1, "x")]).axes[1].lines) == 1
+
+
+@pytest.mark.parametrize("critic", ["style", "article"])
+def test_a_look_s_gap_is_that_of_the_held_out_check(sources, pairs, critic):
+    trainer, gaps = Trainer(replace(TINY, critic=critic)), set()
+    for share in (1.0, 0.5, 0.0):
+        trainer.settings = replace(trainer.settings, mask_share=share)
+        gaps.add(look_at(trainer, pairs, size=16)[1])
+        assert held_out_check(trainer, *map(tf.constant, (pairs.content, pairs.style, pairs.mask)))["held_out_gap"] in gaps
+    assert len(gaps) == 3
+
+
+def look_of_a_critic(pairs, shift, scale=1.0):
+    """The maps of a look, (2, 16, 16, 3), by a critic that scores at random, but prints higher by `shift` widths of its scores."""
+    trainer, noise = QuickTrainer(SMALL), np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype("float32")
+    trainer.judge = lambda picture, style, training: tf.constant(scale * (noise + shift * np.array_equal(picture, real_pictures(style))))
+    sheet, gap = look_at(trainer, pairs, size=16)
+    assert gap == pytest.approx(scale * shift, rel=1e-3, abs=1e-6)
+    return np.stack([sheet[-20 * row - 20:, 64:80][:16] for row in (1, 0)])
+
+
+def test_a_critic_that_can_tell_nothing_paints_hardly_any_colour(quick, pairs):
+    def colour(maps):
+        return np.ptp(maps.astype(int), axis=-1)[pairs.mask[..., 0] == 1].mean()
+
+    strengths = [colour(look_of_a_critic(pairs, shift)) for shift in (0.0, 0.02, 0.5, 4.0)]
+    assert strengths[0] < 1 and strengths[1] < 4 and strengths == sorted(strengths) and strengths[3] > 60, strengths
+    for scale in (1e-3, 1e3):  # a critic's scores have no unit
+        assert colour(look_of_a_critic(pairs, 0.5, scale)) == pytest.approx(strengths[2], abs=1)
+    assert colour(look_of_a_critic(pairs, -4.0)) > 60, "wrong, but sure of it"
+    outside = np.ptp(look_of_a_critic(pairs, 4.0).astype(int), axis=-1)[pairs.mask[..., 0] == 0]
+    assert outside.size and outside.max() <= 1, "what does not count is not coloured"
 
 
 # The panel ---------------------------------------------------------------------------------------------------------------
