@@ -51,7 +51,8 @@ def read_cluster():
     """Addresses of the workers and the number of this one, from the environment variable TF_CONFIG.
 
     Raises:
-        TrainingError: if it is missing, holds an address that is none, or does not name at least one worker and this one's index.
+        TrainingError: if it is missing, holds an address that is none or jobs other than workers (an evaluator may be named, and is left out), or does not name at least one worker
+            and this one's index.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoints import assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, score_scale, write_checkpoint
+from .checkpoints import _sync_folder, assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, score_scale, write_checkpoint
 from .features import layer_shapes
 from .history import History, read_history
 from .settings import LossWeights, TrainingError, TrainingSettings
@@ -61,7 +61,7 @@ def _check_layers(settings):
 
 
 def _write_run(folder, old_run, settings, arrays, score, changes):
-    """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from. Raises TrainingError, OSError."""
+    """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from; all of it on the disk. Raises TrainingError, OSError."""
     (folder / "grids").mkdir(parents=True)
     step = int(arrays["step/000"])
     (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
@@ -70,6 +70,8 @@ def _write_run(folder, old_run, settings, arrays, score, changes):
         shutil.copyfile(old_run / "pictures.json", folder / "pictures.json")
     History(folder, until=step, source=old_run).close()
     write_checkpoint(folder, settings, arrays, score=score)
+    for place in (*folder.rglob("*"), folder):  # a file's handle is synced as a folder's is
+        _sync_folder(place)
 
 
 def fork(run, step, new_run=None, **changes):
@@ -79,7 +81,8 @@ def fork(run, step, new_run=None, **changes):
         run: folder of the old run; it is only read.
         step: which checkpoint, see `list_checkpoints`; "best": the one with the lowest score.
         new_run: folder to make; default RUN-from-STEP beside the old one.
-        changes: new values by name, of `LossWeights` or `TrainingSettings`.
+        changes: new values by name, of `LossWeights` or `TrainingSettings`. A new learning rate, of either network, sets back the factor
+            by which a divergence lowered both.
     Returns:
         Path of the new run: settings, history up to the step, the checkpoint, and `fork.json` that says where it comes from.
     Raises:
@@ -106,6 +109,7 @@ def fork(run, step, new_run=None, **changes):
         shutil.rmtree(aside, ignore_errors=True)
         _write_run(aside, run, settings, arrays, score, changes)
         os.replace(aside, new_run)
+        _sync_folder(new_run.parent)
     except (OSError, TrainingError) as error:
         raise TrainingError(f"cannot write the fork to {new_run}: {str(error).replace(str(aside), str(new_run)).rstrip('.')}. The old run is as it was; name a folder that can be written.") from error
     finally:

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from .history import LOSS_TERMS, column, draw_curves, running_mean, weighted_shares
+from .history import LOSS_TERMS, column, draw_curves, draw_shares, weighted_shares
 from .settings import TrainingError
 
 # %% ../nbs/10e_health.ipynb #db7a36d4
@@ -46,22 +46,36 @@ def _quarter(values, number):
 COIN = 2 * np.log(2)  # vanilla critic loss of a critic that cannot tell
 
 
+def _is_vanilla(history):
+    """Whether the critic's loss is something else than minus its gap."""
+    gap, loss = column(history, "critic_gap"), column(history, "critic_loss")
+    return _median(np.abs(loss + gap)) > 1e-3 * _median(np.abs(gap))
+
+
 def _critic_signs(history):
     """seen, clarity, level and, for the vanilla loss, coin."""
-    gap, loss = column(history, "critic_gap"), column(history, "critic_loss")
+    gap = column(history, "critic_gap")
     late = gap[len(gap) // 2:][np.isfinite(gap[len(gap) // 2:])]
     spread = late.std() if len(late) else 0.0
     last, known = _quarter(gap, 3), np.isfinite(_quarter(gap, 3))
     peak = max([_median(part) for part in np.array_split(gap, 8)], key=lambda value: np.nan_to_num(value, nan=-np.inf))
-    vanilla = _median(np.abs(loss + gap)) > 1e-3 * _median(np.abs(gap))
     return dict(seen=float(np.mean(last[known] > 0)) if known.any() else float("nan"),
-                clarity=float(np.sqrt(len(late)) * late.mean() / spread) if spread > 0 else float("nan"),
+                clarity=float(np.sqrt(len(late)) * late.mean() / spread) if spread > 0 else float("nan") if not len(late) or late.any() else 0.0,
                 level=_ratio(_median(last), peak) if peak > 0 else float("nan"),
-                coin=float(_median(_quarter(loss, 3)) / COIN) if vanilla else float("nan"))
+                coin=float(_median(_quarter(column(history, "critic_loss"), 3)) / COIN) if _is_vanilla(history) else float("nan"))
 
 # %% ../nbs/10e_health.ipynb #b4584676
+def _fair_shares(history):
+    """Weighted shares, the critic's by its gap in the place of its score, unless the loss is vanilla or the table does not tell. {name: array}"""
+    shares = np.array([column(history, f"share_{name}") for name in LOSS_TERMS])
+    with np.errstate(all="ignore"):
+        by_gap = shares[0] * np.abs(column(history, "critic_gap") / column(history, "adversarial"))
+        shares[0] = np.where(np.isfinite(by_gap) & (not _is_vanilla(history)), by_gap, shares[0])
+        return dict(zip(LOSS_TERMS, shares / np.nansum(shares, axis=0)))
+
+
 def _share_signs(history):
-    shares = {name: _median(_quarter(column(history, f"share_{name}"), 3)) for name in LOSS_TERMS}
+    shares = {name: _median(_quarter(values, 3)) for name, values in _fair_shares(history).items()}
     ratios = {name: _ratio(_median(_quarter(column(history, name), 3)), _first(column(history, name))) for name in LOSS_TERMS[1:]}
     counted = [name for name in ratios if np.isfinite(ratios[name]) and shares[name] > 0]
     return dict(critic_share=shares["adversarial"], content_share=shares["content"], style_share=shares["style"],
@@ -112,10 +126,10 @@ def _exploding(signs):
 
 def _critic_won(signs):
     if signs["critic_share"] >= 0.5:
-        return f"its term makes up {signs['critic_share']:.0%} of the generator's loss and drowns the rest"
+        return f"its part is {signs['critic_share']:.0%} of the generator's loss and drowns the rest"
     if signs["critic_share"] >= 0.2 and signs["seen"] >= 0.9 and signs["level"] >= 2 / 3:
         return (f"it tells real from generated on {signs['seen']:.0%} of the last steps, its gap stands at {signs['level']:.0%} of its peak, "
-                f"and its term makes up {signs['critic_share']:.0%} of the generator's loss")
+                f"and its part is {signs['critic_share']:.0%} of the generator's loss")
     if signs["coin"] < 0.1:
         return f"its loss is {signs['coin']:.1%} of that of a coin, so the generator can hardly fool it any more"
     return ""
@@ -127,7 +141,7 @@ def _critic_dead(signs):
     if signs["clarity"] < 2:
         return f"real pictures score no higher than generated ones, beyond luck (clarity {signs['clarity']:.1f}, 2 is needed)"
     if signs["critic_share"] < 0.001:
-        return f"its term makes up {signs['critic_share']:.1g} of the generator's loss, less than a thousandth: nobody hears it"
+        return f"its part is {signs['critic_share']:.1g} of the generator's loss, less than a thousandth: nobody hears it"
     return ""
 
 
@@ -157,7 +171,7 @@ def _fine_words(signs):
     if not np.isfinite(signs["term_growth"]):
         return "; ".join([*parts, "what weighs how much is not in this table: hand over the run's weights to be sure."])
     return "; ".join([f"the picture's own loss terms are at {signs['term_growth']:.0%} of the first step", *parts,
-                      f"shares of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style {signs['style_share']:.0%}. Go on."])
+                      f"parts of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style {signs['style_share']:.0%}. Go on."])
 
 
 def diagnose(history, weights=None):
@@ -180,17 +194,6 @@ def diagnose(history, weights=None):
     return Verdict(name, f"{reason}. {advice}{also}", signs)
 
 # %% ../nbs/10e_health.ipynb #5eeb6a77
-def _draw_shares(axes, history, width):
-    """Weighted shares as a stacked area of running means, thinned out to at most 400 points."""
-    shares = np.array([running_mean(column(history, f"share_{name}"), width) for name in LOSS_TERMS])
-    if not np.isfinite(shares).any():
-        return
-    every = max(1, len(history) // 400)
-    axes.stackplot(column(history, "step")[::every], np.nan_to_num(shares[:, ::every]), labels=LOSS_TERMS, colors=[f"C{number}" for number in range(len(LOSS_TERMS))])
-    axes.set(ylim=(0, 1), yticks=(0, 0.5, 1), yticklabels=("0%", "50%", "100%"))
-    axes.legend(fontsize="x-small", loc="center left", framealpha=0.85, reverse=True)
-
-
 def _draw_checks(axes, history, name, label):
     """Figures of held-out pairs, one dot a check."""
     values, steps = column(history, name), column(history, "step")
@@ -227,7 +230,7 @@ def fig_dashboard(history, weights=None, *, smooth=None):
     for name, columns in (("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"]),
                           ("gradient norms", ["generator_gradient", "critic_gradient"]), ("steps a second", ["steps_per_second"])):
         draw_curves(panels[name], history, columns, width)
-    _draw_shares(panels["weighted shares"], history, width)
+    draw_shares(panels["weighted shares"], history, width)
     _draw_checks(panels["total"], history, "held_out_total", "held out, without critic")
     _draw_checks(panels["critic gap"], history, "held_out_gap", "held out")
     for name, axes in panels.items():
@@ -291,7 +294,9 @@ class TensorBoardWriter(AbstractContextManager):
             if self._writer is None:
                 self._open(progress.step)
             values = self._scalars(progress) if progress.step % self.every == 0 else []
-            values += [] if progress.picture is None else [_picture_value(progress.picture)]
+            if progress.picture is not None:
+                shape = dict(zip(("height", "width", "colorspace"), progress.picture.shape))
+                values.append(tf.compat.v1.Summary.Value(tag="pictures", image=tf.compat.v1.Summary.Image(encoded_image_string=tf.io.encode_png(progress.picture).numpy(), **shape)))
             if values:
                 self._write(step=progress.step, summary=tf.compat.v1.Summary(value=values))
                 self._writer.flush()
@@ -312,8 +317,3 @@ class TensorBoardWriter(AbstractContextManager):
 
     def __exit__(self, *error):
         self.close()
-
-
-def _picture_value(picture):
-    height, width, channels = picture.shape
-    return tf.compat.v1.Summary.Value(tag="pictures", image=tf.compat.v1.Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=tf.io.encode_png(picture).numpy()))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOSS_TERMS', 'HISTORY_FIELDS', 'weighted_shares', 'read_history', 'History', 'running_mean', 'column', 'draw_curves',
-           'fig_history']
+           'draw_shares', 'fig_history']
 
 # %% ../nbs/10b_history.ipynb #7c44c00d
 import os
@@ -201,6 +201,17 @@ def draw_curves(axes, history, names, width):
             axes.plot(steps, running_mean(values, width), color=f"C{number}", label=name.replace("_", " "))
     if axes.lines:
         axes.legend(fontsize="x-small")
+
+
+def draw_shares(axes, history, width):
+    """Draw weighted shares as a stacked area of running means, thinned out to at most 400 points."""
+    shares = np.array([running_mean(column(history, f"share_{name}"), width) for name in LOSS_TERMS])
+    if not np.isfinite(shares).any():
+        return
+    every = max(1, len(history) // 400)
+    axes.stackplot(column(history, "step")[::every], np.nan_to_num(shares[:, ::every]), labels=LOSS_TERMS, colors=[f"C{number}" for number in range(len(LOSS_TERMS))])
+    axes.set(ylim=(0, 1), yticks=(0, 0.5, 1), yticklabels=("0%", "50%", "100%"))
+    axes.legend(fontsize="x-small", loc="center left", framealpha=0.85, reverse=True)
 
 
 def fig_history(history, *, smooth=None):

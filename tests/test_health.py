@@ -128,10 +128,12 @@ def times(name, factor):
 
 CASES = {
     "fine": [{}],
-    "critic won": [dict(critic_gap=lambda done, row: 300 * done + row["critic_gap"], adversarial=lambda done, row: 150 * done), dict(adversarial=lambda done, row: -1500 * done),
+    "critic won": [dict(critic_gap=lambda done, row: 300 * done + row["critic_gap"], adversarial=lambda done, row: 150 * done),
+                   dict(critic_gap=lambda done, row: 1500 * done, adversarial=lambda done, row: -1500 * done),
                    dict(critic_loss=lambda done, row: COIN * 0.1 ** (3 * done))],
-    "critic dead": [dict(critic_gap=lambda done, row: 1e-3 * np.sin(2 * row["step"]), adversarial=lambda done, row: 1e-3), times("adversarial", 1e-3),
-                    dict(critic_loss=lambda done, row: COIN), dict(critic_gap=lambda done, row: np.sin(2 * row["step"]))],
+    "critic dead": [dict(critic_gap=lambda done, row: 1e-3 * np.sin(2 * row["step"]), adversarial=lambda done, row: 1e-3), times("adversarial", 1e-3) | times("critic_gap", 1e-3),
+                    dict(critic_loss=lambda done, row: COIN), dict(critic_gap=lambda done, row: np.sin(2 * row["step"])),
+                    dict(critic_gap=lambda done, row: 0.0, adversarial=lambda done, row: -0.5)],
     "content only": [times("style", 0.0), times("style", 1e-3)],
     "style only": [times("content", 0.0), times("content", 1e-3)],
     "exploding": [dict(style=lambda done, row: row["style"] * np.exp(9 * done)), dict(content=lambda done, row: float("nan") if done > 0.8 else row["content"]),
@@ -160,6 +162,39 @@ def test_verdicts_do_not_depend_on_scale(name, number):
     one, two = vital_signs(history), vital_signs(scaled)
     np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-9)
     assert diagnose(scaled).name == name
+
+
+def test_a_critic_whose_scores_are_constant_is_dead_though_its_term_is_not_small():
+    history = invented(critic_gap=lambda done, row: 0.0, adversarial=lambda done, row: -0.5)
+    assert all(0.001 < row["share_adversarial"] < 0.003 for row in history[100:]), "by its share alone it would pass"
+    verdict = diagnose(history)
+    assert verdict.name == "critic dead" and verdict.evidence["clarity"] == 0.0 and "beyond luck" in verdict.words
+
+
+def add_to_scores(history, constant):
+    """The history of the same training when the critic adds `constant(row)` to every score: only the adversarial loss and what is made from it differ."""
+    rows = [dict(row, adversarial=row["adversarial"] - constant(row)) for row in history]
+    rows = [dict(row, total=sum(getattr(LossWeights(), name) * row[name] for name in LOSS_TERMS)) for row in rows]
+    return [row | weighted_shares(row, LossWeights()) for row in rows]
+
+
+WASSERSTEIN = [(name, number) for name, number in EVERY if "critic_loss" not in CASES[name][number] and name != "exploding"]
+
+
+@pytest.mark.parametrize("constant", [lambda row: 0.5, lambda row: 40.0, lambda row: 1000.0, lambda row: -300.0, lambda row: 5 * row["step"]], ids=["0.5", "40", "1000", "-300", "5 a step"])
+@pytest.mark.parametrize("name, number", WASSERSTEIN)
+def test_a_constant_on_all_scores_changes_no_verdict(name, number, constant):
+    history = invented(**CASES[name][number])
+    moved = add_to_scores(history, constant)
+    assert any(row["share_adversarial"] != other["share_adversarial"] for row, other in zip(history, moved)), "the plain share does change"
+    one, two = vital_signs(history), vital_signs(moved)
+    assert {key: value for key, value in two.items() if key != "total_growth"} == pytest.approx({key: one[key] for key in two if key != "total_growth"}, rel=1e-6, nan_ok=True)
+    assert diagnose(moved).name == name
+
+
+def test_the_vanilla_critic_counts_with_its_term():
+    history = add_to_scores(invented(critic_loss=lambda done, row: 0.5 * COIN), lambda row: -100.0)
+    assert vital_signs(history)["critic_share"] == pytest.approx(np.median([row["share_adversarial"] for row in history[150:]]))
 
 
 def test_signs_by_hand():
@@ -196,7 +231,7 @@ def test_limits_that_need_each_other(monkeypatch, changes, expected):
 
 
 def test_the_first_disease_is_named_and_the_others_are_mentioned():
-    verdict = diagnose(invented(adversarial=lambda done, row: 1500 * done, style=lambda done, row: 0.0))
+    verdict = diagnose(invented(critic_gap=lambda done, row: 1500 * done, adversarial=lambda done, row: 1500 * done, style=lambda done, row: 0.0))
     assert verdict.name == "critic won" and verdict.words.endswith("Also: content only.")
     verdict = diagnose(invented(adversarial=lambda done, row: 1e9 * done))
     assert verdict.name == "exploding" and "Also" not in verdict.words

@@ -6,8 +6,11 @@ import sys
 import numpy as np
 import pytest
 
+from fashion_style.checkpoints import save_checkpoint
+from fashion_style.forks import fork
 from fashion_style.history import HISTORY_FIELDS, LOSS_TERMS, History, column, fig_history, read_history, running_mean, weighted_shares
-from fashion_style.settings import LossWeights, TrainingError
+from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
+from fashion_style.training import Trainer
 
 HANG_GUARD = 300  # seconds
 
@@ -103,6 +106,36 @@ def test_a_table_may_begin_with_the_rows_of_another_run(tmp_path):
     assert [row["step"] for row in read_history(tmp_path / "new")] == [1, 2, 3, 4] and (tmp_path / "old" / "history.csv").read_bytes() == before
     with pytest.warns(UserWarning, match="old/history.csv lacks 3 of the 9"):
         History(tmp_path / "new", until=9, source=tmp_path / "old").close()
+
+
+def test_a_fork_lies_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut takes what was not synced: every file at its whole length and every folder must be, before the rename; the folder above after it."""
+    old, new, synced, left, real_sync, real_replace = tmp_path / "old", tmp_path / "new", [], [], os.fsync, os.replace
+    old.mkdir()
+    write(old, rows_of(2))
+    (old / "pictures.json").write_text('{"garments": ["somewhere"]}')
+    trainer = Trainer(TrainingSettings(size=32, batch=2, width=4, generator="unet", content_layer="block1_conv1", style_layers=("block1_conv1",)))
+    trainer.step.assign(2)
+    save_checkpoint(trainer, old)
+
+    def state(status):
+        return status.st_ino, status.st_size
+
+    def sync(handle):
+        synced.append(state(os.fstat(handle)))
+        real_sync(handle)
+
+    def replace(source, target):
+        if os.fspath(target) == os.fspath(new):
+            left.extend(path.name for path in (source, *source.rglob("*")) if state(path.stat()) not in synced)
+            synced.append("the name")
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    made = fork(old, 2, new, style=8.0)
+    assert {"settings.json", "fork.json", "pictures.json", "history.csv", "grids", "checkpoints"} <= {path.name for path in made.iterdir()}
+    assert not left and tmp_path.stat().st_ino in [entry[0] for entry in synced[synced.index("the name") + 1:]]
 
 
 def test_rewind_drops_rows_of_an_open_table(tmp_path):
