@@ -75,7 +75,7 @@ def keep_small(path, limit=150_000):
 
 @pytest.fixture
 def screenshot(lab_page):
-    """Keep pictures of a panel, if FASHION_STYLE_SCREENSHOTS names a folder: in both themes, and narrow."""
+    """Keep pictures of a panel, if FASHION_STYLE_SCREENSHOTS names a folder: in both themes, and narrow. `first`: what to do before, only then."""
     folder = os.environ.get("FASHION_STYLE_SCREENSHOTS")
 
     def take_one(panel, path, dark, width):
@@ -89,8 +89,9 @@ def screenshot(lab_page):
         element.screenshot(path=str(path))
         keep_small(path)
 
-    def take(panel, name):
+    def take(panel, name, first=lambda panel: None):
         if folder:
+            first(panel)
             pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
             for kind, dark, width in (("narrow", False, 900), ("dark", True, 1280), ("light", False, 1280)):
                 take_one(panel, pathlib.Path(folder) / f"{name}_{kind}.png", dark, width)

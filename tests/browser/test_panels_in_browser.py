@@ -283,7 +283,7 @@ def test_training_panel(panel, screenshot, note):
     shows_older_snapshots(panel)
     assert any(word in panel.box.inner_text().lower() for word in ("verdict", "healthy", "too early", "watch", "critic")), "the verdict in words"
     panel.page.wait_for_timeout(300)
-    screenshot(panel, "training_panel")
+    screenshot(panel, "training_panel", first=trains_on)
     stops_and_starts_over(panel)
     is_readable(panel)
     fits_into(panel, NARROW)
@@ -329,6 +329,18 @@ def shows_older_snapshots(panel):
     for _ in range(panel.python("len(panel.snapshots)")):
         panel.press("snapshot", "ArrowRight")
     panel.wait(lambda: "snapshot of step 1;" not in panel.box.inner_text(), "the newest snapshot")
+
+
+def trains_on(panel, steps=300):
+    """Far enough to have something to show."""
+    panel.box.get_by_label("constraint").select_option("gradient_penalty")
+    panel.type("critic steps", 1)
+    panel.button("Start").click()
+    panel.wait(lambda: steps_of(panel) >= steps, f"{steps} steps")
+    panel.button("Pause").click()
+    panel.wait(lambda: panel.python("panel.session.wait(0)"), "the end of the step in progress")
+    panel.button("Step").click()
+    panel.wait(lambda: panel.python("panel.session.wait(0) and panel.snapshots[-1][0]") == steps_of(panel), "the newest snapshot")
 
 
 def stops_and_starts_over(panel):
