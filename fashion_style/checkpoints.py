@@ -102,7 +102,7 @@ def _put_in_place(aside, final):
     _remove(old)
 
 # %% ../nbs/10a_checkpoints.ipynb #f7ae7b0f
-def _checkpoint_files(settings, arrays, score):
+def _checkpoint_files(settings, arrays, score, held_out):
     """{file name: bytes} of a checkpoint. Raises TrainingError for values that are not finite: they must not push out a good state."""
     step, bad = int(arrays["step/000"]), [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
@@ -111,14 +111,14 @@ def _checkpoint_files(settings, arrays, score):
     state = io.BytesIO()
     np.savez(state, **arrays)
     manifest = dict(version=2, step=step, sha256=_digest(state.getbuffer()), architecture=architecture_fingerprint(arrays), settings=settings.to_dict(),
-                    score=float(score) if score is not None and math.isfinite(score) else None)
+                    score=float(score) if score is not None and math.isfinite(score) else None, held_out=held_out)
     return {"state.npz": state.getbuffer(), "manifest.json": json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode()}
 
 
-def write_checkpoint(run, settings, arrays, *, keep=2, score=None):
+def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None):
     """`save_checkpoint` for a state that is at hand as arrays, {name: array}; `step/000` is its step."""
     folder, step = Path(run) / "checkpoints", int(arrays["step/000"])
-    files = _checkpoint_files(settings, arrays, score)
+    files = _checkpoint_files(settings, arrays, score, held_out)
     final, aside = folder / f"step-{step:08d}", folder / f".aside-{os.getpid()}-{step:08d}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def write_checkpoint(run, settings, arrays, *, keep=2, score=None):
     return final
 
 
-def save_checkpoint(trainer, run, *, keep=2, score=None):
+def save_checkpoint(trainer, run, *, keep=2, score=None, held_out=None):
     """Write RUN/checkpoints/step-NNNNNNNN: `state.npz` with every variable, and `manifest.json` that seals it and names settings and score.
 
     Written into a folder aside, synced to disk and renamed, so that a kill at any moment leaves the older checkpoints whole.
@@ -148,12 +148,13 @@ def save_checkpoint(trainer, run, *, keep=2, score=None):
         run: folder of the run.
         keep: how many whole checkpoints stay, the newest ones; the one with the lowest score stays too.
         score: how good this state is, less is better; None or not finite: unknown.
+        held_out: a text that names the pictures the score was measured on, such as a digest; scores on others do not compete with it.
     Returns:
         Path of the checkpoint.
     Raises:
         TrainingError: if it cannot be written (full disk, read-only folder) or holds values that are not finite; older ones are untouched.
     """
-    return write_checkpoint(run, trainer.settings, {name: variable.numpy() for name, variable in trainer.variables().items()}, keep=keep, score=score)
+    return write_checkpoint(run, trainer.settings, {name: variable.numpy() for name, variable in trainer.variables().items()}, keep=keep, score=score, held_out=held_out)
 
 
 def _tidy(run, written, keep):
@@ -201,10 +202,8 @@ def _is_whole(checkpoint):
 
 
 def read_checkpoint(checkpoint):
-    """Check one checkpoint folder and read it.
+    """Check one checkpoint folder and read it -> (settings, {variable name: array}).
 
-    Returns:
-        (settings, {variable name: array}).
     Raises:
         TrainingError: if a file is missing, a seal is broken, the architecture differs from its fingerprint or a value is not finite.
     """
@@ -222,11 +221,10 @@ def read_checkpoint(checkpoint):
         raise TrainingError(f"checkpoint {checkpoint} cannot be used: {error}. Use another checkpoint of the run.") from error
 
 # %% ../nbs/10a_checkpoints.ipynb #f76cb680
-def newest_checkpoint(run):
+def newest_checkpoint(run, told=None):
     """Settings and arrays of the newest whole checkpoint of a run; broken ones are passed over with a warning that names the one used.
 
-    Raises:
-        TrainingError: if there is none.
+    `told`: called with the words of that warning. Raises TrainingError if there is none.
     """
     broken = []
     for checkpoint in reversed(list_checkpoints(run)):
@@ -236,26 +234,29 @@ def newest_checkpoint(run):
             broken.append(str(error))
             continue
         if broken:
-            warnings.warn(f"{' '.join(broken)} Going back to {checkpoint.name}.", stacklevel=2)
+            warnings.warn(text := f"{' '.join(broken)} Going back to {checkpoint.name}.", stacklevel=2)
+            if told:
+                told(text)
         return found
     raise TrainingError(" ".join([f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style train`. Check the path or train again.", *broken]))
 
 
 def score_scale(settings):
-    """What a score is measured with: two scores compare if these parts of their `TrainingSettings` are equal."""
+    """What a score is measured with: two scores compare if these parts of their `TrainingSettings` are equal, and the pictures that were held out."""
     return [getattr(settings, name) for name in ("weights", "size", "seed", "extractor", "content_layer", "style_layers", "distance", "mask_share", "style_statistics")]
 
 
 def _lowest_score(whole):
-    """Of checkpoints, oldest first, the one with the lowest score among those whose scores compare with the newest one's; or None."""
+    """Of checkpoints, oldest first, the one with the lowest score among those measured like the newest; or None."""
     manifests = {path: json.loads((path / "manifest.json").read_bytes()) for path in whole}
     scales = {path: score_scale(TrainingSettings.from_dict(manifest["settings"])) for path, manifest in manifests.items()}
     scored = [path for path, manifest in manifests.items() if manifest.get("score") is not None and scales[path] == scales[whole[-1]]]
-    return min(scored, key=lambda path: manifests[path]["score"], default=None)
+    alike = [path for path in scored if manifests[path].get("held_out") == manifests[scored[-1]].get("held_out")]
+    return min(alike, key=lambda path: manifests[path]["score"], default=None)
 
 
 def best_checkpoint(run):
-    """Path of the whole checkpoint with the lowest score (the oldest of equals) on the newest one's `score_scale`; None if no such one has a score."""
+    """Path of the whole checkpoint with the lowest score (the oldest of equals) on the newest one's `score_scale` and the newest score's pictures; None if no such one has a score."""
     return _lowest_score([path for path in list_checkpoints(run) if _is_whole(path)])
 
 
@@ -270,8 +271,7 @@ def find_checkpoint(run, step):
 def assign_arrays(variables, arrays, prefix=""):
     """Assign arrays to variables by name: names and shapes that start with `prefix` must be the same on both sides.
 
-    Raises:
-        TrainingError: naming the first that does not fit; then nothing is assigned.
+    Raises TrainingError naming the first that does not fit; then nothing is assigned.
     """
     wanted, given = ({name: value for name, value in group.items() if name.startswith(prefix)} for group in (variables, arrays))
     if architecture_fingerprint(wanted) != architecture_fingerprint(given):

@@ -75,8 +75,10 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(two, damage):
         newest.write_text("no folder")
     else:
         files["manifest" if damage == "no manifest" else "state"].unlink()
-    with pytest.warns(UserWarning, match="step-00000004 cannot be used.*Going back to step-00000002"):
-        _, arrays = newest_checkpoint(two)
+    told = []
+    with pytest.warns(UserWarning, match="step-00000004 cannot be used.*Going back to step-00000002") as said:
+        _, arrays = newest_checkpoint(two, told.append)
+    assert told == [str(said[0].message)]
     np.testing.assert_array_equal(arrays["generator/000"], state(2, 0.2)["generator/000"])
     with pytest.raises(TrainingError, match="step-00000004 cannot be used"):
         read_checkpoint(newest)
@@ -223,6 +225,18 @@ def test_the_newest_and_the_best_stay(tmp_path):
     assert steps(tmp_path) == [6, 7] and best_checkpoint(tmp_path).name == "step-00000007"
     write(tmp_path, 8, keep=0)
     assert steps(tmp_path) == [7, 8]
+
+
+def test_scores_on_other_pictures_do_not_compete(tmp_path):
+    write(tmp_path, 1, score=1.0, held_out="easy")
+    write(tmp_path, 2, score=5.0, held_out="hard")
+    assert best_checkpoint(tmp_path).name == "step-00000002"
+    write(tmp_path, 3, score=6.0, held_out="hard", keep=1)
+    assert steps(tmp_path) == [2, 3]
+    write(tmp_path, 4, keep=1)
+    assert steps(tmp_path) == [2, 4], "a checkpoint without a score says nothing about the pictures"
+    write(tmp_path, 5, score=9.0, held_out="easy", keep=1)
+    assert steps(tmp_path) == [5] and json.loads((list_checkpoints(tmp_path)[0] / "manifest.json").read_text())["held_out"] == "easy"
 
 
 def test_a_broken_checkpoint_neither_counts_as_kept_nor_as_best(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import harness
+from fashion_style.run_folders import read_events
 from harness import Campaign, Reference, Server, Surprise
 
 STEPS = 40
@@ -55,6 +56,9 @@ def test_runs_survive_each_fault_once(tmp_path, small_disk, monkeypatch):
     counts = defaultdict(Counter)
     wrong = [line for campaign in campaigns for line in campaign.judge(undisturbed[0], counts)]
     assert not wrong and harness.failures(counts) == 0, "\n".join([*wrong, *told])
+    for campaign in campaigns:  # the events are no part of the comparison, since times differ; but they tell the whole story, whatever was torn
+        told_by_run = [event["what"] for event in read_events(campaign.run)]
+        assert told_by_run[0] == "opened" and told_by_run[-1] == "finished" and "resumed" in told_by_run, told_by_run
     assert counts["finished run"]["tried"] == 2 and all(counts[harness.label(fault)]["tried"] == (fault is not harness.full_disk or small_disk is not None) for plan in plans for fault in plan), told
 
 
@@ -73,6 +77,14 @@ def test_a_difference_of_one_bit_is_seen(reference):
     assert reference.differences(**same | dict(arrays={})) == ["generator/000"]
     assert reference.differences(**same | dict(rows=reference.rows | {5: {}})) == ["history of step 5"]
     assert reference.differences(**same | dict(batches=reference.batches | {2: {"digest 2", "another"}})) == ["batch of step 2"]
+
+
+def test_the_sum_of_the_table_is_the_sum_of_its_rows():
+    counts = defaultdict(Counter, {harness.label(fault): Counter({"tried": number, "unusable": 1}) for number, fault in enumerate(harness.FAULTS)} | {"finished run": Counter({"tried": 50})})
+    *faults, total, finished = [line.split("|") for line in harness.markdown(counts).splitlines()[2:]]
+    for column in (2, 3):
+        assert int(total[column]) == sum(int(cells[column]) for cells in faults)
+    assert len(faults) == len(harness.FAULTS) and "no fault" in finished[1] and int(finished[2]) == 50
 
 
 def test_lost_rows_are_counted_up_to_the_checkpoint_only(reference):
