@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .checkpoints import _sync_folder, assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, score_scale, write_checkpoint
+from .checkpoints import assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, score_scale, sync_to_disk, write_checkpoint
 from .features import layer_shapes
 from .history import History, read_history
+from .run_folders import add_event
 from .settings import LossWeights, TrainingError, TrainingSettings
 from .training import build_networks
 
@@ -60,7 +61,7 @@ def _check_layers(settings):
         raise TrainingError(f"the extractor {settings.extractor} has no layer {', '.join(missing)}. It has {', '.join(layer_shapes(settings.extractor))}. Name some of these.")
 
 
-def _write_run(folder, old_run, settings, arrays, score, changes):
+def _write_run(folder, old_run, settings, arrays, measured, changes):
     """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from; all of it on the disk. Raises TrainingError, OSError."""
     (folder / "grids").mkdir(parents=True)
     step = int(arrays["step/000"])
@@ -69,9 +70,10 @@ def _write_run(folder, old_run, settings, arrays, score, changes):
     if (old_run / "pictures.json").is_file():
         shutil.copyfile(old_run / "pictures.json", folder / "pictures.json")
     History(folder, until=step, source=old_run).close()
-    write_checkpoint(folder, settings, arrays, score=score)
-    for place in (*folder.rglob("*"), folder):  # a file's handle is synced as a folder's is
-        _sync_folder(place)
+    write_checkpoint(folder, settings, arrays, **measured)
+    add_event(folder, step, "forked", f"Branches off {old_run} after step {step}, with {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}.")
+    for place in (*folder.rglob("*"), folder):
+        sync_to_disk(place)
 
 
 def fork(run, step, new_run=None, **changes):
@@ -100,16 +102,17 @@ def fork(run, step, new_run=None, **changes):
     _check_networks(settings, arrays, changes)
     if {"learning_rate", "critic_learning_rate"} & set(changes) and "rate_scale/000" in arrays:
         arrays["rate_scale/000"] = np.ones_like(arrays["rate_scale/000"])
-    score = json.loads((found / "manifest.json").read_bytes()).get("score") if score_scale(settings) == score_scale(stored) else None
+    manifest = json.loads((found / "manifest.json").read_bytes())
+    measured = dict(score=manifest.get("score"), held_out=manifest.get("held_out")) if score_scale(settings) == score_scale(stored) else {}
     new_run = Path(new_run) if new_run else _free_name(run, step)
     if new_run.exists() or Path(os.path.abspath(run)) in Path(os.path.abspath(new_run)).parents:
         raise TrainingError(f"{new_run} is there already, or lies in the old run. Name a new folder for the fork.")
     aside = new_run.with_name(f".{new_run.name}-{os.getpid()}.part")
     try:
         shutil.rmtree(aside, ignore_errors=True)
-        _write_run(aside, run, settings, arrays, score, changes)
+        _write_run(aside, run, settings, arrays, measured, changes)
         os.replace(aside, new_run)
-        _sync_folder(new_run.parent)
+        sync_to_disk(new_run.parent)
     except (OSError, TrainingError) as error:
         raise TrainingError(f"cannot write the fork to {new_run}: {str(error).replace(str(aside), str(new_run)).rstrip('.')}. The old run is as it was; name a folder that can be written.") from error
     finally:

@@ -16,6 +16,7 @@ from fashion_style.checkpoints import (architecture_fingerprint, assign_arrays, 
                                        read_checkpoint, save_checkpoint, write_checkpoint, writer_lock)
 from fashion_style.forks import changed_settings, fork
 from fashion_style.history import History, read_history
+from fashion_style.run_folders import read_events
 from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
 from fashion_style.training import Trainer
 
@@ -326,7 +327,7 @@ def trained(tmp_path_factory):
     trainer.rate_scale.assign(0.25)
     for step, score in ((3, 1.0), (5, 2.0)):
         trainer.step.assign(step)
-        save_checkpoint(trainer, run, score=score)
+        save_checkpoint(trainer, run, score=score, held_out="digest")
     history = History(run)
     for step in range(1, 6):
         history.append(dict(step=step, total=step / 7, seconds=0.5))
@@ -395,7 +396,11 @@ def test_a_fork_made_inside_the_run_s_folder_lies_beside_it(trained, monkeypatch
 @pytest.mark.parametrize("changes, comparable", [(dict(batch=4), True), (dict(learning_rate=1e-4), True), (dict(size=48), False), (dict(mask_share=0.0), False), (dict(distance="article"), False),
                                                  (dict(style_layers=("block1_conv1",)), False)])
 def test_a_fork_keeps_its_score_only_on_the_same_scale(trained, tmp_path, changes, comparable):
-    assert (best_checkpoint(fork(trained, 3, tmp_path / "new", **changes)) is not None) == comparable
+    new, names = fork(trained, 3, tmp_path / "new", **changes), ("score", "held_out")
+    assert (best_checkpoint(new) is not None) == comparable
+    old, kept = (json.loads((find_checkpoint(run, 3) / "manifest.json").read_bytes()) for run in (trained, new))
+    assert old["held_out"] and [kept[name] for name in names] == ([old[name] for name in names] if comparable else [None, None])
+    assert [event["what"] for event in read_events(new)] == ["forked"] and str(next(iter(changes))) in read_events(new)[0]["text"]
 
 
 def test_names_of_forks(trained):
