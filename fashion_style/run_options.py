@@ -20,6 +20,7 @@ from .options import BadUse, add_settings, given_settings, import_quietly, numbe
 RUN_OPTIONS = dict(
     grid_every="generator steps between two picture grids and checks on held-out pairs",
     checkpoint_every="generator steps between two checkpoints",
+    checkpoint_minutes="minutes after which a checkpoint is written in any case",
     stop_gap="stop early when the critic's gap between held-out real and generated pictures stays below this (score units)",
     stop_checks="checks in a row that --stop-gap asks for",
     workers="batches prepared at the same time, at most 256")
