@@ -107,7 +107,7 @@ class Seen:
         return open_panel(self.tab, self.name, self.cell())[1]
 
     def latencies(self, label, picture, count=14):
-        """Seconds from an arrow key on a slider to the next picture decoded in the browser, `count` times; two more before are not counted.
+        """Seconds from an arrow key on a slider to the next picture decoded in the browser, `count` times or to the slider's end; two more before are not counted.
 
         The slider goes one way, towards its farther end, so that no value comes twice and no kept picture helps. None where no other picture came
         within 5 seconds, which is right where two values look alike, such as two channels that are silent.
@@ -115,8 +115,9 @@ class Seen:
         self.handle(label).scroll_into_view_if_needed()
         image = self.picture(picture).element_handle()
         times = self.handle(label).evaluate("""async (handle, [image, count]) => { const times = []; handle.focus();
-            const [low, high, now] = ['min', 'max', 'now'].map(name => Number(handle.getAttribute('aria-value' + name))), key = 2 * now > low + high ? 'ArrowLeft' : 'ArrowRight';
-            for (let number = 0; number < count; number++) { const start = performance.now();
+            const value = name => Number(handle.getAttribute('aria-value' + name));
+            const [key, end] = 2 * value('now') > value('min') + value('max') ? ['ArrowLeft', 'min'] : ['ArrowRight', 'max'];
+            for (let number = 0; number < count && value('now') != value(end); number++) { const start = performance.now();
                 const drawn = new Promise(done => image.addEventListener('load', () => image.decode().then(() => done(true), () => done(true)), {once: true}));
                 handle.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
                 const came = await Promise.race([drawn, new Promise(done => setTimeout(() => done(false), 5000))]); times.push(came ? (performance.now() - start) / 1000 : null);
