@@ -151,7 +151,7 @@ class History:
         texts = [_format(filled.get(name)) for name in self._fields]
         line = (",".join(texts) + "\n").encode()
         if self._write(lambda: self._file.write(line)) != len(line):
-            raise TrainingError(f"cannot write {self.path}: the disk took half a line. Free some space, then resume the run.")
+            raise TrainingError(f"cannot write {self.path}: no room for a whole line on the disk. Free some space, then resume the run.")
         return _parse(self._fields, ",".join(texts))
 
     @property
