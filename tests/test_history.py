@@ -214,6 +214,27 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_rows(tmp_path):
     assert [row["step"] for row in read_history(tmp_path)] == list(range(1, step)) and step > 5
 
 
+def test_half_a_line_is_a_disk_without_room_and_the_next_writer_drops_it(tmp_path):
+    class HalfFull:
+        """A disk that has room for the first part of a line."""
+
+        def __init__(self, file):
+            self.file, self.close, self.fileno = file, file.close, file.fileno
+
+        def write(self, line):
+            return self.file.write(line[:len(line) // 2])
+
+    history = History(tmp_path)
+    history.append(dict(step=1, total=2.0))
+    history._file = HalfFull(history._file)
+    with pytest.raises(TrainingError, match="no room for a whole line on the disk. Free some space"):
+        history.append(dict(step=2, total=1.0))
+    history.close()
+    assert [row["step"] for row in read_history(tmp_path)] == [1]
+    History(tmp_path, until=1).close()
+    assert (tmp_path / "history.csv").read_text().endswith("\n") and [row["step"] for row in read_history(tmp_path)] == [1]
+
+
 def test_a_full_disk_while_resuming_keeps_the_old_table(tmp_path, monkeypatch):
     write(tmp_path, rows_of(3))
     text = (tmp_path / "history.csv").read_bytes()
