@@ -9,7 +9,6 @@ __all__ = ['check_new', 'check_rule', 'check_arguments', 'take_up', 'add_event',
 # %% ../nbs/10bb_run_folders.ipynb #bb000004
 import hashlib
 import json
-import math
 import os
 import warnings
 from contextlib import suppress
@@ -25,7 +24,7 @@ from .devices import is_chief
 from .images import write_whole
 from .settings import TrainingError, TrainingSettings
 from .sources import PictureSource
-from .training import Trainer
+from .training import ScaledRate, Trainer
 
 # %% ../nbs/10bb_run_folders.ipynb #bb000007
 def _are_settings(note):
@@ -150,11 +149,6 @@ def settings_difference(before, after, *, past=True):
     return ", ".join(f"{name.replace('_', ' ')} {now}" + past * f" instead of {told[0][name]}" for name, now in told[1].items() if flat[0][name] != flat[1][name])
 
 
-def _rate(settings, step):
-    """The generator's learning rate at a step, before `rate_scale`: it falls along a cosine, see `ScaledRate`."""
-    return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / settings.steps)))
-
-
 def _say_changes(run, stored, trainer):
     """What a run goes on with that is other than in its checkpoint, in words ("" if nothing is); with a warning, unless it is no more than some steps more.
 
@@ -165,7 +159,7 @@ def _say_changes(run, stored, trainer):
     if (settings.learning_rate, settings.critic_learning_rate) != (stored.learning_rate, stored.critic_learning_rate):
         trainer.rate_scale.assign(1.0)
         said.append(f"both rates in full, no longer times {scale:g}" if scale != 1.0 else "")
-    before, after = scale * _rate(stored, moves), float(trainer.rate_scale) * _rate(settings, moves)
+    before, after = (float(ScaledRate(planned.learning_rate, planned.steps, factor)(moves)) for planned, factor in ((stored, scale), (settings, trainer.rate_scale)))
     jump = stored.steps != settings.steps and abs(after - before) > 0.1 * settings.learning_rate
     if stored.steps != settings.steps:
         said.append(f"steps {settings.steps} instead of {stored.steps}" + jump * f": the learning rate goes from {before:.3g} to {after:.3g}")
