@@ -1,5 +1,6 @@
 # make demo    train a small network on the embedded pictures and write designs/ (at most 5 minutes on 2 cores)
 # make test    everything that CI runs
+# make check   the house rules alone, in seconds: export in step, floors, circles, sizes
 # make lab     JupyterLab on the notebooks
 # make export  notebooks -> fashion_style/ and README.md
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
@@ -10,7 +11,7 @@
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lab export bench ablations faults check-export check-notebooks check-wheel pytest clean
+.PHONY: help install check demo test lab export bench ablations faults check-export check-notebooks check-wheel pytest clean
 
 PYTHON ?=
 EXTRAS ?= dev
@@ -76,6 +77,10 @@ test: $(STAMP)
 	@$(MAKE) --no-print-directory check-notebooks
 	@$(MAKE) --no-print-directory check-wheel
 	@$(MAKE) --no-print-directory pytest
+
+check: $(STAMP)
+	@$(MAKE) --no-print-directory check-export
+	$(BIN)/python tools/check_house.py
 
 check-export: $(STAMP)
 	$(BIN)/python tools/check_export.py

@@ -45,7 +45,7 @@ FIGURES = ("content", "ssim", "gram", "swd", "palette")
 # One variant, in a process of its own ---------------------------------------------------------------------------------
 def variant_settings(name, steps):
     """The demo's `TrainingSettings` with a variant's changes and a number of steps."""
-    from fashion_style.demo import DEMO_SETTINGS
+    from fashion_style.studio.evaluation import DEMO_SETTINGS
     from fashion_style.settings import TrainingSettings
 
     plain, changes = DEMO_SETTINGS.to_dict(), dict(VARIANTS[name])
@@ -67,7 +67,7 @@ def run_folder(name, steps, runs):
 
 def drawn_sources(part, size):
     """Drawn garments and patterns, `part` "train" or "held_out"."""
-    from fashion_style.sources import garment_source, pattern_source
+    from fashion_style.reading.sources import garment_source, pattern_source
 
     return [make(part=part, size=size, seed=0) for make in (garment_source, pattern_source)]
 
@@ -86,10 +86,10 @@ def designs_file(name, chosen):
 
 def train_variant(name, chosen):
     """Train one variant (or go on with it) and keep what it paints."""
-    from fashion_style.checkpoints import list_checkpoints
-    from fashion_style.demo import dress_pairs
+    from fashion_style.runs.checkpoints import list_checkpoints
+    from fashion_style.studio.evaluation import dress_pairs
     from fashion_style.design import load_designer
-    from fashion_style.runs import train
+    from fashion_style.runs.loop import train
 
     folder, settings, clock = run_folder(name, chosen.steps, chosen.runs), variant_settings(name, chosen.steps), []
     train(folder, settings, *drawn_sources("train", settings.size + 16), resume=bool(list_checkpoints(folder)), grid_every=chosen.steps, checkpoint_every=100,
@@ -110,7 +110,7 @@ def scored(painted, pairs):
     """Two `ScorecardTable`s, inside the garment (designs locked to it) and of whole pictures, and the designs {name: (B, H, W, 3)}."""
     from fashion_style.design import lock_garment
     from fashion_style.features import load_extractor
-    from fashion_style.scorecard_table import scorecard
+    from fashion_style.comparison import scorecard
 
     designs = {name: np.stack([lock_garment(*parts) for parts in zip(pictures, pairs.content, pairs.mask)]) for name, pictures in painted.items()}
     extractor = load_extractor("embedded")
@@ -137,7 +137,7 @@ def write_sheet(designs, pairs, chosen):
     """The contact sheet: garment, style and every variant's design, one pair a row; as a JPEG of at most SHEET_BYTES."""
     from PIL import Image
 
-    from fashion_style.sheets import contact_sheet
+    from fashion_style.drawing.sheets import contact_sheet
 
     rows = [list(row) for row in zip(pairs.content, pairs.style, *designs.values())][:chosen.shown]
     sheet = Image.fromarray(contact_sheet(rows, column_titles=["garment", "style", *designs], size=96))

@@ -23,9 +23,9 @@ def train_and_dress(precision, seed, chosen):
     """Train the demo's recipe; report what a step cost and keep what the generator paints on the scored pairs in `chosen.save`."""
     import time
 
-    from fashion_style.demo import DEMO_SETTINGS, dress_pairs
+    from fashion_style.studio.evaluation import DEMO_SETTINGS, dress_pairs
     from fashion_style.design import load_designer
-    from fashion_style.runs import train
+    from fashion_style.runs.loop import train
 
     settings, clock = dataclasses.replace(DEMO_SETTINGS, precision=precision, seed=seed, steps=chosen.steps), []
     with common.scratch() as folder:
@@ -52,7 +52,7 @@ def measure(chosen):
 
 def compare(table, figure):
     """One row: float32's mean with its interval, bfloat16's, whether it lies inside, the paired difference with its interval, the range of each one's seeds."""
-    from fashion_style.scorecard_table import bootstrap_interval
+    from fashion_style.comparison import bootstrap_interval
 
     plain, mixed = (np.mean([table.per_pair(f"{precision}, seed {seed}", figure) for seed in SEEDS], axis=0) for precision in PRECISIONS)
     ranges = [np.ptp([table.per_pair(f"{precision}, seed {seed}", figure).mean() for seed in SEEDS]) for precision in PRECISIONS]

@@ -5,7 +5,7 @@
 Part one: whole pictures, held-out photos of clothes with held-out fabrics, repeats and paintings, scored with VGG19: the generator's raw
 output beside identity, the style picture, paste and shade, other trained generators (--also), and on the first --oracle pairs direct
 optimisation of the pixels (Gatys et al. 2016), which takes minutes a picture. Part two: inside the garment with the lock on, held-out
-drawings of all pattern families on drawn garments: does the recogniser of room 04a still name the family, are the folds still there,
+drawings of all pattern families on drawn garments: does the recogniser of the recogniser chapter still name the family, are the folds still there,
 and is the background the same bit for bit? Writes quality.md, quality.csv, quality_sheet.jpg and failures.jpg. The oracle's pictures are
 kept beside them (quality_oracle.npz, not for git), so that a second run takes up where the first was stopped.
 """
@@ -24,7 +24,8 @@ ORACLE_LAYERS = dict(content="block4_conv2", style=("block1_conv1", "block2_conv
 # Part one: whole pictures ---------------------------------------------------------------------------------------------
 def held_out(data, count, size, seed):
     """`Batch` of `count` pairs of photos and styles that the shipped generator was not trained on: the files that its run kept back."""
-    from fashion_style.places import distinct_pairs, picture_sources
+    from fashion_style.data import distinct_pairs
+    from fashion_style.reading.sources import picture_sources
     from fashion_style.settings import TrainingSettings
 
     places = dict(garments=[str(data / "garments")], styles=[str(data / "patterns"), str(data / "paintings")], held_out=0.1)
@@ -85,7 +86,7 @@ def digest(*pictures):
 
 def paint_all(designer, pairs):
     """The generator's raw pictures, nothing locked."""
-    from fashion_style.demo import dress_pairs
+    from fashion_style.studio.evaluation import dress_pairs
 
     return dress_pairs(designer, pairs, lock=False)
 
@@ -93,8 +94,8 @@ def paint_all(designer, pairs):
 # Part two: inside the garment -----------------------------------------------------------------------------------------
 def worn_patterns(designer, each, size):
     """`each` held-out drawings of every family on drawn garments, locked: list of dicts with garment, style, design and pasted."""
-    from fashion_style.garments import GARMENT_KINDS, draw_garment, paste_and_shade
-    from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+    from fashion_style.garments import draw_garment, GARMENT_KINDS, paste_and_shade
+    from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
     from fashion_style.design import tile_style
 
     found = []
@@ -140,7 +141,7 @@ def inside_rows(worn):
 def sheet(rows, titles, path, side, limit):
     """Contact sheet as a JPEG below `limit` bytes."""
     from fashion_style.images import save_picture
-    from fashion_style.sheets import contact_sheet
+    from fashion_style.drawing.sheets import contact_sheet
 
     while True:
         save_picture(contact_sheet(rows, column_titles=titles, size=side), path)
@@ -158,7 +159,7 @@ def failures(table, pairs, pictures, count=6):
 
 def interval(values):
     """Mean and 95 % bootstrap interval as text."""
-    from fashion_style.scorecard_table import bootstrap_interval
+    from fashion_style.comparison import bootstrap_interval
 
     return "{:.3f} [{:.3f}, {:.3f}]".format(*bootstrap_interval(values))
 
@@ -200,7 +201,7 @@ def main():
     chosen = options_of()
     from fashion_style.design import load_designer
     from fashion_style.features import load_extractor
-    from fashion_style.scorecard_table import scorecard
+    from fashion_style.comparison import scorecard
 
     chosen.out.mkdir(parents=True, exist_ok=True)
     designer, extractor = load_designer(chosen.weights), load_extractor("vgg19", weights=chosen.vgg_weights)

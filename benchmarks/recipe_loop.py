@@ -16,10 +16,10 @@ import numpy as np
 
 import common
 from fashion_style.data import batches
-from fashion_style.demo import DEMO_SETTINGS
+from fashion_style.studio.evaluation import DEMO_SETTINGS
 from fashion_style.losses import Pairings
 from fashion_style.settings import TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
+from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.training import Trainer
 from tensorflow_facts import forward_gflop, tensorflow_gflops
 

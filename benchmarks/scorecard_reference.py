@@ -13,7 +13,7 @@ import numpy as np
 
 from fashion_style.features import load_extractor
 from fashion_style.images import PICTURE_SUFFIXES, read_picture
-from fashion_style.scorecard_table import scorecard
+from fashion_style.comparison import scorecard
 
 CONTENT_FOLDERS = ("garments", "garments", "garments", "flats")
 STYLE_FOLDERS = ("patterns/fabric", "patterns/repeat", "paintings")

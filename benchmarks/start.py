@@ -10,8 +10,8 @@ import numpy as np
 
 import common
 from fashion_style.features import find_vgg19_weights, layer_shapes, read_vgg19_weights
-from fashion_style.garments import GARMENT_KINDS, draw_garment
-from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+from fashion_style.garments import draw_garment, GARMENT_KINDS
+from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import build_networks
 

@@ -31,7 +31,7 @@ RESULT = Path(__file__).parent / "results" / "style_sets.md"
 def draw_originals(count, size):
     "(family, suffix, bytes) of `count` different drawn patterns, PNG and JPEG in turn."
     from fashion_style.images import encode_picture
-    from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+    from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
 
     originals = []
     for number in range(count):
@@ -57,7 +57,7 @@ def resident_bytes():
 
 def count_looks():
     "A list that gets the name of each file that sources look into from now on."
-    from fashion_style import files, sources
+    from fashion_style.reading import files, sources
 
     looked = []
     noted = lambda name, seed: (looked.append(None), files.file_share(name, seed))[1]
@@ -67,7 +67,8 @@ def count_looks():
 
 def measure(folder, count):
     "The figures of one set, in this process; call it in a fresh one."
-    from fashion_style.data import batches, folder_source, garment_source, held_out_pairs, make_batch
+    from fashion_style.data import batches, held_out_pairs, make_batch
+    from fashion_style.reading.sources import folder_source, garment_source
 
     garments, exam_garments = (garment_source(part=part, count=BATCH, size=SIZE) for part in ("train", "held_out"))
     shape, looked, figures = dict(batch_size=BATCH, size=SIZE), count_looks(), {}

@@ -1,14 +1,15 @@
-"""Train the embedded extractor of notebook 04a and write its weights file.
+"""Train the embedded extractor of the recogniser chapter and write its weights file.
 
     python benchmarks/train_embedded_extractor.py --steps 1500 --out fashion_style/weights/embedded_extractor.npz
 
-Prints the held-out accuracy and the file's SHA-256, which belongs into EMBEDDED_SHA256 in notebook 04.
+Prints the held-out accuracy and the file's SHA-256, which belongs into EMBEDDED_SHA256 in the features chapter.
 """
 import argparse
 import time
 
-from fashion_style.recogniser import (draw_set, load_recogniser, measure_accuracy, save_embedded_extractor,
-                                      train_embedded_extractor)
+from fashion_style.recogniser import (
+    draw_set, load_recogniser, measure_accuracy, save_embedded_extractor, train_embedded_extractor,
+)
 
 HELD_OUT_SEED = 1_000_000
 

@@ -1,1 +1,30 @@
-__version__ = "0.1.0"
+"""Dress a garment in any pattern with a network that you train yourself.
+
+The article's names and `load_designer` are found here too. They are imported when they are first asked for, so that `import fashion_style`
+stays instant: TensorFlow takes seconds.
+"""
+__version__ = "0.2.0"
+
+_ROOMS = {
+    "build_generator": "generator",
+    "build_discriminator": "critic",
+    "adversarial_loss": "wasserstein",
+    "content_loss": "content",
+    "gram_matrix": "gram",
+    "style_loss": "gram",
+    "train_step": "training",
+    "load_designer": "design",
+}
+
+
+def __getattr__(name):
+    """A public name from the room that makes it (PEP 562)."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_ROOMS})

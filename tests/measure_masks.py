@@ -16,9 +16,10 @@ import time
 import cv2
 import numpy as np
 
-from fashion_style.garments import GARMENT_KINDS, draw_garment, garment_mask, mask_iou
+from fashion_style.cloth.masks import garment_mask, mask_iou
+from fashion_style.garments import draw_garment, GARMENT_KINDS
 from fashion_style.images import read_picture, resize_picture, save_picture
-from fashion_style.sheets import contact_sheet
+from fashion_style.drawing.sheets import contact_sheet
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
 SIZE = 160

@@ -11,8 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import ablations
 
-from fashion_style.demo import DEMO_SETTINGS
-from fashion_style.scorecard_table import BASELINES, ScorecardTable
+from fashion_style.studio.evaluation import DEMO_SETTINGS
+from fashion_style.comparison import BASELINES, ScorecardTable
 
 EVIDENCE = ablations.OUT
 

@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style import checkpoints
-from fashion_style.checkpoints import (architecture_fingerprint, assign_arrays, best_checkpoint, find_checkpoint, list_checkpoints, newest_checkpoint,
-                                       read_checkpoint, save_checkpoint, write_checkpoint, writer_lock)
-from fashion_style.forks import changed_settings, fork
-from fashion_style.history import History, read_history
-from fashion_style.run_folders import read_events
-from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
+from fashion_style.runs import checkpoints
+from fashion_style.runs.checkpoints import (
+    architecture_fingerprint, assign_arrays, best_checkpoint, find_checkpoint, list_checkpoints, newest_checkpoint,
+    read_checkpoint, save_checkpoint, write_checkpoint,
+)
+from fashion_style.writing import writer_lock
+from fashion_style.runs.forks import fork
+from fashion_style.settings import changed_settings
+from fashion_style.runs.history import History, read_history
+from fashion_style.runs.folder import read_events
+from fashion_style.errors import TrainingError
+from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer
 
 SMALL = TrainingSettings(size=32, batch=2, steps=6, width=4)

@@ -15,9 +15,13 @@ import pytest
 from PIL import Image
 
 import hostile
-from fashion_style import cli, commands, course, design_commands, options, places, run_options
-from fashion_style.images import PictureError
-from fashion_style.settings import TrainingError
+from fashion_style import cli
+from fashion_style.commands import (
+    design as design_commands, lab as course, options, train as commands, training_options as run_options,
+)
+from fashion_style.reading import pictures as places
+from fashion_style.errors import PictureError
+from fashion_style.errors import TrainingError
 
 
 @pytest.fixture
@@ -189,7 +193,7 @@ def test_our_warnings_are_one_line_and_those_of_libraries_none(shell, monkeypatc
 
 
 def test_a_home_that_cannot_be_written_is_no_topic():
-    script = "import sys; sys.modules.pop('matplotlib', None); from fashion_style.commands import spoken_warnings\nwith spoken_warnings():\n    import matplotlib.pyplot"
+    script = "import sys; sys.modules.pop('matplotlib', None); from fashion_style.commands.parser import spoken_warnings\nwith spoken_warnings():\n    import matplotlib.pyplot"
     environment = {name: value for name, value in os.environ.items() if name not in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=dict(environment, HOME="/proc"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -271,7 +275,7 @@ def test_every_setting_is_an_option_with_its_help_and_default(shell):
 
 
 def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
-    from fashion_style import checkpoints
+    from fashion_style.runs import checkpoints
     from fashion_style.settings import LossWeights, TrainingSettings
 
     stored = TrainingSettings(size=128, steps=10, weights=LossWeights(style=3.0))
@@ -317,7 +321,7 @@ def test_a_batch_beyond_all_memory_is_refused_at_once(shell, tmp_path, monkeypat
 
 
 def test_usual_runs_fit_into_small_machines():
-    from fashion_style.demo import DEMO_SETTINGS
+    from fashion_style.studio.evaluation import DEMO_SETTINGS
     from fashion_style.settings import TrainingSettings
 
     for settings in (DEMO_SETTINGS, TrainingSettings(), TrainingSettings(size=256, batch=16), TrainingSettings(generator="article", critic="article", size=256)):
@@ -373,7 +377,7 @@ class Pictures:
     """A source of known pictures for `distinct_pairs`: grey values; None is a bad file."""
 
     def __init__(self, *greys):
-        from fashion_style.sources import PictureSource
+        from fashion_style.reading.sources import PictureSource
 
         def read(index):
             if greys[index] is None:
@@ -482,7 +486,7 @@ def test_a_new_run_begins_with_the_generator_of_another(tiny_run, shell, eager, 
 
 
 def test_xla_reaches_the_trainer_of_new_and_resumed_runs(shell, eager, tmp_path, monkeypatch):
-    from fashion_style import run_folders
+    from fashion_style.runs import folder as run_folders
 
     asked, build = [], run_folders.Trainer
     monkeypatch.setattr(run_folders, "Trainer", lambda *settings, xla, **more: asked.append(xla) or build(*settings, **more))
@@ -650,11 +654,11 @@ def test_lab_copies_the_course_and_keeps_what_was_changed(shell, tmp_path):
     assert (code, errors) == (0, [])
     names = course.course_files(course.notebook_folder())
     assert names and all((folder / name).is_file() for name in names)
-    (folder / "00_images.ipynb").write_text("mine")
+    (folder / "01_images.ipynb").write_text("mine")
     (folder / "index.ipynb").unlink()
     code, out, _ = shell("lab", folder, "--copy-only")
     assert code == 0 and "1 kept" in out
-    assert (folder / "00_images.ipynb").read_text() == "mine" and (folder / "index.ipynb").is_file()
+    assert (folder / "01_images.ipynb").read_text() == "mine" and (folder / "index.ipynb").is_file()
 
 
 def test_lab_renews_only_what_is_as_it_was_copied(tmp_path):
@@ -732,7 +736,7 @@ def test_quiet_stderr_gives_the_descriptor_back(capfd):
 def test_say_survives_a_terminal_without_unicode(monkeypatch):
     done = command("--version", env=dict(os.environ, PYTHONIOENCODING="ascii", PYTHONUTF8="0"))
     assert done.returncode == 0
-    script = "from fashion_style.options import say; say('衣服 \\udcff')"
+    script = "from fashion_style.commands.options import say; say('衣服 \\udcff')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ, PYTHONIOENCODING="ascii"))
     assert done.returncode == 0 and "\\u8863" in done.stdout
 

@@ -11,8 +11,12 @@ from ipywidgets.widgets.widget import _instances
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from fashion_style.controls import (LatestWins, Panel, PanelError, PictureChoice, embedded_garments, embedded_patterns, guarded, labelled_slider, picture_widget,
-                                    small_png)
+from fashion_style.errors import PanelError
+from fashion_style.panels.panel import guarded, Panel
+from fashion_style.panels.parts import (
+    embedded_garments, embedded_patterns, labelled_slider, LatestWins, picture_widget, small_png,
+)
+from fashion_style.panels.picture_choice import PictureChoice
 from fashion_style.images import encode_picture, open_picture
 from hostile import png, write_hostile_files
 

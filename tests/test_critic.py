@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from fashion_style.critic import (build_dense_critic, build_discriminator, build_style_critic, fig_patch_map,
-                                  fig_receptive_fields, patchgan_layers, receptive_box, receptive_field,
-                                  receptive_field_by_gradient, receptive_field_table)
+from fashion_style.critic import (
+    build_dense_critic, build_discriminator, build_style_critic, fig_patch_map, fig_receptive_fields, patchgan_layers,
+    receptive_box, receptive_field, receptive_field_by_gradient, receptive_field_table,
+)
 
 
 def random_pictures(*shape, seed=0):

@@ -10,12 +10,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from fashion_style import data, sources
-from fashion_style.files import PartNames, file_share
-from fashion_style.data import (Batch, DataError, PictureSource, batches, folder_source, garment_source, held_out_pairs, make_batch,
-                                pattern_source, pipeline_speed)
-from fashion_style.images import FashionStyleError, PictureError, open_picture, save_picture, to_float, to_uint8
-from fashion_style.palettes import palette_array
+from fashion_style import data
+from fashion_style.reading import sources
+from fashion_style.reading.files import file_share, PartNames
+from fashion_style.data import Batch, batches, held_out_pairs, make_batch, pipeline_speed
+from fashion_style.errors import DataError
+from fashion_style.reading.sources import folder_source, garment_source, pattern_source, PictureSource
+from fashion_style.errors import FashionStyleError, PictureError
+from fashion_style.images import open_picture, save_picture, to_float, to_uint8
+from fashion_style.drawing.palettes import palette_array
 from fashion_style.patterns import FAMILIES
 from hostile import write_hostile_files
 

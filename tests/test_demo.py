@@ -6,9 +6,10 @@ import threading
 import numpy as np
 import pytest
 
-from fashion_style import demo
-from fashion_style.demo import DEMO_SETTINGS, claimed_folder, free_folder, run_demo, write_evaluation
-from fashion_style.design import DesignError
+from fashion_style.studio import evaluation as demo
+from fashion_style.studio.evaluation import claimed_folder, DEMO_SETTINGS, run_demo, write_evaluation
+from fashion_style.writing import free_folder
+from fashion_style.errors import DesignError
 
 
 def test_the_next_free_folder(tmp_path, monkeypatch):

@@ -6,18 +6,25 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from fashion_style.checkpoints import save_checkpoint
-from fashion_style import demo, design as design_room
-from fashion_style.demo import rival_differences, run_demo, verdict
-from fashion_style.design import DesignError, Designer, keep_garment_colours, load_designer, lock_garment, propose, seam_step_ratio, tile_style
+from fashion_style.runs.checkpoints import save_checkpoint
+from fashion_style import design as design_room
+from fashion_style.studio import evaluation as demo
+from fashion_style.studio.evaluation import rival_differences, run_demo, verdict
+from fashion_style.design import (
+    Designer, keep_garment_colours, load_designer, lock_garment, propose, seam_step_ratio, tile_style,
+)
+from fashion_style.errors import DesignError
 from fashion_style.garments import draw_garment
-from fashion_style.generator import build_generator, build_style_generator
-from fashion_style.images import PictureError, to_uint8
-from fashion_style.scorecard_table import ScorecardTable
-from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
-from fashion_style.settings import TrainingError, TrainingSettings
-from fashion_style.training import Trainer, build_networks
-from fashion_style.weights_file import export_generator
+from fashion_style.generator import build_generator
+from fashion_style.style_generator import build_style_generator
+from fashion_style.errors import PictureError
+from fashion_style.images import to_uint8
+from fashion_style.comparison import ScorecardTable
+from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
+from fashion_style.errors import TrainingError
+from fashion_style.settings import TrainingSettings
+from fashion_style.training import build_networks, Trainer
+from fashion_style.runs.weights import export_generator
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,16 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
-import fashion_style.design_studio as studio
-from fashion_style.design import Designer, DesignError
-from fashion_style.design_studio import LiveDesigner, Memory, design_panel, recipe_text, wipe
-from fashion_style.controls import PanelError
+from fashion_style.panels import design as studio
+from fashion_style.design import Designer
+from fashion_style.errors import DesignError
+from fashion_style.panels.design import design_panel, LiveDesigner, Memory, recipe_text, wipe
+from fashion_style.errors import PanelError
 from fashion_style.garments import draw_garment
-from fashion_style.generator import build_generator, build_style_generator
-from fashion_style.images import PictureError, encode_picture, open_picture, to_float
+from fashion_style.generator import build_generator
+from fashion_style.style_generator import build_style_generator
+from fashion_style.errors import PictureError
+from fashion_style.images import encode_picture, open_picture, to_float
 from fashion_style.patterns import draw_pattern
 
 GARMENT = draw_garment("coat", 64)

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.checkpoints import newest_checkpoint
-from fashion_style.devices import choose_strategy, read_cluster
-from fashion_style.history import read_history
-from fashion_style.runs import train
-from fashion_style.settings import TrainingError, TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
+from fashion_style.runs.checkpoints import newest_checkpoint
+from fashion_style.runs.devices import choose_strategy, read_cluster
+from fashion_style.runs.history import read_history
+from fashion_style.runs.loop import train
+from fashion_style.errors import TrainingError
+from fashion_style.settings import TrainingSettings
+from fashion_style.reading.sources import garment_source, pattern_source
 
 SETTINGS = TrainingSettings(size=32, batch=4, steps=4, width=4, penalty_every=1, content_layer="block1_conv1", style_layers=("block1_conv1",))
 # To lose a worker, any networks will do: those that are traced in a quarter of the time.
@@ -179,7 +180,7 @@ def test_signals_have_their_default_while_tensorflow_waits_and_their_handlers_af
 
 def start_waiting(addresses, log):
     """The first of several workers, as a process that has said that it waits."""
-    worker = subprocess.Popen([sys.executable, "-c", "from fashion_style.devices import choose_strategy\nchoose_strategy('multiworker')"], stderr=log.open("w"),
+    worker = subprocess.Popen([sys.executable, "-c", "from fashion_style.runs.devices import choose_strategy\nchoose_strategy('multiworker')"], stderr=log.open("w"),
                               env=dict(os.environ, TF_CONFIG=cluster_text(addresses), TF_CPP_MIN_LOG_LEVEL="0"),
                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # a shell may have taught us to ignore it
     wait_for("waiting for the other workers", log, worker)

@@ -7,14 +7,17 @@ import pytest
 import tensorflow as tf
 from ipywidgets.widgets.widget import _instances
 
-from fashion_style.controls import PanelError
-from fashion_style.feature_maps import COLUMNS, PLACES, ROWS, feature_panel
-from fashion_style.features import FeatureError, build_extractor, layer_shapes, load_extractor, rank_channels, recompute_activation
+from fashion_style.errors import PanelError
+from fashion_style.panels.feature import COLUMNS, feature_panel, PLACES, ROWS
+from fashion_style.errors import FeatureError
+from fashion_style.features import build_extractor, layer_shapes, load_extractor, rank_channels, recompute_activation
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture, open_picture
-from fashion_style.one_layer import arithmetic_html, arithmetic_parts, compare_order, field_of, map_over_picture, map_sheet, see_layer, steps_to
+from fashion_style.panels.layer_view import (
+    arithmetic_html, arithmetic_parts, compare_order, field_of, map_over_picture, map_sheet, see_layer, steps_to,
+)
 from fashion_style.patterns import draw_pattern
-from fashion_style.picture_cells import LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
+from fashion_style.panels.cells import bars_svg, cell_sheet, colour_map, LiveLoop, PictureCells
 
 LAYERS = ("block1_conv1", "block1_conv2", "block2_conv1", "block3_conv2", "block5_conv1")
 

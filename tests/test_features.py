@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 
 from fashion_style import features
-from fashion_style.features import (CONTENT_LAYER, STYLE_LAYERS, FeatureError, WeightsError, build_extractor, fig_feature_maps,
-                                    find_vgg19_weights, layer_shapes, load_extractor, rank_channels, read_embedded_weights,
-                                    recompute_activation, vgg_input)
+from fashion_style.errors import FeatureError, WeightsError
+from fashion_style.features import (
+    build_extractor, CONTENT_LAYER, fig_feature_maps, find_vgg19_weights, layer_shapes, load_extractor, rank_channels,
+    read_embedded_weights, recompute_activation, STYLE_LAYERS, vgg_input,
+)
 
 EMBEDDED = files("fashion_style") / "weights" / "embedded_extractor.npz"
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_style.files import (FIRST_LOOK, DataError, FileNames, FolderLabels, PartNames, SkippedFiles, file_share, held_out_limit,
-                                 list_pictures)
-from fashion_style.images import PictureError
+from fashion_style.errors import DataError
+from fashion_style.reading.files import (
+    file_share, FileNames, FIRST_LOOK, FolderLabels, held_out_limit, list_pictures, PartNames, SkippedFiles,
+)
+from fashion_style.errors import PictureError
 
 
 def toy_share(name, seed):

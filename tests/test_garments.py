@@ -10,11 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion_style.garment_curves import Fold, Panel, bend, closed, mirror_panel, panel_figure, path
-from fashion_style.garment_render import AMBIENT, FLAT_LIGHT, fold_height, lambert
-from fashion_style.garment_shapes import qipao
-from fashion_style.garments import (GARMENT_KINDS, Garment, GarmentError, draw_garment, garment_mask, mask_iou, paste_and_shade)
-from fashion_style.images import FashionStyleError, read_picture
+from fashion_style.drawing.curves import bend, closed, Fold, mirror_panel, Panel, panel_figure, path
+from fashion_style.drawing.render import AMBIENT, FLAT_LIGHT, fold_height, lambert
+from fashion_style.drawing.shapes import qipao
+from fashion_style.cloth.masks import garment_mask, mask_iou
+from fashion_style.errors import GarmentError
+from fashion_style.garments import draw_garment, Garment, GARMENT_KINDS, paste_and_shade
+from fashion_style.errors import FashionStyleError
+from fashion_style.images import read_picture
 
 SIZE = 64
 NOT_SYMMETRIC = {"scarf"}

@@ -3,10 +3,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.costs import cost_table, count_gflop
-from fashion_style.generator import (CODE_KEYS, GENERATORS, PATHS, AdaptiveInstanceNorm, PrintHead, ResizeLike, StyleGenerator, build_generator,
-                                     build_style_generator, build_unet_generator, mix_style_codes)
-from fashion_style.weights_file import load_generator
+from fashion_style.generator import cost_table, count_gflop
+from fashion_style.generator import build_generator, build_unet_generator, ResizeLike
+from fashion_style.style_generator import (
+    AdaptiveInstanceNorm, build_style_generator, CODE_KEYS, GENERATORS, mix_style_codes, PATHS, PrintHead,
+    StyleGenerator,
+)
+from fashion_style.runs.weights import load_generator
 
 
 def pictures(shape, seed):

@@ -4,8 +4,10 @@ import pytest
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from fashion_style.gram import (STYLE_STATISTICS, channel_moments, fig_gram, gram_matrix, relative_style_loss, resize_mask, sliced_projections,
-                                style_loss)
+from fashion_style.gram import (
+    channel_moments, fig_gram, gram_matrix, relative_style_loss, resize_mask, sliced_projections, style_loss,
+    STYLE_STATISTICS,
+)
 
 
 def random_features(*shape, seed=0):

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from fashion_style.controls import PanelError
-from fashion_style.features import STYLE_LAYERS, load_extractor
+from fashion_style.errors import PanelError
+from fashion_style.features import load_extractor, STYLE_LAYERS
 from fashion_style.gram import gram_matrix, relative_style_loss, style_loss
-from fashion_style.gram_maps import LAYERS, TOP, gram_panel
-from fashion_style.gram_parts import SHUFFLES, TextureSynthesis, cell_maps, compare_styles, difference_picture, gram_of, gram_triple, shuffle_positions, strongest_channels
+from fashion_style.panels.gram import gram_panel, LAYERS, TOP
+from fashion_style.panels.gram_view import (
+    cell_maps, compare_styles, difference_picture, gram_of, gram_triple, shuffle_positions, SHUFFLES,
+    strongest_channels, TextureSynthesis,
+)
 from fashion_style.images import encode_picture, open_picture
 from fashion_style.patterns import draw_pattern
 from test_feature_maps import own_network

@@ -9,11 +9,12 @@ import pytest
 import tensorflow as tf
 
 from fashion_style.data import held_out_pairs
-from fashion_style.health import COIN, TensorBoardWriter, diagnose, fig_dashboard, vital_signs
-from fashion_style.history import LOSS_TERMS, History, read_history, weighted_shares
-from fashion_style.runs import Progress, train
-from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
+from fashion_style.health import COIN, diagnose, fig_dashboard, TensorBoardWriter, vital_signs
+from fashion_style.runs.history import History, LOSS_TERMS, read_history, weighted_shares
+from fashion_style.runs.loop import Progress, train
+from fashion_style.errors import TrainingError
+from fashion_style.settings import LossWeights, TrainingSettings
+from fashion_style.reading.sources import garment_source, pattern_source
 
 # Real runs ------------------------------------------------------------------------------------------------------------
 # The article's U-shaped generator and few of the extractor's layers: a run takes as long as its step takes to be traced.

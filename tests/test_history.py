@@ -6,10 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from fashion_style.checkpoints import save_checkpoint
-from fashion_style.forks import fork
-from fashion_style.history import HISTORY_FIELDS, LOSS_TERMS, History, column, fig_history, read_history, running_mean, weighted_shares
-from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
+from fashion_style.runs.checkpoints import save_checkpoint
+from fashion_style.runs.forks import fork
+from fashion_style.runs.history import (
+    column, fig_history, History, HISTORY_FIELDS, LOSS_TERMS, read_history, running_mean, weighted_shares,
+)
+from fashion_style.errors import TrainingError
+from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer
 
 HANG_GUARD = 300  # seconds

@@ -15,8 +15,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from fashion_style import images
-from fashion_style.images import PICTURE_SUFFIXES, FashionStyleError, PictureError, encode_picture, open_picture, read_picture, resize_picture, save_picture, show_pictures, to_float, to_uint8
-from fashion_style.sheets import contact_sheet, tile_grid
+from fashion_style.errors import FashionStyleError, PictureError
+from fashion_style.images import (
+    encode_picture, open_picture, PICTURE_SUFFIXES, read_picture, resize_picture, save_picture, show_pictures,
+    to_float, to_uint8,
+)
+from fashion_style.drawing.sheets import contact_sheet, tile_grid
 from hostile import COUNT, encode, sample, write_hostile_files
 
 PICTURE = np.asarray(sample())
@@ -73,7 +77,7 @@ def test_200_hostile_files(hostile_files, alarm):
 
 def test_no_warning_of_pillow_reaches_the_user(hostile_files):
     """In a fresh Python (pytest changes the warning filters): nothing on stderr, for files that make Pillow warn."""
-    code = ("import sys\nfrom fashion_style.images import PictureError, open_picture\nfor path in sys.argv[1:]:\n"
+    code = ("import sys\nfrom fashion_style.errors import PictureError, open_picture\nfor path in sys.argv[1:]:\n"
             "    try: open_picture(path)\n    except PictureError: print('error')")
     paths = [str(file.path) for file in hostile_files if file.path.name in ("bomb-warning.png", "torn-exif.jpg") or file.kind == "flipped"]
     done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, timeout=600)

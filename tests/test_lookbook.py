@@ -6,14 +6,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fashion_style.checkpoints import writer_lock
-from fashion_style.design import DesignError, load_designer
+from fashion_style.writing import writer_lock
+from fashion_style.design import load_designer
+from fashion_style.errors import DesignError
 from fashion_style.garments import draw_garment
 from fashion_style.images import open_picture, save_picture
-from fashion_style.lookbook import TABLE, choose_pairs, make_lookbook
+from fashion_style.studio.lookbook import choose_pairs, make_lookbook, TABLE
 from fashion_style.patterns import draw_pattern
-from fashion_style.recipes import RECIPE_FIELD, dress, read_recipe, reproduce, save_dressed
-from fashion_style.settings import TrainingError
+from fashion_style.studio.recipes import dress, read_recipe, RECIPE_FIELD, reproduce, save_dressed
+from fashion_style.errors import TrainingError
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.losses import Pairings, Targets, _window_mean, loss_targets, motif_loss, shading_loss
-from fashion_style.settings import TrainingError, TrainingSettings
+from fashion_style.losses import _window_mean, loss_targets, motif_loss, Pairings, shading_loss, Targets
+from fashion_style.errors import TrainingError
+from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
 
 SMALL = TrainingSettings(size=32, batch=3, steps=10, width=4, pairings=2)
@@ -18,7 +19,7 @@ def random_pictures(count, size, seed, channels=3):
 
 # Motifs ---------------------------------------------------------------------------------------------------------------
 def motif_by_loops(generated, style, mask, level=0.02):
-    """The formula of room 09b, one window after the other; windows are cut at the edges of the picture."""
+    """The formula of the losses chapter, one window after the other; windows are cut at the edges of the picture."""
     size, half = len(mask), len(mask) // 16
     above = below = 0.0
     for row in range(size):

@@ -40,12 +40,53 @@ def test_floors_and_pins(requirements, settings):
     assert not wrong, wrong
 
 
+def imported_packages(folder):
+    """First names of everything that the Python files below a folder import absolutely, at any depth."""
+    return {name for path in folder.rglob("*.py") for name in re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
+
+
+def test_an_import_in_a_folder_of_the_package_is_seen(tmp_path):
+    (tmp_path / "wing").mkdir()
+    (tmp_path / "wing" / "room.py").write_text("import strange\n")
+    assert imported_packages(tmp_path) == {"strange"}
+
+
+def test_import_is_instant_and_the_articles_names_come_from_the_top():
+    names = ["build_generator", "build_discriminator", "adversarial_loss", "content_loss", "gram_matrix", "style_loss", "train_step", "load_designer"]
+    script = (f"import sys, fashion_style; assert 'tensorflow' not in sys.modules; assert set({names}) <= set(dir(fashion_style))\n"
+              f"from fashion_style import {', '.join(names)}\nfrom fashion_style.training import train_step as own\n"
+              "assert train_step is own and all(map(callable, (build_generator, load_designer)))\n"
+              "try:\n    fashion_style.nothing\nexcept AttributeError as error:\n    print(error)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "nothing" in done.stdout
+
+
+def test_a_module_in_a_folder_is_imported_from_the_wheel(tmp_path, monkeypatch):
+    sys.path.insert(0, str(ROOT / "tools"))
+    import use_installed
+
+    (tmp_path / "planted" / "wing").mkdir(parents=True)
+    for name in ("__init__.py", "wing/__init__.py", "wing/room.py"):
+        (tmp_path / "planted" / name).write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    import planted
+
+    assert use_installed.module_names(planted) == ["planted.wing", "planted.wing.room"]
+
+
+def test_a_notebook_in_a_folder_is_missed_in_the_wheel(tmp_path):
+    sys.path.insert(0, str(ROOT / "tools"))
+    import check_wheel
+
+    for name in ("a.ipynb", "wing/b.ipynb", "wing/.ipynb_checkpoints/b.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert check_wheel.notebook_names(tmp_path) == {"a.ipynb", "wing/b.ipynb"}
+
+
 def test_every_import_is_a_requirement(requirements):
     provides = dict(PIL="pillow", cv2="opencv-python-headless", skimage="scikit-image")
-    found = set()
-    for path in (ROOT / "fashion_style").glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        found |= set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
+    found = imported_packages(ROOT / "fashion_style")
     outside = {name for name in found - set(sys.stdlib_module_names) - {"fashion_style"} if importlib.util.find_spec(name)}
     missing = {name for name in outside if provides.get(name, name) not in requirements}
     assert {"numpy", "PIL", "tensorflow"} <= outside and not missing, missing

@@ -3,11 +3,14 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from fashion_style import engraved, ornament, torus, woven
-from fashion_style.images import FashionStyleError
-from fashion_style.palettes import palette_array
-from fashion_style.patterns import (FAMILIES, PALETTES, PATTERN_FAMILIES, PatternError, draw_pattern, parse_threadcount,
-                                    random_palette, seam_error, tile_pattern)
+from fashion_style.drawing import engraved, ornament, tile as torus, woven
+from fashion_style.errors import FashionStyleError
+from fashion_style.drawing.palettes import palette_array
+from fashion_style.drawing.palettes import PALETTES, random_palette
+from fashion_style.drawing.tile import seam_error, tile_pattern
+from fashion_style.drawing.woven import parse_threadcount
+from fashion_style.errors import PatternError
+from fashion_style.patterns import draw_pattern, FAMILIES, PATTERN_FAMILIES
 
 PRIMARIES = ["#000000", "#ff0000", "#00ff00", "#0000ff"]
 every_family = pytest.mark.parametrize("family", PATTERN_FAMILIES)

@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import ablations
 import precision
 
-from fashion_style.scorecard_table import ScorecardTable
+from fashion_style.comparison import ScorecardTable
 
 SAVED = ROOT / "benchmarks" / "results" / "precision.md"
 

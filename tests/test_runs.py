@@ -13,14 +13,18 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from fashion_style import run_folders, runs
-from fashion_style.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint, writer_lock
+from fashion_style.runs import folder as run_folders, loop as runs
+from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint
+from fashion_style.writing import writer_lock
 from fashion_style.data import held_out_pairs
-from fashion_style.history import read_history
-from fashion_style.images import PictureError
-from fashion_style.runs import Divergence, Stop, StoppingRule, train
-from fashion_style.settings import TrainingError, TrainingSettings
-from fashion_style.sources import PictureSource, folder_source, garment_source, pattern_source
+from fashion_style.runs.history import read_history
+from fashion_style.errors import PictureError
+from fashion_style.runs.loop import train
+from fashion_style.runs.stopping import Divergence, StoppingRule
+from fashion_style.writing import Stop
+from fashion_style.errors import TrainingError
+from fashion_style.settings import TrainingSettings
+from fashion_style.reading.sources import folder_source, garment_source, pattern_source, PictureSource
 from fashion_style.training import Trainer
 from test_devices import HANG_GUARD, start_workers
 

@@ -8,11 +8,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance as scipy_wasserstein
 
-from fashion_style import scorecard, scorecard_table
-from fashion_style.features import CONTENT_LAYER, STYLE_LAYERS, load_extractor
-from fashion_style.images import FashionStyleError
-from fashion_style.scorecard import ScoreError, score, score_batch, score_rows
-from fashion_style.scorecard_table import ScorecardTable, bootstrap_interval, motif_repeat_error, set_diversity
+from fashion_style import comparison as scorecard_table, scorecard
+from fashion_style.features import CONTENT_LAYER, load_extractor, STYLE_LAYERS
+from fashion_style.errors import FashionStyleError
+from fashion_style.errors import ScoreError
+from fashion_style.scorecard import score, score_batch, score_rows
+from fashion_style.comparison import bootstrap_interval, motif_repeat_error, ScorecardTable, set_diversity
 
 SIZE = 48
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
-from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
-from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
+from fashion_style.losses import critic_losses, generator_losses, loss_targets, mask_focus, real_pictures, TargetCache
+from fashion_style.errors import TrainingError
+from fashion_style.settings import LossWeights, TrainingSettings
+from fashion_style.training import _replica_gradients, build_networks, held_out_check, train_step, Trainer
 from fashion_style.wasserstein import gradient_penalty, uniform_mix
 
 # Few of the extractor's layers: a test takes as long as its steps take to be traced.

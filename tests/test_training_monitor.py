@@ -10,19 +10,23 @@ import pytest
 import tensorflow as tf
 from ipywidgets.widgets.widget import _instances
 
-import fashion_style.sessions as sessions
-from fashion_style.checkpoints import save_checkpoint, write_checkpoint
-from fashion_style.controls import Panel, PanelError
-from fashion_style.data import DataError, held_out_pairs
+from fashion_style.runs import session as sessions
+from fashion_style.runs.checkpoints import save_checkpoint, write_checkpoint
+from fashion_style.errors import PanelError
+from fashion_style.panels.panel import Panel
+from fashion_style.data import held_out_pairs
+from fashion_style.errors import DataError
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture
 from fashion_style.losses import real_pictures, weighted_total
 from fashion_style.patterns import draw_pattern
-from fashion_style.sessions import Dial, DialSettings, TrainingSession, fig_live, look_at, patch_overlay
-from fashion_style.settings import LossWeights, TrainingError, TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
-from fashion_style.training import Trainer, held_out_check
-from fashion_style.training_monitor import training_panel
+from fashion_style.runs.moment import fig_live, look_at, patch_overlay
+from fashion_style.runs.session import Dial, DialSettings, TrainingSession
+from fashion_style.errors import TrainingError
+from fashion_style.settings import LossWeights, TrainingSettings
+from fashion_style.reading.sources import garment_source, pattern_source
+from fashion_style.training import held_out_check, Trainer
+from fashion_style.panels.training import training_panel
 
 SMALL = TrainingSettings(size=16, batch=2, width=4, steps=1000, learning_rate=1e-3)
 TINY = replace(SMALL, steps=10, batch=1, generator="unet", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))  # for real trainers

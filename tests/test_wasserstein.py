@@ -7,10 +7,11 @@ from scipy import stats
 from scipy.spatial.distance import cdist, jensenshannon
 
 from fashion_style import wasserstein
-from fashion_style.wasserstein import (CONSTRAINTS, adversarial_loss, clip_weights, generator_loss, gradient_penalty,
-                                       jensen_shannon, lipschitz_estimate, normalise_spectra, uniform_mix, vanilla_critic_loss,
-                                       vanilla_generator_loss, wasserstein_distance, wasserstein_dual,
-                                       wasserstein_histograms, wasserstein_linear_program)
+from fashion_style.wasserstein import (
+    adversarial_loss, clip_weights, CONSTRAINTS, generator_loss, gradient_penalty, jensen_shannon, lipschitz_estimate,
+    normalise_spectra, uniform_mix, vanilla_critic_loss, vanilla_generator_loss, wasserstein_distance,
+    wasserstein_dual, wasserstein_histograms, wasserstein_linear_program,
+)
 
 
 def random_histograms(seed, bins=9):

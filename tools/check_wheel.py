@@ -30,6 +30,12 @@ def build_wheel(folder):
     return next(folder.glob("*.whl"))
 
 
+def notebook_names(folder):
+    """Paths of all notebooks below a folder, relative to it, without Jupyter's own copies."""
+    found = (path.relative_to(folder) for path in folder.rglob("*.ipynb"))
+    return {path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)}
+
+
 def try_wheel(wheel, folder):
     """Installs the wheel into a new environment and uses it."""
     venv.create(folder / "venv", with_pip=True)
@@ -43,8 +49,8 @@ def try_wheel(wheel, folder):
                      cwd=folder, expect=1)
     assert len(stderr.strip().splitlines()) == 1 and "no-garment.png" in stderr, stderr
     call(binaries / "fashion-style", "lab", "notebooks", "--copy-only", cwd=folder)
-    copied = {path.name for path in (folder / "notebooks").glob("*.ipynb")}
-    assert copied == {path.name for path in (ROOT / "nbs").glob("*.ipynb")}, copied
+    copied, ours = notebook_names(folder / "notebooks"), notebook_names(ROOT / "nbs")
+    assert copied == ours, copied ^ ours
 
 
 def main():

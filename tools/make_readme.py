@@ -18,18 +18,38 @@ def title_and_summary(notebook):
     return title[1].strip() if title else "", summary[1].strip() if summary else ""
 
 
+# Folders beside the chapters, in the order of the floors of tools/check_house.py.
+WINGS = {
+    "drawing": "garments and textiles drawn by code",
+    "cloth": "where the cloth is in a picture",
+    "reading": "folders of pictures as numbered rows",
+    "runs": "a training run: its folder, checkpoints, loop, devices",
+    "studio": "recipes, lookbooks and evaluations",
+    "panels": "live panels, and the parts they are built of",
+    "commands": "what each word of `fashion-style` does",
+    "tutorials": "whole stories, with real pictures",
+}
+
+
+def chapter_row(path):
+    """The row of one notebook at the top."""
+    title, summary = title_and_summary(nbformat.read(path, as_version=4))
+    summary = (summary[:1].upper() + summary[1:]).replace("|", "\\|")
+    return f"| [{path.stem}]({path.name}) | {summary or title} |"
+
+
+def wing_row(folder):
+    """The row of a folder: its notebooks by name."""
+    links = ", ".join(f"[{path.stem}]({folder.name}/{path.name})" for path in sorted(folder.glob("*.ipynb")))
+    return f"| **{folder.name}/** | {WINGS[folder.name]}: {links} |"
+
+
 def map_table(folder):
-    """The rows of the map: every notebook below a folder but the index, in reading order; tutorials last."""
-    paths = [path for path in folder.rglob("*.ipynb") if path.stem != "index" and not path.parent.name.startswith(".")]
-    rows = ["| notebook | module | what it is about |", "|---|---|---|"]
-    for path in sorted(paths, key=lambda path: (path.parent != folder, path.name)):
-        notebook = nbformat.read(path, as_version=4)
-        module = re.search(r"^#\|\s*default_exp\s+(\S+)", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
-        title, summary = title_and_summary(notebook)
-        name = path.relative_to(folder).as_posix()
-        summary = (summary[:1].upper() + summary[1:]).replace("|", "\\|")
-        rows.append(f"| [{path.stem}]({name}) | {f'`{module[1]}`' if module else ''} | {summary or title} |")
-    return "\n".join(rows)
+    """The rows of the map: the notebooks at the top but the index, chapters by number first; then a row a folder. KeyError for a folder without words here."""
+    paths = sorted((path for path in folder.glob("*.ipynb") if path.stem != "index"), key=lambda path: (not path.stem[0].isdigit(), path.name))
+    folders = {path.parent.name for path in folder.glob("*/*.ipynb") if not path.parent.name.startswith(".")}
+    wings = sorted(folders, key=list(WINGS).index)
+    return "\n".join(["| notebook | what it is about |", "|---|---|", *map(chapter_row, paths), *(wing_row(folder / name) for name in wings)])
 
 
 def with_map(notebook, table):

@@ -6,9 +6,21 @@ import sys
 
 import fashion_style
 
-place = pathlib.Path(fashion_style.__file__).resolve()
-assert pathlib.Path(sys.prefix).resolve() in place.parents, f"imported from {place}, not from the wheel"
-names = sorted(module.name for module in pkgutil.iter_modules(fashion_style.__path__))
-for name in names:
-    importlib.import_module(f"fashion_style.{name}")
-print(fashion_style.__version__, *names)
+
+def module_names(package):
+    """Dotted names of every module below an imported package, in its folders too."""
+    return sorted(module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+
+
+def main():
+    """Imports them all, from the environment that runs this."""
+    place = pathlib.Path(fashion_style.__file__).resolve()
+    assert pathlib.Path(sys.prefix).resolve() in place.parents, f"imported from {place}, not from the wheel"
+    names = module_names(fashion_style)
+    for name in names:
+        importlib.import_module(name)
+    print(fashion_style.__version__, *names)
+
+
+if __name__ == "__main__":
+    main()

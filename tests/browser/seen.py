@@ -36,7 +36,7 @@ class Seen:
 
     def python(self, expression):
         """What an expression of the panel, `panel`, is worth in the kernel, by way of JSON."""
-        text, _ = self.tab.ask(f"import json\nfrom fashion_style.controls import Panel\npanel = Panel._open[{self.kind!r}]\nprint(json.dumps({expression}))")
+        text, _ = self.tab.ask(f"import json\nfrom fashion_style.panels.panel import Panel\npanel = Panel._open[{self.kind!r}]\nprint(json.dumps({expression}))")
         return json.loads(text)
 
     def state(self):

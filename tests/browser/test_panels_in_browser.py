@@ -14,7 +14,7 @@ from laboratory import NARROW, NOTEBOOKS, WIDE
 from seen import Seen, busyness
 
 # The notebook that gathers the panels, and the calls that a reader adds at its end.
-NOTEBOOK, CALLS = "13_panels.ipynb", ("feature_panel()", "gram_panel()", "design_panel()", "training_panel()")
+NOTEBOOK, CALLS = "panels/panels.ipynb", ("feature_panel()", "gram_panel()", "design_panel()", "training_panel()")
 FOCUSABLE = "button, input:not([type=file]), select, [role=slider]"
 
 

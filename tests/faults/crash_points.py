@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_style import checkpoints
-from fashion_style.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint, write_checkpoint
+from fashion_style.runs import checkpoints
+from fashion_style.runs.checkpoints import (
+    best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint, write_checkpoint,
+)
 from fashion_style.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(size=32, batch=2, steps=10, width=4)

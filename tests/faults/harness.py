@@ -29,8 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_style.checkpoints import list_checkpoints, newest_checkpoint, read_checkpoint
-from fashion_style.settings import TrainingError
+from fashion_style.runs.checkpoints import list_checkpoints, newest_checkpoint, read_checkpoint
+from fashion_style.errors import TrainingError
 
 LIFE = Path(__file__).with_name("life.py")
 TIME_COLUMNS = ("seconds", "steps_per_second")

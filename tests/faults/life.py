@@ -14,12 +14,12 @@ import sys
 
 import numpy as np
 
-from fashion_style.checkpoints import list_checkpoints
+from fashion_style.runs.checkpoints import list_checkpoints
 from fashion_style.data import held_out_pairs
-from fashion_style.images import FashionStyleError
-from fashion_style.runs import train
+from fashion_style.errors import FashionStyleError
+from fashion_style.runs.loop import train
 from fashion_style.settings import TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
+from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.training import Trainer
 
 DONE, REFUSED, BROKEN = 0, 3, 4  # exit codes: finished or stopped, one of our own errors, any other exception

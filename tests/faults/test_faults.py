@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import harness
-from fashion_style.run_folders import read_events
+from fashion_style.runs.folder import read_events
 from harness import Campaign, Reference, Server, Surprise
 
 STEPS = 40
