@@ -9,7 +9,6 @@ __all__ = ['NOTE_NAME', 'notebook_folder', 'course_files', 'copy_notebooks', 'co
 import hashlib
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys

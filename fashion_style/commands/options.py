@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 
-from ..errors import BadUse
+from ..errors import BadUse, FashionStyleError
 
 # %% ../../nbs/commands/options.ipynb #12d58cbe
 class Parser(argparse.ArgumentParser):
@@ -117,9 +117,7 @@ def explain(error):
         return 2, one_line(error)
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted"
-    images = sys.modules.get("fashion_style.images")  # not loaded: then no such error can have been raised
-    known = (OSError, ImportError) + ((images.FashionStyleError,) if images else ())
-    if isinstance(error, known) and str(error):
+    if isinstance(error, (OSError, ImportError, FashionStyleError)) and str(error):
         return 1, one_line(error)
     return 1, f"{type(error).__name__}: {one_line(error)}. Run it again with --debug to see where"
 
