@@ -208,8 +208,8 @@ def test_a_full_disk_is_noticed_before_a_byte_is_written(two, monkeypatch):
 
 
 def test_a_write_that_reads_back_wrong_deletes_nothing(two, monkeypatch):
-    real = checkpoints._write_synced
-    monkeypatch.setattr(checkpoints, "_write_synced", lambda path, data: real(path, bytes(data)[:-1] + b"?"))
+    real = checkpoints.write_synced
+    monkeypatch.setattr(checkpoints, "write_synced", lambda path, data: real(path, bytes(data)[:-1] + b"?"))
     with pytest.raises(TrainingError, match="does not read back"):
         write(two, 6)
     assert {2, 4} <= set(steps(two)) and newest_step(two) == 4

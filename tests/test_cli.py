@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -17,11 +18,12 @@ from PIL import Image
 import hostile
 from fashion_style import cli
 from fashion_style.commands import (
-    design as design_commands, lab as course, options, train as commands, training_options as run_options,
+    design as design_commands, lab as course, options, parser, train as commands, training_options as run_options,
 )
+from fashion_style.data import distinct_pairs
+from fashion_style.errors import PictureError, TrainingError
 from fashion_style.reading import pictures as places
-from fashion_style.errors import PictureError
-from fashion_style.errors import TrainingError
+from fashion_style.reading.sources import EMBEDDED
 
 
 @pytest.fixture
@@ -170,15 +172,15 @@ def test_unexpected_errors_and_interrupts(shell, monkeypatch):
             raise error
         return run
 
-    monkeypatch.setattr(commands, "command_demo", raising(IndexError("list index\nout of range")))
+    monkeypatch.setattr(parser, "command_demo", raising(IndexError("list index\nout of range")))
     code, _, errors = shell("demo")
     assert code == 1 and len(errors) == 1 and "IndexError" in errors[0] and "--debug" in errors[0]
     for words in (["demo", "--debug"], ["--debug", "demo"]):
         with pytest.raises(IndexError):
             cli.main(words)
-    monkeypatch.setattr(commands, "command_demo", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(parser, "command_demo", raising(KeyboardInterrupt()))
     assert shell("demo") == (130, "", ["fashion-style: interrupted"])
-    monkeypatch.setattr(commands, "command_demo", raising(OSError(28, "No space left on device")))
+    monkeypatch.setattr(parser, "command_demo", raising(OSError(28, "No space left on device")))
     assert shell("demo")[0] == 1
 
 
@@ -188,7 +190,7 @@ def test_our_warnings_are_one_line_and_those_of_libraries_none(shell, monkeypatc
         warnings.warn_explicit("for programmers", UserWarning, Image.__file__, 1)
         return 0
 
-    monkeypatch.setattr(commands, "command_demo", warn)
+    monkeypatch.setattr(parser, "command_demo", warn)
     assert shell("demo") == (0, "", ["fashion-style: warning: first line second line"])
 
 
@@ -207,17 +209,26 @@ def test_help_comes_without_tensorflow():
         assert done.returncode == 0 and done.stdout and not done.stderr
 
 
+def test_a_warning_from_a_folder_of_the_package_is_spoken(capsys):
+    place = pathlib.Path(cli.__file__).parent
+    with parser.spoken_warnings():
+        warnings.warn_explicit("from a folder", UserWarning, str(place / "planted" / "room.py"), 1)
+        warnings.warn_explicit("from a neighbour", UserWarning, str(place.parent / "numpy" / "room.py"), 1)
+    assert capsys.readouterr().err.splitlines() == ["fashion-style: warning: from a folder"]
+
+
 # Nobody listens, or nobody speaks -------------------------------------------------------------------------------------
 SAYS = """
 import sys
-from fashion_style import cli, commands
+from fashion_style import cli
+from fashion_style.commands import parser
 def work(options):
     for number in range(5):
         print("word", number, flush=True)
     print("a word on stderr", file=sys.stderr, flush=True)
     open(sys.argv[1], "w").write("done")
     return 0
-commands.command_demo = work
+parser.command_demo = work
 sys.exit(cli.main(sys.argv[2:]))
 """
 
@@ -280,12 +291,12 @@ def test_typed_settings_replace_those_of_the_run_only_where_typed(monkeypatch):
 
     stored = TrainingSettings(size=128, steps=10, weights=LossWeights(style=3.0))
     monkeypatch.setattr(checkpoints, "newest_checkpoint", lambda run: (stored, {"step/000": np.array(7)}))
-    typed = commands.build_parser().parse_args(["train", "--resume", "run", "--steps", "20", "--content-weight", "2"])
+    typed = parser.build_parser().parse_args(["train", "--resume", "run", "--steps", "20", "--content-weight", "2"])
     assert run_options.run_settings(typed) == dataclasses.replace(stored, steps=20, weights=LossWeights(style=3.0, content=2.0))
-    typed = commands.build_parser().parse_args(["train", "--run", "run", "--style-layers", "block1_conv1, block2_conv1"])
+    typed = parser.build_parser().parse_args(["train", "--run", "run", "--style-layers", "block1_conv1, block2_conv1"])
     assert run_options.run_settings(typed) == TrainingSettings(style_layers=("block1_conv1", "block2_conv1"))
     with pytest.raises(options.BadUse, match="--steps counts from the beginning, and run has done 7 steps. Received: 6"):
-        run_options.run_settings(commands.build_parser().parse_args(["train", "--resume", "run", "--steps", "6"]))
+        run_options.run_settings(parser.build_parser().parse_args(["train", "--resume", "run", "--steps", "6"]))
 
 
 def test_settings_from_a_file_are_the_base(tmp_path):
@@ -294,8 +305,8 @@ def test_settings_from_a_file_are_the_base(tmp_path):
     stored = TrainingSettings(size=128, augment=False, style_layers=("block1_conv1",), weights=LossWeights(style=3.0))
     (tmp_path / "settings.json").write_text(json.dumps(stored.to_dict()))
     words = ["train", "--run", "run", "--settings", str(tmp_path / "settings.json")]
-    assert run_options.run_settings(commands.build_parser().parse_args(words)) == stored
-    typed = commands.build_parser().parse_args([*words, "--steps", "20", "--content-weight", "2", "--augment"])
+    assert run_options.run_settings(parser.build_parser().parse_args(words)) == stored
+    typed = parser.build_parser().parse_args([*words, "--steps", "20", "--content-weight", "2", "--augment"])
     assert run_options.run_settings(typed) == dataclasses.replace(stored, steps=20, augment=True, weights=LossWeights(style=3.0, content=2.0))
 
 
@@ -364,7 +375,7 @@ def test_other_folders_are_laid_over_those_of_a_run_and_mend_a_lost_note(tmp_pat
     noted = dict(garments=["/a"], styles=None, held_out=0.2, vgg_weights="/w.h5")
     places.write_places(tmp_path, noted)
     assert places.chosen_places(tmp_path) == noted
-    assert places.chosen_places(tmp_path, styles=["/b", places.EMBEDDED]) == noted | dict(styles=["/b", "embedded"])
+    assert places.chosen_places(tmp_path, styles=["/b", EMBEDDED]) == noted | dict(styles=["/b", "embedded"])
     assert places.chosen_places(tmp_path, ["/c"], ["/b"]) == noted | dict(garments=["/c"], styles=["/b"]), "the share that is held out must stay"
     (tmp_path / places.PICTURES_FILE).write_text("{")
     assert places.chosen_places(tmp_path, ["/c"], ["/b"]) == dict(garments=["/c"], styles=["/b"], held_out=0.1, vgg_weights=None)
@@ -391,7 +402,7 @@ class Pictures:
     (range(20), range(20), 12), (range(5), range(20), 5), (range(20), range(3), 3), ([1] * 7, range(20), 1), ([1, 2, 1, 2, 3], range(20), 3),
     ([1, None, None, None, 2, 3], range(9), 3), (range(12), range(12), 12), ([*[None] * 12, *range(12)], range(12), 12)], ids=str)
 def test_no_picture_is_scored_twice(garments, styles, wanted):
-    pairs = places.distinct_pairs(Pictures(*garments).source, Pictures(*styles).source, 12, size=8)
+    pairs = distinct_pairs(Pictures(*garments).source, Pictures(*styles).source, 12, size=8)
     for pictures in (pairs.content, pairs.style):
         assert len(pictures) == wanted == len({picture.tobytes() for picture in pictures})
     assert len(pairs.mask) == wanted
@@ -521,9 +532,9 @@ def test_a_run_is_branched_off_with_what_is_typed(tiny_run, shell, eager, tmp_pa
 
 
 def test_a_run_that_begins_with_a_generator_is_built_like_it():
-    start = dataclasses.replace(run_options.run_settings(commands.build_parser().parse_args(["train", "--run", "x"])), width=6, paths="spatial")
+    start = dataclasses.replace(run_options.run_settings(parser.build_parser().parse_args(["train", "--run", "x"])), width=6, paths="spatial")
     for words, width in (([], 6), (["--width", "8"], 8)):
-        options = commands.build_parser().parse_args(["train", "--run", "x", "--start-from", "y", *words])
+        options = parser.build_parser().parse_args(["train", "--run", "x", "--start-from", "y", *words])
         settings, _ = commands._train_settings(options, start)
         assert (settings.width, settings.paths) == (width, "spatial")
 
@@ -683,15 +694,14 @@ def test_an_interrupted_copy_leaves_whole_files_and_a_true_note(tmp_path, monkey
     course.copy_notebooks(source, target)
     for name in ("a.ipynb", "b.ipynb", "c.ipynb"):
         (source / name).write_text("2")
-    write = course.Path.write_bytes
+    rename = os.replace
 
-    def torn(path, data):
-        if path.parent == target and path.suffix == ".part" and data == b"2" and (target / "a.ipynb").read_text() == "2":
-            write(path, data[:0])
+    def torn(aside, path):
+        if pathlib.Path(path).parent == target and pathlib.Path(aside).read_bytes() == b"2" and (target / "a.ipynb").read_text() == "2":
             raise KeyboardInterrupt
-        return write(path, data)
+        return rename(aside, path)
 
-    monkeypatch.setattr(course.Path, "write_bytes", torn)
+    monkeypatch.setattr(os, "replace", torn)
     with pytest.raises(KeyboardInterrupt):
         course.copy_notebooks(source, target)
     monkeypatch.undo()
@@ -708,7 +718,7 @@ def test_lab_starts_jupyter_of_this_python(shell, tmp_path, monkeypatch):
             started.append(words)
             super().__init__([sys.executable, "-c", "import sys; sys.exit(3)"])
 
-    monkeypatch.setattr(commands.subprocess, "Popen", Lab)
+    monkeypatch.setattr(course.subprocess, "Popen", Lab)
     before = signal.getsignal(signal.SIGINT)
     assert shell("lab", tmp_path / "course", "--no-browser", "--port", "9999")[0] == 3
     assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "course"), "--no-browser", "--port=9999"]]

@@ -29,12 +29,12 @@ WAIT_GUARD = 120  # seconds
 WORKER = """
 import json, sys
 import numpy as np
-from fashion_style.devices import choose_strategy
+from fashion_style.runs.devices import choose_strategy
 strategy = choose_strategy("multiworker")  # before TensorFlow is used otherwise
-from fashion_style.images import FashionStyleError
-from fashion_style.runs import train
+from fashion_style.errors import FashionStyleError
+from fashion_style.runs.loop import train
 from fashion_style.settings import TrainingSettings
-from fashion_style.sources import garment_source, pattern_source
+from fashion_style.reading.sources import garment_source, pattern_source
 run, settings, out = sys.argv[1], TrainingSettings.from_dict(json.loads(sys.argv[2])), sys.argv[3]
 try:
     result = train(run, settings, garment_source(size=40, count=10), pattern_source(size=40, count=10), strategy=strategy, resume="resume" in sys.argv,

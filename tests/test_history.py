@@ -180,7 +180,7 @@ def test_resuming_changes_no_byte_of_what_stays(tmp_path):
 
 KILLED = """
 import itertools, sys
-from fashion_style.history import History
+from fashion_style.runs.history import History
 history = History(sys.argv[1])
 for step in itertools.count(1):
     history.append(dict(step=step, total=step / 3))

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -150,7 +151,7 @@ def test_signals_ask_to_stop_and_their_old_meaning_comes_back(name, monkeypatch)
     before = signal.signal(number, usual)  # whoever started the tests may ignore it
     try:
         with Stop() as stop:
-            monkeypatch.setattr(runs.sys, "stderr", Gone())  # the terminal was closed
+            monkeypatch.setattr(sys, "stderr", Gone())  # the terminal was closed
             signal.raise_signal(number)
             monkeypatch.undo()
             assert stop.asked

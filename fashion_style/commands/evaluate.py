@@ -11,14 +11,15 @@ import warnings
 
 from .options import add_folder_options, import_quietly, number, path_name, say
 from .training_options import check_memory
-from ..data import distinct_pairs
 from ..errors import BadUse
 from ..reading.pictures import chosen_places
-from ..reading.sources import picture_sources
 
 # %% ../../nbs/commands/evaluate.ipynb #af218902
 def _held_out_pairs(options, settings, places):
     """Pairs to score, none of them twice; says so when they are fewer than wanted."""
+    from fashion_style.data import distinct_pairs
+    from fashion_style.reading.sources import picture_sources
+
     check_memory(150 * options.count * options.size ** 2, f"--count {options.count} with --size {options.size}")
     sources = picture_sources(places, dataclasses.replace(settings, size=options.size), part="held_out")
     pairs = distinct_pairs(*sources, options.count, size=options.size, seed=settings.seed)

@@ -17,7 +17,6 @@ from fashion_style.commands.training_options import (
 )
 from ..errors import BadUse
 from ..reading.pictures import check_no_other_note, chosen_places, write_places
-from ..reading.sources import picture_sources
 
 # %% ../../nbs/commands/train.ipynb #98eef38d
 SHIPPED = "shipped"  # named for --start-from: the generator that the package ships
@@ -25,6 +24,7 @@ SHIPPED = "shipped"  # named for --start-from: the generator that the package sh
 
 def _held_out_batch(places, settings, count=6):
     """Pairs that training does not see; None when the folders are too small to keep any back."""
+    from fashion_style.reading.sources import picture_sources
     from fashion_style.data import held_out_pairs
     from fashion_style.errors import DataError
 
@@ -81,6 +81,7 @@ def _typed_again(run, options):
 
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
+    from fashion_style.reading.sources import picture_sources
     from fashion_style.runs.devices import choose_strategy, is_chief
     from fashion_style.health import diagnose, TensorBoardWriter
     from fashion_style.runs.loop import train

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from .options import add_settings, given_settings, import_quietly, number, path_name
 from ..errors import BadUse
-from ..settings import read_settings
 
 # %% ../../nbs/commands/training_options.ipynb #ee43728f
 RUN_OPTIONS = dict(
@@ -73,6 +72,7 @@ def run_settings(options):
         BadUse: for values that make no sense. TrainingError: for a run that cannot be resumed, or a file that cannot be used.
     """
     import_quietly("tensorflow")
+    from fashion_style.settings import read_settings
     from fashion_style.runs.checkpoints import newest_checkpoint
     from fashion_style.settings import changed_settings
     from fashion_style.errors import TrainingError

@@ -10,7 +10,6 @@ import json
 import os
 from pathlib import Path
 
-from .sources import EMBEDDED
 
 # %% ../../nbs/reading/pictures.ipynb #641c2674
 PICTURES_FILE = "pictures.json"
@@ -81,6 +80,8 @@ def chosen_places(run, garments=None, styles=None):
     Raises:
         TrainingError: for a run whose note is damaged or missing, unless both lists are named: that mends it.
     """
+    from fashion_style.reading.sources import EMBEDDED  # imports everything that draws, so not for --help
+
     from fashion_style.errors import FashionStyleError
 
     try:

@@ -63,7 +63,7 @@ def count_down(moment):
 
     real_sync = os.fsync
     os.fsync = lambda handle: (tick(), real_sync(handle))
-    checkpoints._write_synced = torn
+    checkpoints.write_synced = torn
     sys.addaudithook(lambda event, details: tick() if event in EVENTS else None)
 
 
