@@ -77,7 +77,7 @@ def test_200_hostile_files(hostile_files, alarm):
 
 def test_no_warning_of_pillow_reaches_the_user(hostile_files):
     """In a fresh Python (pytest changes the warning filters): nothing on stderr, for files that make Pillow warn."""
-    code = ("import sys\nfrom fashion_style.errors import PictureError, open_picture\nfor path in sys.argv[1:]:\n"
+    code = ("import sys\nfrom fashion_style.errors import PictureError\nfrom fashion_style.images import open_picture\nfor path in sys.argv[1:]:\n"
             "    try: open_picture(path)\n    except PictureError: print('error')")
     paths = [str(file.path) for file in hostile_files if file.path.name in ("bomb-warning.png", "torn-exif.jpg") or file.kind == "flipped"]
     done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, timeout=600)
