@@ -18,7 +18,7 @@ sys.path.insert(0, str(common.HERE.parent / "tests" / "browser"))  # the browser
 from laboratory import application, chromium, laboratory, open_notebook
 from seen import open_panel
 
-SETUP = "from fashion_style.panels.design import design_panel, feature_panel, gram_panel, training_panel"
+SETUP = "from fashion_style.panels import design_panel, feature_panel, gram_panel, training_panel"
 PANELS = ("feature", "gram", "design", "training")
 SLIDERS = (("feature", "Channel", "one channel over the picture"), ("gram", "Channel i", "channel i, channel k"),
            *(("design", label, "The garment with its print") for label in ("strength", "motif scale", "tartan", "wipe to garment")))
