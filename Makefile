@@ -1,8 +1,8 @@
 # make demo    train a small network on the embedded pictures and write designs/ (at most 5 minutes on 2 cores)
 # make test    everything that CI runs
-# make check   the house rules alone, in seconds: export in step, floors, circles, sizes
+# make check   the house rules alone, in seconds: export in step, format, lint, floors, circles, sizes
 # make lab     JupyterLab on the notebooks
-# make export  notebooks -> fashion_style/ and README.md
+# make export  format, then notebooks -> fashion_style/ and README.md
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
 # make ablations  train without each part of the method and score the rest, for the tutorial (about half an hour of two idle cores)
 # make faults  kill, tear and fill up training runs a hundred times (about twenty minutes)
@@ -11,7 +11,7 @@
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
-.PHONY: help install check demo test lab export bench ablations faults check-export check-notebooks check-wheel pytest clean
+.PHONY: help install check demo test lab export bench ablations faults check-export check-format check-notebooks check-wheel pytest clean
 
 PYTHON ?=
 EXTRAS ?= dev
@@ -45,6 +45,7 @@ lab: $(STAMP)
 
 export: $(STAMP)
 	$(BIN)/python tools/make_readme.py
+	$(BIN)/ruff format .
 	$(BIN)/nbdev_clean
 	$(BIN)/nbdev_export
 
@@ -73,14 +74,19 @@ faults: $(STAMP)
 
 # One after the other, also under "make -j"; pytest last, so that its summary closes the log.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory check-export
+	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory check-notebooks
 	@$(MAKE) --no-print-directory check-wheel
 	@$(MAKE) --no-print-directory pytest
 
 check: $(STAMP)
 	@$(MAKE) --no-print-directory check-export
+	@$(MAKE) --no-print-directory check-format
 	$(BIN)/python tools/check_house.py
+
+check-format: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 
 check-export: $(STAMP)
 	$(BIN)/python tools/check_export.py

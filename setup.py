@@ -1,4 +1,5 @@
 """Packaging: reads settings.ini, so that names and versions are written once."""
+
 import shutil
 from configparser import ConfigParser
 from pathlib import Path
@@ -40,7 +41,7 @@ setup(
     url=settings["git_url"],
     license="Apache-2.0",
     packages=find_packages(include=["fashion_style", "fashion_style.*"]),
-    package_data={"fashion_style": ["weights/*"]},
+    package_data={"fashion_style": ["py.typed", "weights/*"]},
     python_requires=">=" + settings["min_python"],
     install_requires=settings["requirements"].split(),
     extras_require={

@@ -1,11 +1,15 @@
-"""What does each part of the method earn? Train without it, on the same pictures, and score all on the same held-out pairs.
+"""What does each part of the method earn? Train without it, on the same pictures, and score all on the same held-out
+pairs.
 
     python benchmarks/ablations.py
 
-Drawn garments and patterns and the embedded extractor, so that anybody can run it. Each variant trains in a fresh process under --runs and
-is kept: a variant that is finished with the same settings is not trained again, one that was interrupted goes on. Writes table.md, the
+Drawn garments and patterns and the embedded extractor, so that anybody can run it. Each variant trains in a fresh
+process under --runs and
+is kept: a variant that is finished with the same settings is not trained again, one that was interrupted goes on.
+Writes table.md, the
 figures of every pair as CSV, costs.csv and a contact sheet into --out, about half an hour of two idle cores.
 """
+
 import csv
 import hashlib
 import io
@@ -14,14 +18,14 @@ import pathlib
 import re
 import time
 
-import numpy as np
-
 import common
+import numpy as np
 
 OUT = common.HERE.parent / "nbs" / "tutorials" / "ablations"
 RUNS = common.HERE.parent / "runs" / "ablations"
 PLAIN = "full"
-# The style weight of each statistic: the plain recipe's, times what leaving the garment as it is costs in Gram matrices over what it costs
+# The style weight of each statistic: the plain recipe's, times what leaving the garment as it is costs in Gram matrices
+# over what it costs
 # in this statistic (median of 64 training pairs; the tutorial measures it again).
 VARIANTS = {
     PLAIN: {},
@@ -45,8 +49,8 @@ FIGURES = ("content", "ssim", "gram", "swd", "palette")
 # One variant, in a process of its own ---------------------------------------------------------------------------------
 def variant_settings(name, steps):
     """The demo's `TrainingSettings` with a variant's changes and a number of steps."""
-    from fashion_style.studio.evaluation import DEMO_SETTINGS
     from fashion_style.settings import TrainingSettings
+    from fashion_style.studio.evaluation import DEMO_SETTINGS
 
     plain, changes = DEMO_SETTINGS.to_dict(), dict(VARIANTS[name])
     weights = dict(plain["weights"], **changes.pop("weights", {}))
@@ -86,35 +90,57 @@ def designs_file(name, chosen):
 
 def train_variant(name, chosen):
     """Train one variant (or go on with it) and keep what it paints."""
-    from fashion_style.runs.checkpoints import list_checkpoints
-    from fashion_style.studio.evaluation import dress_pairs
     from fashion_style.design import load_designer
+    from fashion_style.runs.checkpoints import list_checkpoints
     from fashion_style.runs.loop import train
+    from fashion_style.studio.evaluation import dress_pairs
 
     folder, settings, clock = run_folder(name, chosen.steps, chosen.runs), variant_settings(name, chosen.steps), []
-    train(folder, settings, *drawn_sources("train", settings.size + 16), resume=bool(list_checkpoints(folder)), grid_every=chosen.steps, checkpoint_every=100,
-          callback=lambda progress: clock.append(time.process_time()))
+    train(
+        folder,
+        settings,
+        *drawn_sources("train", settings.size + 16),
+        resume=bool(list_checkpoints(folder)),
+        grid_every=chosen.steps,
+        checkpoint_every=100,
+        callback=lambda progress: clock.append(time.process_time()),
+    )
     designer = load_designer(folder)
-    np.savez(designs_file(name, chosen), painted=dress_pairs(designer, scored_pairs(chosen), lock=False),
-             parameters=designer.generator.count_params(), seconds=processor_seconds(clock))
+    np.savez(
+        designs_file(name, chosen),
+        painted=dress_pairs(designer, scored_pairs(chosen), lock=False),
+        parameters=designer.generator.count_params(),
+        seconds=processor_seconds(clock),
+    )
 
 
 def processor_seconds(clock):
-    """Mean processor seconds of a step, all cores together, from the process's clock after every step; the first four hold the tracing."""
+    """Mean processor seconds of a step, all cores together, from the process's clock after every step; the first four
+    hold the tracing.
+    """
     late = clock[3:] if len(clock) > 4 else clock
     return (late[-1] - late[0]) / (len(late) - 1) if len(late) > 1 else float("nan")
 
 
 # All of them ----------------------------------------------------------------------------------------------------------
 def scored(painted, pairs):
-    """Two `ScorecardTable`s, inside the garment (designs locked to it) and of whole pictures, and the designs {name: (B, H, W, 3)}."""
+    """Two `ScorecardTable`s, inside the garment (designs locked to it) and of whole pictures, and the designs {name:
+    (B, H, W, 3)}.
+    """
+    from fashion_style.comparison import scorecard
     from fashion_style.design import lock_garment
     from fashion_style.features import load_extractor
-    from fashion_style.comparison import scorecard
 
-    designs = {name: np.stack([lock_garment(*parts) for parts in zip(pictures, pairs.content, pairs.mask)]) for name, pictures in painted.items()}
+    designs = {
+        name: np.stack([lock_garment(*parts) for parts in zip(pictures, pairs.content, pairs.mask)])
+        for name, pictures in painted.items()
+    }
     extractor = load_extractor("embedded")
-    return (scorecard(designs, pairs.content, pairs.style, extractor, pairs.mask), scorecard(painted, pairs.content, pairs.style, extractor), designs)
+    return (
+        scorecard(designs, pairs.content, pairs.style, extractor, pairs.mask),
+        scorecard(painted, pairs.content, pairs.style, extractor),
+        designs,
+    )
 
 
 def cell(mean, low, high, sign=""):
@@ -125,11 +151,20 @@ def cell(mean, low, high, sign=""):
 
 def tables(table, costs):
     """Markdown: figures of every row with what it cost, and below them the paired differences to the plain recipe."""
-    rows = [(name, *(cell(*table.interval(name, figure)) for figure in FIGURES), *costs.get(name, ("", ""))) for name in table.rows]
+    rows = [
+        (name, *(cell(*table.interval(name, figure)) for figure in FIGURES), *costs.get(name, ("", "")))
+        for name in table.rows
+    ]
     text = common.markdown_table(["", *FIGURES, "parameters", "processor seconds a step"], rows)
     if PLAIN in table.rows:
-        rows = [(name, *(cell(*table.difference(name, PLAIN, figure), "+") for figure in FIGURES)) for name in table.rows if name != PLAIN]
-        text += f"\nMinus `{PLAIN}`, pair by pair; bold where 0 lies outside the interval:\n\n" + common.markdown_table(["", *FIGURES], rows)
+        rows = [
+            (name, *(cell(*table.difference(name, PLAIN, figure), "+") for figure in FIGURES))
+            for name in table.rows
+            if name != PLAIN
+        ]
+        text += f"\nMinus `{PLAIN}`, pair by pair; bold where 0 lies outside the interval:\n\n" + common.markdown_table(
+            ["", *FIGURES], rows
+        )
     return text
 
 
@@ -139,7 +174,7 @@ def write_sheet(designs, pairs, chosen):
 
     from fashion_style.drawing.sheets import contact_sheet
 
-    rows = [list(row) for row in zip(pairs.content, pairs.style, *designs.values())][:chosen.shown]
+    rows = [list(row) for row in zip(pairs.content, pairs.style, *designs.values())][: chosen.shown]
     sheet = Image.fromarray(contact_sheet(rows, column_titles=["garment", "style", *designs], size=96))
     for quality in range(90, 50, -5):
         buffer = io.BytesIO()
@@ -154,17 +189,28 @@ def write_all(chosen, load):
     kept = {name: np.load(designs_file(name, chosen)) for name in VARIANTS if designs_file(name, chosen).exists()}
     pairs = scored_pairs(chosen)
     inside, whole, designs = scored({name: archive["painted"] for name, archive in kept.items()}, pairs)
-    costs = {name: (f"{int(archive['parameters']):,}", f"{float(archive['seconds']):.2f}") for name, archive in kept.items()}
+    costs = {
+        name: (f"{int(archive['parameters']):,}", f"{float(archive['seconds']):.2f}") for name, archive in kept.items()
+    }
     settings = variant_settings(PLAIN, chosen.steps)
     facts = common.facts_text(common.versions("tensorflow", "keras", "numpy"), **{"load before": load})
-    head = (f"`python benchmarks/ablations.py --steps {chosen.steps} --pairs {chosen.pairs} --size {chosen.size}`. {chosen.steps} steps of {settings.batch} pairs at {settings.size} px each, "
-            f"embedded extractor, drawn pictures; {chosen.pairs} held-out pairs at {chosen.size} px, inside the garment, designs locked to it; mean [95% bootstrap interval].")
+    head = (
+        f"`python benchmarks/ablations.py --steps {chosen.steps} --pairs {chosen.pairs} --size {chosen.size}`."
+        f" {chosen.steps} steps of {settings.batch} pairs at {settings.size} px each, embedded extractor, drawn"
+        f" pictures; {chosen.pairs} held-out pairs at {chosen.size} px, inside the garment, designs locked to it; mean"
+        " [95% bootstrap interval]."
+    )
     report = f"{facts}\n\n{head}\n\n{tables(inside, costs)}"
     common.write_text(chosen.out / "table.md", report)
     common.write_text(chosen.out / "figures_garment.csv", inside.to_csv())
     common.write_text(chosen.out / "figures_picture.csv", whole.to_csv())
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("variant", "parameters", "processor_seconds_a_step"), *((name, int(kept[name]["parameters"]), cost[1]) for name, cost in costs.items())])
+    csv.writer(text, lineterminator="\n").writerows(
+        [
+            ("variant", "parameters", "processor_seconds_a_step"),
+            *((name, int(kept[name]["parameters"]), cost[1]) for name, cost in costs.items()),
+        ]
+    )
     common.write_text(chosen.out / "costs.csv", text.getvalue())
     write_sheet(designs, pairs, chosen)
     return report
@@ -173,15 +219,33 @@ def write_all(chosen, load):
 def parse(arguments=None):
     """The options; --quick leaves a few steps and pairs and never touches the tutorial's files."""
     options = common.parser(__doc__)
-    options.add_argument("--steps", type=int, default=240, help="generator steps of each variant (default: %(default)s)")
+    options.add_argument(
+        "--steps", type=int, default=240, help="generator steps of each variant (default: %(default)s)"
+    )
     options.add_argument("--pairs", type=int, default=24, help="held-out pairs to score (default: %(default)s)")
-    options.add_argument("--size", type=int, default=128, help="side of the scored pictures in px (default: %(default)s)")
+    options.add_argument(
+        "--size", type=int, default=128, help="side of the scored pictures in px (default: %(default)s)"
+    )
     options.add_argument("--shown", type=int, default=8, help="pairs on the sheet (default: %(default)s)")
-    options.add_argument("--only", nargs="+", choices=tuple(VARIANTS), metavar="NAME", help=f"train these variants only: {', '.join(VARIANTS)}")
-    options.add_argument("--runs", type=pathlib.Path, default=RUNS, help="where variants train and stay (default: runs/ablations)")
-    options.add_argument("--out", type=pathlib.Path, default=OUT, help="folder to write (default: nbs/tutorials/ablations)")
-    options.add_argument("--quick", action="store_true", help="3 steps, 4 pairs; writes to RUNS/quick unless --out is given")
-    options.add_argument("--variant", choices=tuple(VARIANTS), help="train this one here, write no table (what the driver calls)")
+    options.add_argument(
+        "--only",
+        nargs="+",
+        choices=tuple(VARIANTS),
+        metavar="NAME",
+        help=f"train these variants only: {', '.join(VARIANTS)}",
+    )
+    options.add_argument(
+        "--runs", type=pathlib.Path, default=RUNS, help="where variants train and stay (default: runs/ablations)"
+    )
+    options.add_argument(
+        "--out", type=pathlib.Path, default=OUT, help="folder to write (default: nbs/tutorials/ablations)"
+    )
+    options.add_argument(
+        "--quick", action="store_true", help="3 steps, 4 pairs; writes to RUNS/quick unless --out is given"
+    )
+    options.add_argument(
+        "--variant", choices=tuple(VARIANTS), help="train this one here, write no table (what the driver calls)"
+    )
     chosen = options.parse_args(arguments)
     if chosen.quick:
         chosen.steps, chosen.pairs, chosen.size, chosen.shown = 3, 4, 64, 4
@@ -199,7 +263,9 @@ def main():
         if not designs_file(name, chosen).exists():
             same = ["--steps", chosen.steps, "--pairs", chosen.pairs, "--size", chosen.size, "--runs", chosen.runs]
             common.must(common.run_row("ablations.py", "--variant", name, *same))
-        print(f"{name}: {float(np.load(designs_file(name, chosen))['seconds']):.2f} processor seconds a step", flush=True)
+        print(
+            f"{name}: {float(np.load(designs_file(name, chosen))['seconds']):.2f} processor seconds a step", flush=True
+        )
     print(write_all(chosen, load))
 
 

@@ -1,7 +1,9 @@
 """What the benchmarks share: the problem they all solve, fresh processes, timing, memory, facts about the machine.
 
-Imports no deep learning framework, so that the driver stays small: on Linux a child's `ru_maxrss` starts at its parent's.
+Imports no deep learning framework, so that the driver stays small: on Linux a child's `ru_maxrss` starts at its
+parent's.
 """
+
 import argparse
 import datetime
 import importlib.metadata
@@ -25,15 +27,24 @@ RESULTS = HERE / "results"
 # The problem that article_loop.py, our_loop.py and torch_loop.py all solve.
 LAYERS = {
     "shallow": dict(style=("block1_conv1", "block2_conv1", "block3_conv1"), content="block3_conv1"),
-    "deep": dict(style=("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"), content="block4_conv2"),
+    "deep": dict(
+        style=("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"), content="block4_conv2"
+    ),
 }
 ALL_LAYERS = LAYERS["deep"]["style"] + (LAYERS["deep"]["content"],)
-# The article's distances are not divided by anything, so these bring the three terms of the generator's loss to one order.
+# The article's distances are not divided by anything, so these bring the three terms of the generator's loss to one
+# order.
 LOSS_WEIGHTS = dict(adversarial=1.0, content=1e-5, style=1e-5)
 GENERATOR_RATE, CRITIC_RATE, RATE_STEPS, BETAS, EPSILON = 1e-3, 4e-4, 1000, (0.5, 0.99), 1e-5
 TOLERANCE = 1e-4
-# Set for the processes of a run on a busy machine: one thread, and seconds that the processor spent on the process instead of seconds passed.
-PROCESSOR_TIME = {"BENCHMARK_CLOCK": "processor", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+# Set for the processes of a run on a busy machine: one thread, and seconds that the processor spent on the process
+# instead of seconds passed.
+PROCESSOR_TIME = {
+    "BENCHMARK_CLOCK": "processor",
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+}
 MATMUL_SIDE = 2048
 
 
@@ -46,11 +57,17 @@ def parser(doc, **more):
 def loop_parser(doc):
     """Options that every loop on the common problem understands."""
     options = parser(doc)
-    options.add_argument("--start", type=pathlib.Path, required=True, help="file of pictures and weights, written by start.py")
-    options.add_argument("--layers", choices=tuple(LAYERS), default="shallow", help="layers of the losses (default: %(default)s)")
+    options.add_argument(
+        "--start", type=pathlib.Path, required=True, help="file of pictures and weights, written by start.py"
+    )
+    options.add_argument(
+        "--layers", choices=tuple(LAYERS), default="shallow", help="layers of the losses (default: %(default)s)"
+    )
     options.add_argument("--steps", type=int, default=5, help="timed steps (default: %(default)s)")
     options.add_argument("--warm-up", type=int, default=1, help="steps before the timed ones (default: %(default)s)")
-    options.add_argument("--save", type=pathlib.Path, help="write the losses of every step and the final weights to this .npz file")
+    options.add_argument(
+        "--save", type=pathlib.Path, help="write the losses of every step and the final weights to this .npz file"
+    )
     options.add_argument("--quick", action="store_true", help="one timed step")
     return options
 
@@ -65,7 +82,7 @@ def parse(options, arguments=None):
 
 def peak_memory_mib():
     """Largest resident set of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def time_steps(step, count):
@@ -82,8 +99,10 @@ def time_steps(step, count):
 def measure_steps(step, count, warm_up=1, base=None):
     """Time `count` steps after `warm_up` >= 1 others: (start of a row, [what every step returned]).
 
-    The row: seconds of the `first` step and, as a list, of the timed ones; `base_mib` and `peak_mib`, the largest memory before and after.
-    `base`: that memory, noted earlier by loops that keep targets: what computing them needs belongs to the steps that use them.
+    The row: seconds of the `first` step and, as a list, of the timed ones; `base_mib` and `peak_mib`, the largest
+    memory before and after.
+    `base`: that memory, noted earlier by loops that keep targets: what computing them needs belongs to the steps that
+    use them.
     """
     base = peak_memory_mib() if base is None else base
     warm, early = time_steps(step, warm_up)
@@ -92,9 +111,11 @@ def measure_steps(step, count, warm_up=1, base=None):
 
 
 def best_gflops(multiply, repeats=12):
-    """float32 GFLOP/s of the fastest of `repeats` products of two square matrices of MATMUL_SIDE; `multiply()` waits for its result."""
+    """float32 GFLOP/s of the fastest of `repeats` products of two square matrices of MATMUL_SIDE; `multiply()` waits
+    for its result.
+    """
     multiply()
-    return 2 * MATMUL_SIDE ** 3 / min(time_steps(multiply, repeats)[0]) / 1e9
+    return 2 * MATMUL_SIDE**3 / min(time_steps(multiply, repeats)[0]) / 1e9
 
 
 def report(**row):
@@ -103,8 +124,12 @@ def report(**row):
 
 
 def _reason(finished):
-    """Why a process failed, in one short line without paths of this machine: the last exception it printed, else its exit status."""
-    named = [line for line in finished.stderr.splitlines() if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit)\b", line)]
+    """Why a process failed, in one short line without paths of this machine: the last exception it printed, else its
+    exit status.
+    """
+    named = [
+        line for line in finished.stderr.splitlines() if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit)\b", line)
+    ]
     text = named[-1] if named else f"exit status {finished.returncode}"
     return re.sub(r"(/[\w.~-]+){2,}", "...", text)[:200]
 
@@ -128,7 +153,9 @@ def must(row):
 
 def ask_python(statement, python=sys.executable):
     """What a fresh Python prints for a statement, or "" if it fails there."""
-    finished = subprocess.run([str(python), "-c", statement], capture_output=True, text=True, env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3"))
+    finished = subprocess.run(
+        [str(python), "-c", statement], capture_output=True, text=True, env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    )
     return finished.stdout.strip() if finished.returncode == 0 else ""
 
 
@@ -155,7 +182,9 @@ def numbered(name, arrays):
 
 
 def save_outcome(path, losses, generator, critic):
-    """Write what a loop arrived at: losses of every step (a list of dicts of floats), and both networks' weights in Keras' order and layout."""
+    """Write what a loop arrived at: losses of every step (a list of dicts of floats), and both networks' weights in
+    Keras' order and layout.
+    """
     table = {f"loss/{name}": np.array([row[name] for row in losses]) for name in losses[0]}
     np.savez(path, **table, **numbered("generator", generator), **numbered("critic", critic))
 
@@ -163,7 +192,8 @@ def save_outcome(path, losses, generator, critic):
 def compare_outcomes(start, first, second):
     """How far two loops are apart after the same steps from the same start: {what: relative difference}.
 
-    Losses: largest |a - b| / |b| of any term at any step. Weights: norm of the difference over all weights of a network, divided by
+    Losses: largest |a - b| / |b| of any term at any step. Weights: norm of the difference over all weights of a
+    network, divided by
     the norm of the weights, and, stricter, by the norm of the change that `second` made to them.
     """
     start, first, second = (np.load(path) for path in (start, first, second))
@@ -193,8 +223,13 @@ def machine():
     flags = (_first_match("/proc/cpuinfo", "flags") or "").split()
     widest = next((name for name in ("avx512f", "avx2", "avx") if name in flags), "unknown vector width")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 ** 30
-    return {"processor": f"{model}, {widest}", "cores": str(cores), "memory": f"{memory:.0f} GiB", "system": f"{platform.system()} {platform.machine()}"}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": f"{model}, {widest}",
+        "cores": str(cores),
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def versions(*names):
@@ -216,7 +251,11 @@ def load_average():
 def facts_text(found, **more):
     """Date, machine and versions as a paragraph. `found`: {package: version}."""
     facts = dict(machine(), **more)
-    lines = [datetime.date.today().isoformat(), *(f"{name} {value}" for name, value in facts.items()), *(f"{name} {version}" for name, version in found.items())]
+    lines = [
+        datetime.date.today().isoformat(),
+        *(f"{name} {value}" for name, value in facts.items()),
+        *(f"{name} {version}" for name, version in found.items()),
+    ]
     return "; ".join(lines) + "."
 
 

@@ -2,24 +2,32 @@
 
     python benchmarks/start.py --out start.npz --size 256 --batch 2
 
-Without VGG19's real weights (--vgg-weights, FASHION_STYLE_VGG19 or Keras' cache) random ones are drawn: as fast, but the losses mean
+Without VGG19's real weights (--vgg-weights, FASHION_STYLE_VGG19 or Keras' cache) random ones are drawn: as fast, but
+the losses mean
 nothing. `<out>.h5` beside the file holds VGG19's weights in the layout that `load_extractor` reads.
 """
+
+import common
 import h5py
 import numpy as np
 
-import common
 from fashion_style.features import find_vgg19_weights, layer_shapes, read_vgg19_weights
-from fashion_style.garments import draw_garment, GARMENT_KINDS
-from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
+from fashion_style.garments import GARMENT_KINDS, draw_garment
+from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import build_networks
 
 
 def draw_pictures(size, batch, seed):
-    """Arrays (batch, size, size, 3) in [-1, 1] of garments and styles; the styles mirrored are the critic's real pictures, as in our step."""
-    content = [draw_garment(GARMENT_KINDS[index % len(GARMENT_KINDS)], size, seed + index).picture for index in range(batch)]
-    style = [draw_pattern(PATTERN_FAMILIES[index % len(PATTERN_FAMILIES)], size, seed + index) for index in range(batch)]
+    """Arrays (batch, size, size, 3) in [-1, 1] of garments and styles; the styles mirrored are the critic's real
+    pictures, as in our step.
+    """
+    content = [
+        draw_garment(GARMENT_KINDS[index % len(GARMENT_KINDS)], size, seed + index).picture for index in range(batch)
+    ]
+    style = [
+        draw_pattern(PATTERN_FAMILIES[index % len(PATTERN_FAMILIES)], size, seed + index) for index in range(batch)
+    ]
     content, style = np.stack(content).astype("float32"), np.stack(style).astype("float32")
     return dict(content=content, style=style, real=np.ascontiguousarray(style[:, :, ::-1]))
 
@@ -37,7 +45,7 @@ def random_vgg19(layers, seed):
 def vgg19_arrays(path, seed):
     """({layer: [kernel, bias]} down to block5_conv1, True if they are the real ones)."""
     order = list(layer_shapes("vgg19"))
-    layers = order[:order.index("block5_conv1") + 1]
+    layers = order[: order.index("block5_conv1") + 1]
     source = path or find_vgg19_weights()
     return (read_vgg19_weights(source, layers), True) if source else (random_vgg19(layers, seed), False)
 

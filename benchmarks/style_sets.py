@@ -3,11 +3,15 @@
     python benchmarks/style_sets.py [--folder PLACE]
 
 Draws a few hundred small patterns, writes each many times as PNG or JPEG with another tail, so that all files are real
-pictures and no two hold the same bytes. Measures each set in fresh processes: seconds to open it, to the first batch, to the
-held-out pairs and to the first batch of a later pass (what a resumed run asks for); how many files were looked into; and the
-resident memory above that of a set of 100 files. Prints a Markdown table and writes it to benchmarks/results/style_sets.md.
+pictures and no two hold the same bytes. Measures each set in fresh processes: seconds to open it, to the first batch,
+to the
+held-out pairs and to the first batch of a later pass (what a resumed run asks for); how many files were looked into;
+and the
+resident memory above that of a set of 100 files. Prints a Markdown table and writes it to
+benchmarks/results/style_sets.md.
 The files stand in a temporary folder, in /dev/shm where there is room, which is removed at the end.
 """
+
 import argparse
 import json
 import os
@@ -31,7 +35,7 @@ RESULT = Path(__file__).parent / "results" / "style_sets.md"
 def draw_originals(count, size):
     "(family, suffix, bytes) of `count` different drawn patterns, PNG and JPEG in turn."
     from fashion_style.images import encode_picture
-    from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
+    from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 
     originals = []
     for number in range(count):
@@ -60,7 +64,10 @@ def count_looks():
     from fashion_style.reading import files, sources
 
     looked = []
-    noted = lambda name, seed: (looked.append(None), files.file_share(name, seed))[1]
+
+    def noted(name, seed):
+        return (looked.append(None), files.file_share(name, seed))[1]
+
     sources.PartNames = partial(files.PartNames, share=noted)
     return looked
 
@@ -86,12 +93,17 @@ def measure(folder, count):
     styles = timed("open", lambda: folder_source(folder, working_size=96))
     timed("batch", lambda: next(iter(batches(garments, styles, workers=1, prefetch=1, **shape))))
     timed("later", lambda: make_batch(garments, styles, seed=0, step=2 * count // BATCH, **shape))
-    timed("exam", lambda: held_out_pairs(exam_garments, folder_source(folder, part="held_out", working_size=96), 6, size=SIZE))
+    timed(
+        "exam",
+        lambda: held_out_pairs(exam_garments, folder_source(folder, part="held_out", working_size=96), 6, size=SIZE),
+    )
     return figures
 
 
 def measure_apart(folder, count, repeats):
-    "The figures of `repeats` fresh processes: the least seconds, as other programs only add to them, and medians of the others."
+    """The figures of `repeats` fresh processes: the least seconds, as other programs only add to them, and medians of
+    the others.
+    """
     runs = []
     for _ in range(repeats):
         command = [sys.executable, __file__, "--measure", str(folder), str(count)]
@@ -102,15 +114,29 @@ def measure_apart(folder, count, repeats):
 
 
 def table(rows, base):
-    "Markdown rows: seconds, processor seconds, files looked into; memory is what a set takes beyond the one of `BASE` files."
-    lines = ["| files | open | open, then first batch | memory then | held-out pairs | first batch of a later pass | memory then |",
-             "|---:|---:|---:|---:|---:|---:|---:|"]
+    """Markdown rows: seconds, processor seconds, files looked into; memory is what a set takes beyond the one of `BASE`
+    files.
+    """
+    lines = [
+        (
+            "| files | open | open, then first batch | memory then | held-out pairs | first batch of a later pass |"
+            " memory then |"
+        ),
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for count, row in rows.items():
         more = {name: f"{max(0.0, row[name] - base[name]) / 1e6:.1f} MB" for name in ("batch_memory", "later_memory")}
-        total = lambda names, kind: sum(row[name + kind] for name in names)
-        cell = lambda *names: f"{total(names, ''):.2f} s ({total(names, '-cpu'):.2f}), {total(names, '_looks'):,.0f} looks"
-        lines.append(f"| {count:,} | {cell('open')} | {cell('open', 'batch')} | {more['batch_memory']} | {cell('exam')} | "
-                     f"{cell('later')} | {more['later_memory']} |")
+
+        def total(names, kind):
+            return sum(row[name + kind] for name in names)
+
+        def cell(*names):
+            return f"{total(names, ''):.2f} s ({total(names, '-cpu'):.2f}), {total(names, '_looks'):,.0f} looks"
+
+        lines.append(
+            f"| {count:,} | {cell('open')} | {cell('open', 'batch')} | {more['batch_memory']} | {cell('exam')} | "
+            f"{cell('later')} | {more['later_memory']} |"
+        )
     return "\n".join(lines)
 
 
@@ -135,17 +161,27 @@ batches of {BATCH} at {SIZE} px. Memory: resident, above a set of {BASE} files, 
 
 
 def roomy_folder():
-    "Where to put the files: memory, if it is offered as a folder and has room, because some disks take minutes to remove them."
+    """Where to put the files: memory, if it is offered as a folder and has room, because some disks take minutes to
+    remove them.
+    """
     shared = Path("/dev/shm")
     return shared if shared.is_dir() and shutil.disk_usage(shared).free > 2e9 else Path(tempfile.gettempdir())
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--counts", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="files of each set (default: %(default)s)")
+    parser.add_argument(
+        "--counts",
+        type=int,
+        nargs="+",
+        default=[1_000, 10_000, 100_000],
+        help="files of each set (default: %(default)s)",
+    )
     parser.add_argument("--originals", type=int, default=300, help="different drawn patterns (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes a set (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, default=roomy_folder(), help="where the files stand meanwhile (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=roomy_folder(), help="where the files stand meanwhile (default: %(default)s)"
+    )
     parser.add_argument("--measure", nargs=2, metavar=("FOLDER", "COUNT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -162,7 +198,9 @@ def main():
         for count, place in sets.items():
             rows[count] = measure_apart(place, count, options.repeats)
             print(f"{count:,} files measured", file=sys.stderr)
-    text = report({count: rows[count] for count in options.counts}, rows[BASE], written, options.folder, options.repeats)
+    text = report(
+        {count: rows[count] for count in options.counts}, rows[BASE], written, options.folder, options.repeats
+    )
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(text, encoding="utf-8")
     print(text)

@@ -1,8 +1,8 @@
 """What TensorFlow reaches on this machine, and how much arithmetic a network asks for."""
-import numpy as np
-import tensorflow as tf
 
 import common
+import numpy as np
+import tensorflow as tf
 
 
 def tensorflow_gflops():
@@ -12,14 +12,18 @@ def tensorflow_gflops():
 
 
 def _operation_flop(operation):
-    """Floating-point operations of one node of a graph, a multiply and an add as two; convolutions and matrix products only."""
+    """Floating-point operations of one node of a graph, a multiply and an add as two; convolutions and matrix products
+    only.
+    """
     out = operation.outputs[0].shape if operation.outputs else None
     if operation.type == "Conv2D":
         return 2 * np.prod(operation.inputs[1].shape[:3]) * np.prod(out)
     if operation.type == "Conv2DBackpropInput":  # a transposed convolution
         return 2 * np.prod(operation.inputs[1].shape) * np.prod(operation.inputs[2].shape[:3])
     if operation.type in ("MatMul", "BatchMatMulV2"):
-        inner = operation.inputs[0].shape[-2 if operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x") else -1]
+        inner = operation.inputs[0].shape[
+            -2 if operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x") else -1
+        ]
         return 2 * inner * np.prod(out)
     return 0
 

@@ -1,30 +1,37 @@
-"""The same step in PyTorch, written as its users write it: same networks, weights, losses, Adam and pictures, targets kept.
+"""The same step in PyTorch, written as its users write it: same networks, weights, losses, Adam and pictures, targets
+kept.
 
     python -m venv .venv-torch && .venv-torch/bin/pip install torch==2.13.0 numpy
     python benchmarks/start.py --out start.npz
     .venv-torch/bin/python benchmarks/torch_loop.py --start start.npz
 
-Needs torch and numpy only, so it can live in an environment of its own, or with the extra `bench` of the package. A CPU build is enough.
+Needs torch and numpy only, so it can live in an environment of its own, or with the extra `bench` of the package. A CPU
+build is enough.
 
-Keras' "same" pads a stride-2 convolution with 3 x 3 cells at the bottom and right, PyTorch's padding=1 uses only the top and left: the
-same network seen upside down. So generator and VGG19 work here on pictures and kernels turned by 180 degrees when they are loaded, and no
+Keras' "same" pads a stride-2 convolution with 3 x 3 cells at the bottom and right, PyTorch's padding=1 uses only the
+top and left: the
+same network seen upside down. So generator and VGG19 work here on pictures and kernels turned by 180 degrees when they
+are loaded, and no
 step pays for a padding that PyTorch lacks. The critic sees the picture turned back.
 """
+
 import math
 
+import common
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-import common
-
 
 def torch_epsilon(step):
-    """The epsilon with which PyTorch's Adam makes its update number `step` (1, 2 ...) as Keras' does with `common.EPSILON`.
+    """The epsilon with which PyTorch's Adam makes its update number `step` (1, 2 ...) as Keras' does with
+    `common.EPSILON`.
 
-    With moments m and v, correction c = sqrt(1 - beta_2^step) and r = rate / (1 - beta_1^step), Keras takes r c m / (sqrt(v) + epsilon),
-    PyTorch r m / (sqrt(v) / c + epsilon). The two are one algorithm when PyTorch's epsilon is Keras' over c, which falls from step to step.
+    With moments m and v, correction c = sqrt(1 - beta_2^step) and r = rate / (1 - beta_1^step), Keras takes r c m /
+    (sqrt(v) + epsilon),
+    PyTorch r m / (sqrt(v) / c + epsilon). The two are one algorithm when PyTorch's epsilon is Keras' over c, which
+    falls from step to step.
     """
     return common.EPSILON / math.sqrt(1.0 - common.BETAS[1] ** step)
 
@@ -34,8 +41,14 @@ class Encoder(nn.Sequential):
     """Three convolutions of the article's section 5."""
 
     def __init__(self):
-        super().__init__(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(True), nn.Conv2d(64, 128, 3, 2, 1), nn.ReLU(True),
-                         nn.Conv2d(128, 256, 3, 2, 1), nn.ReLU(True))
+        super().__init__(
+            nn.Conv2d(3, 64, 3, padding=1),
+            nn.ReLU(True),
+            nn.Conv2d(64, 128, 3, 2, 1),
+            nn.ReLU(True),
+            nn.Conv2d(128, 256, 3, 2, 1),
+            nn.ReLU(True),
+        )
 
 
 class Generator(nn.Module):
@@ -45,8 +58,15 @@ class Generator(nn.Module):
         super().__init__()
         self.content, self.style = Encoder(), Encoder()
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(512, 256, 3, padding=1), nn.ReLU(True), nn.ConvTranspose2d(256, 128, 3, 2, 1, 1), nn.ReLU(True),
-            nn.ConvTranspose2d(128, 64, 3, 2, 1, 1), nn.ReLU(True), nn.Conv2d(64, 3, 3, padding=1), nn.Tanh())
+            nn.ConvTranspose2d(512, 256, 3, padding=1),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(256, 128, 3, 2, 1, 1),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(128, 64, 3, 2, 1, 1),
+            nn.ReLU(True),
+            nn.Conv2d(64, 3, 3, padding=1),
+            nn.Tanh(),
+        )
 
     def forward(self, content, style):
         return self.decoder(torch.cat([self.content(content), self.style(style)], dim=1))
@@ -78,7 +98,7 @@ class Features(nn.Module):
     def __init__(self, start, layers):
         super().__init__()
         names = [key.split("/")[1] for key in start.files if key.startswith("vgg/") and key.endswith("/kernel")]
-        self.wanted, self.names = set(layers), names[:max(names.index(layer) for layer in layers) + 1]
+        self.wanted, self.names = set(layers), names[: max(names.index(layer) for layer in layers) + 1]
         self.convolutions = nn.ModuleList()
         for name in self.names:
             kernel = start[f"vgg/{name}/kernel"]
@@ -136,7 +156,9 @@ def gram_matrix(features):
 
 
 class TorchLoop:
-    """Both networks, VGG19 and two optimisers, with the weights of a start file. Call `keep_targets` before the first step.
+    """Both networks, VGG19 and two optimisers, with the weights of a start file.
+
+    Call `keep_targets` before the first step.
 
     Args:
         start: opened .npz file of start.py.
@@ -153,13 +175,23 @@ class TorchLoop:
         load_network(self.critic, common.group(start, "critic"), turned=False)
         networks = [self.generator, self.critic, Features(start, (*layers["style"], layers["content"]))]
         networks = [network.to(number_type, memory_format=memory_format) for network in networks]
-        self.paint, self.judge, self.features = [torch.compile(network) for network in networks] if compiled else networks
-        pictures = [torch.from_numpy(start[name]).to(number_type).permute(0, 3, 1, 2) for name in ("content", "style", "real")]
-        self.content, self.style = (picture.flip(2, 3).contiguous(memory_format=memory_format) for picture in pictures[:2])
+        self.paint, self.judge, self.features = (
+            [torch.compile(network) for network in networks] if compiled else networks
+        )
+        pictures = [
+            torch.from_numpy(start[name]).to(number_type).permute(0, 3, 1, 2) for name in ("content", "style", "real")
+        ]
+        self.content, self.style = (
+            picture.flip(2, 3).contiguous(memory_format=memory_format) for picture in pictures[:2]
+        )
         self.real = pictures[2].contiguous(memory_format=memory_format)
-        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), common.GENERATOR_RATE, common.BETAS, fused=True)
+        self.generator_optimizer = torch.optim.Adam(
+            self.generator.parameters(), common.GENERATOR_RATE, common.BETAS, fused=True
+        )
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), common.CRITIC_RATE, common.BETAS, fused=True)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.generator_optimizer, lambda step: 0.5 * (1.0 + math.cos(math.pi * step / common.RATE_STEPS)))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.generator_optimizer, lambda step: 0.5 * (1.0 + math.cos(math.pi * step / common.RATE_STEPS))
+        )
 
     @torch.no_grad()
     def keep_targets(self):
@@ -174,7 +206,10 @@ class TorchLoop:
         real_output, fake_output = self.judge(self.real), self.judge(generated.flip(2, 3))
         features = self.features(generated)
         content = functional.mse_loss(features[self.layers["content"]], self.content_target)
-        style = sum(functional.mse_loss(gram_matrix(features[layer]), target) for layer, target in zip(self.layers["style"], self.style_targets))
+        style = sum(
+            functional.mse_loss(gram_matrix(features[layer]), target)
+            for layer, target in zip(self.layers["style"], self.style_targets)
+        )
         terms = dict(adversarial=-fake_output.mean(), content=content, style=style)
         total = sum(common.LOSS_WEIGHTS[name] * term for name, term in terms.items())
         return dict(terms, total=total, critic_loss=fake_output.mean() - real_output.mean())
@@ -200,21 +235,41 @@ class TorchLoop:
 
 def main():
     options = common.loop_parser(__doc__)
-    options.add_argument("--memory", choices=("channels_last", "contiguous"), default="channels_last", help="memory format (default: %(default)s)")
-    options.add_argument("--compile", action="store_true", help="run the networks through torch.compile (needs a C++ compiler)")
-    options.add_argument("--double", action="store_true", help="compute in float64, to tell rounding from a difference of the method")
+    options.add_argument(
+        "--memory",
+        choices=("channels_last", "contiguous"),
+        default="channels_last",
+        help="memory format (default: %(default)s)",
+    )
+    options.add_argument(
+        "--compile", action="store_true", help="run the networks through torch.compile (needs a C++ compiler)"
+    )
+    options.add_argument(
+        "--double", action="store_true", help="compute in float64, to tell rounding from a difference of the method"
+    )
     chosen = common.parse(options)
     torch.set_flush_denormal(True)  # as TensorFlow's threads do
     start = np.load(chosen.start)
-    loop = TorchLoop(start, common.LAYERS[chosen.layers], chosen.memory, chosen.compile, torch.float64 if chosen.double else torch.float32)
+    loop = TorchLoop(
+        start,
+        common.LAYERS[chosen.layers],
+        chosen.memory,
+        chosen.compile,
+        torch.float64 if chosen.double else torch.float32,
+    )
     base = common.peak_memory_mib()
     loop.keep_targets()
     row, losses = common.measure_steps(loop.train_step, chosen.steps, chosen.warm_up, base)
     if chosen.save:
         common.save_outcome(chosen.save, losses, keras_weights(loop.generator, True), keras_weights(loop.critic, False))
     matrix = torch.rand(common.MATMUL_SIDE, common.MATMUL_SIDE)
-    common.report(**row, batch=len(start["content"]), size=start["content"].shape[1], matmul_gflops=common.best_gflops(lambda: matrix @ matrix),
-                  versions=common.versions("torch", "numpy"))
+    common.report(
+        **row,
+        batch=len(start["content"]),
+        size=start["content"].shape[1],
+        matmul_gflops=common.best_gflops(lambda: matrix @ matrix),
+        versions=common.versions("torch", "numpy"),
+    )
 
 
 if __name__ == "__main__":

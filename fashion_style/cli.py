@@ -11,7 +11,10 @@ import sys
 
 # %% ../nbs/cli.ipynb #c4d2b7e3
 class PatientStream:
-    """A text stream around another one (None: nothing is shown). Once that cannot be written any more, words are dropped; `lost` is the error, unless it is a closed pipe."""
+    """A text stream around another one (None: nothing is shown).
+
+    Once that cannot be written any more, words are dropped; `lost` is the error, unless it is a closed pipe.
+    """
 
     def __init__(self, stream):
         self.stream, self.lost, self._open = stream, None, stream is not None
@@ -101,7 +104,11 @@ def main(argv=None):
         code = _run(argv)
         sys.stdout.flush()
         if sys.stdout.lost and code == 0:
-            print(f"fashion-style: the work is done, but its words could not be written to standard output ({sys.stdout.lost})", file=sys.stderr)
+            print(
+                "fashion-style: the work is done, but its words could not be written to standard output"
+                f" ({sys.stdout.lost})",
+                file=sys.stderr,
+            )
             code = 1
         return code
     finally:

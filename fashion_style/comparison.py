@@ -37,18 +37,23 @@ def baselines(content, style, mask=None):
 
 # %% ../nbs/20_comparison.ipynb #ddd1b4e0
 def bootstrap_interval(values, *, samples=2000, seed=0, level=0.95):
-    """Mean of the pairs and its percentile bootstrap interval (Efron 1979): resample the pairs, take each sample's mean.
+    """Mean of the pairs and its percentile bootstrap interval (Efron 1979): resample the pairs, take each sample's
+    mean.
 
     Args: `values` one figure per pair (n,); `samples` resamplings; `level` share of the means inside the interval.
     Returns (mean, low, high); low and high are NaN for one single pair, which says nothing about other pairs.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise ScoreError(f"values: received shape {values.shape}, {np.sum(~np.isfinite(values))} not finite; expected one finite "
-                         "figure per pair, (pairs,). Take them from score_batch.")
+        raise ScoreError(
+            f"values: received shape {values.shape}, {np.sum(~np.isfinite(values))} not finite; expected one finite "
+            "figure per pair, (pairs,). Take them from score_batch."
+        )
     if not 0 < level < 1 or samples < 1:
-        raise ScoreError(f"level, samples: received {level}, {samples}; expected 0 < level < 1 and samples >= 1. "
-                         "Write 95 % as level=0.95.")
+        raise ScoreError(
+            f"level, samples: received {level}, {samples}; expected 0 < level < 1 and samples >= 1. "
+            "Write 95 % as level=0.95."
+        )
     if len(values) == 1:
         return float(values[0]), float("nan"), float("nan")
     chosen = np.random.default_rng(seed).integers(len(values), size=(samples, len(values)))
@@ -60,7 +65,8 @@ def bootstrap_interval(values, *, samples=2000, seed=0, level=0.95):
 class ScorecardTable:
     """Figures of several rows over the same pairs: `values` is float64 (rows, pairs, figures).
 
-    `extractor` names the network that measured them; `inside_mask` tells figures inside the garment from whole pictures;
+    `extractor` names the network that measured them; `inside_mask` tells figures inside the garment from whole
+    pictures;
     `level` is that of the intervals.
     """
 
@@ -74,8 +80,10 @@ class ScorecardTable:
     def per_pair(self, row, figure):
         """One row's figure for every pair, (pairs,)."""
         if row not in self.rows or figure not in self.figures:
-            raise ScoreError(f"row, figure: received {row!r}, {figure!r}; expected a row of {self.rows} and "
-                             f"a figure of {self.figures}. Choose from those.")
+            raise ScoreError(
+                f"row, figure: received {row!r}, {figure!r}; expected a row of {self.rows} and "
+                f"a figure of {self.figures}. Choose from those."
+            )
         return self.values[self.rows.index(row), :, self.figures.index(figure)]
 
     def interval(self, row, figure):
@@ -88,14 +96,22 @@ class ScorecardTable:
 
     def to_markdown(self, *, digits=3):
         """The table as GitHub markdown: mean [low, high] for each row and figure, then what it was measured on."""
+
         def cell(mean, low, high):
             interval = "" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
             return f"{mean:.{digits}f}{interval}"
+
         lines = [["", *self.figures], ["---"] * (len(self.figures) + 1)]
-        lines += [[row.replace("|", "\\|"), *(cell(*self.interval(row, figure)) for figure in self.figures)] for row in self.rows]
+        lines += [
+            [row.replace("|", "\\|"), *(cell(*self.interval(row, figure)) for figure in self.figures)]
+            for row in self.rows
+        ]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return (f"{table}\n\nExtractor: {self.extractor}; {self.values.shape[1]} pairs; "
-                f"{'inside the garment' if self.inside_mask else 'whole pictures'}; mean [{self.level:.0%} bootstrap interval].\n")
+        return (
+            f"{table}\n\nExtractor: {self.extractor}; {self.values.shape[1]} pairs;"
+            f" {'inside the garment' if self.inside_mask else 'whole pictures'}; mean [{self.level:.0%} bootstrap"
+            " interval].\n"
+        )
 
     def to_csv(self):
         """Every row and pair as CSV text: extractor, region, row, pair, then the figures."""
@@ -103,8 +119,11 @@ class ScorecardTable:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["extractor", "region", "row", "pair", *self.figures])
         region = "garment" if self.inside_mask else "picture"
-        writer.writerows([self.extractor, region, row, pair, *map(float, figures)]
-                         for row, pairs in zip(self.rows, self.values) for pair, figures in enumerate(pairs))
+        writer.writerows(
+            [self.extractor, region, row, pair, *map(float, figures)]
+            for row, pairs in zip(self.rows, self.values)
+            for pair, figures in enumerate(pairs)
+        )
         return text.getvalue()
 
     @classmethod
@@ -116,15 +135,24 @@ class ScorecardTable:
                 raise ValueError(f"its first line is {','.join(first)[:80]!r}")
             rows = tuple(dict.fromkeys(line[2] for line in lines))
             values = np.array([[list(map(float, line[4:])) for line in lines if line[2] == row] for row in rows])
-            return cls(lines[0][0], rows, tuple(first[4:]), values.reshape(len(rows), -1, len(first) - 4), lines[0][1] == "garment")
+            return cls(
+                lines[0][0],
+                rows,
+                tuple(first[4:]),
+                values.reshape(len(rows), -1, len(first) - 4),
+                lines[0][1] == "garment",
+            )
         except (ValueError, IndexError) as error:
-            raise ScoreError(f"text: received no table of to_csv ({error}); expected the columns extractor, region, row, pair and figures, "
-                             "every row with as many pairs. Read a file that to_csv made.") from error
+            raise ScoreError(
+                f"text: received no table of to_csv ({error}); expected the columns extractor, region, row, pair and"
+                " figures, every row with as many pairs. Read a file that to_csv made."
+            ) from error
 
     def fig(self, across="content", upward="gram", *, scale="linear"):
         """Two figures against each other: a dot per pair, a cross of intervals per row; a matplotlib Figure.
 
-        `scale` of the upward axis: "linear", or "symlog" (logarithmic above 1) for figures with a heavy tail such as gram.
+        `scale` of the upward axis: "linear", or "symlog" (logarithmic above 1) for figures with a heavy tail such as
+        gram.
         """
         figure = Figure(figsize=(6, 4), dpi=72, layout="constrained")
         axes = figure.add_subplot()
@@ -132,7 +160,10 @@ class ScorecardTable:
             colour = f"C{index % 10}"
             axes.scatter(self.per_pair(row, across), self.per_pair(row, upward), s=8, alpha=0.3, color=colour)
             (x, *x_range), (y, *y_range) = self.interval(row, across), self.interval(row, upward)
-            bars = [np.nan_to_num(np.abs(np.subtract(ends, middle)))[:, None] for middle, ends in ((x, x_range), (y, y_range))]
+            bars = [
+                np.nan_to_num(np.abs(np.subtract(ends, middle)))[:, None]
+                for middle, ends in ((x, x_range), (y, y_range))
+            ]
             axes.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt="o", capsize=3, color=colour, label=row)
         if scale == "symlog":
             axes.set_yscale(scale, linthresh=1.0)
@@ -146,13 +177,16 @@ class ScorecardTable:
 def scorecard(rows, content, style, extractor, mask=None, *, chunk=4, level=0.95, callback=None):
     """Score sets of outputs and the three baselines on the same pairs.
 
-    Args: `rows` {name: outputs (B, H, W, 3)}, may be empty; `content`, `style` (B, H, W, 3) in [-1, 1]; `extractor` from
+    Args: `rows` {name: outputs (B, H, W, 3)}, may be empty; `content`, `style` (B, H, W, 3) in [-1, 1]; `extractor`
+        from
         `features.load_extractor`; `mask` (B, H, W, 1): figures inside the garment and the change of the background;
         `chunk` pairs in memory at a time; `callback(done, total)` after each chunk.
     Returns a `ScorecardTable`, baselines first. Raises ScoreError.
     """
     if taken := [name for name in rows if name in BASELINES]:
-        raise ScoreError(f"rows: received the names {taken}; expected others: these baselines are always added. Rename your rows.")
+        raise ScoreError(
+            f"rows: received the names {taken}; expected others: these baselines are always added. Rename your rows."
+        )
     content, style, mask = check_pairs(content, {"style": style}, mask)
     rows = {**baselines(content, style, mask), **rows}
     found = score_rows(rows, content, style, extractor, mask, chunk=chunk, callback=callback)
@@ -164,7 +198,8 @@ def scorecard(rows, content, style, extractor, mask=None, *, chunk=4, level=0.95
 def motif_repeat_error(picture, period, mask=None):
     """How badly a claimed repeat repeats: 0 = perfectly, about 1 = no better than unrelated places of the picture.
 
-    For each shift d, (rows, 0) and (0, columns): sum |x(p) - x(p + d)|^2 / sum (|x(p) - m|^2 + |x(p + d) - m|^2) over all p with
+    For each shift d, (rows, 0) and (0, columns): sum |x(p) - x(p + d)|^2 / sum (|x(p) - m|^2 + |x(p + d) - m|^2) over
+    all p with
     p and p + d inside the picture (weighted by mask(p) mask(p + d)), m the mean colour; the result is the mean of both.
 
     Args: `picture` (H, W, 3); `period` in px, one int or (rows, columns), from 1 to half the side; `mask` (H, W, 1).
@@ -173,14 +208,18 @@ def motif_repeat_error(picture, period, mask=None):
     weight = np.ones((*picture.shape[:2], 1)) if mask is None else mask[0].astype(np.float64)
     periods = np.ravel(period)
     periods = periods.repeat(2) if len(periods) == 1 else periods
-    if len(periods) != 2 or any(step % 1 != 0 or not 1 <= step <= side // 2 for step, side in zip(periods, picture.shape)):
-        raise ScoreError(f"period: received {period}; expected whole pixels from 1 to half the side of {picture.shape[:2]}. "
-                         "Show at least two repeats: lay the tile with patterns.tile_pattern first.")
+    if len(periods) != 2 or any(
+        step % 1 != 0 or not 1 <= step <= side // 2 for step, side in zip(periods, picture.shape)
+    ):
+        raise ScoreError(
+            f"period: received {period}; expected whole pixels from 1 to half the side of {picture.shape[:2]}. "
+            "Show at least two repeats: lay the tile with patterns.tile_pattern first."
+        )
     picture = picture - np.average(picture.reshape(-1, 3), axis=0, weights=weight.reshape(-1))
     errors = []
     for step in map(int, periods):
         here, there, both = picture[:-step], picture[step:], weight[:-step] * weight[step:]
-        errors.append(np.sum(both * (here - there) ** 2) / max(np.sum(both * (here ** 2 + there ** 2)), 1e-12))
+        errors.append(np.sum(both * (here - there) ** 2) / max(np.sum(both * (here**2 + there**2)), 1e-12))
         picture, weight = picture.swapaxes(0, 1), weight.swapaxes(0, 1)
     return float(np.mean(errors))
 
@@ -190,7 +229,8 @@ def set_diversity(outputs, extractor, mask=None, *, chunk=4):
 
     d(i, j) = mean over style layers of sum((G_i - G_j)^2) / (sum(G_i^2)/2 + sum(G_j^2)/2), from 0 (the same) to 2.
 
-    Args: `outputs` (B, H, W, 3) in [-1, 1], B >= 2; `mask` (B, H, W, 1): Gram matrices inside it. Returns a float; raises
+    Args: `outputs` (B, H, W, 3) in [-1, 1], B >= 2; `mask` (B, H, W, 1): Gram matrices inside it. Returns a float;
+        raises
         ScoreError for less than two pictures.
     """
     outputs, mask = check_pairs(outputs, {}, mask, name="outputs")

@@ -15,16 +15,20 @@ def _same_shape(base_features, target_features):
     "Both as float32 tensors; a shape that would be broadcast silently is an error."
     base, target = tf.cast(base_features, tf.float32), tf.cast(target_features, tf.float32)
     if not base.shape.is_compatible_with(target.shape):
-        raise ValueError(f"Content features must have one shape. Received: {base.shape} and {target.shape}. "
-                         f"Expected: the same layer of two pictures of one size.")
+        raise ValueError(
+            f"Content features must have one shape. Received: {base.shape} and {target.shape}. "
+            "Expected: the same layer of two pictures of one size."
+        )
     return base, target
 
 
 def content_loss(base_features, target_features):
     """The article's content loss, one scalar: mean over batch, channels and positions of (phi(G) - phi(c))^2.
 
-    `base_features`, `target_features`: (B, H, W, C) or (H, W, C), one layer's activations of the result and the garment.
-    Raises `ValueError` for shapes that differ. Source: the article, section 3, L_content (Gatys et al. 2016 up to the factor).
+    `base_features`, `target_features`: (B, H, W, C) or (H, W, C), one layer's activations of the result and the
+    garment.
+    Raises `ValueError` for shapes that differ. Source: the article, section 3, L_content (Gatys et al. 2016 up to the
+    factor).
     """
     base, target = _same_shape(base_features, target_features)
     return tf.reduce_mean(tf.square(base - target))
@@ -33,9 +37,11 @@ def content_loss(base_features, target_features):
 def relative_content_loss(base_features, target_features, mask=None):
     """Mean squared difference divided by the mean square of the target, per picture, then averaged: one scalar.
 
-    0: unchanged. 1: as wrong as features that are all 0. `mask`: (B, H, W, 1) or (H, W, 1) in [0, 1], any size; positions count
+    0: unchanged. 1: as wrong as features that are all 0. `mask`: (B, H, W, 1) or (H, W, 1) in [0, 1], any size;
+    positions count
     by the mask resized to the layer, so a weight of 0 leaves a position out. An empty mask gives 0.
-    Departure from the article: the division makes layers and extractors comparable. Raises `ValueError` for shapes that differ.
+    Departure from the article: the division makes layers and extractors comparable. Raises `ValueError` for shapes that
+    differ.
     """
     base, target = _same_shape(base_features, target_features)
     if base.shape.rank == 3:
@@ -53,7 +59,8 @@ def relative_content_loss(base_features, target_features, mask=None):
 def total_variation(picture):
     """Sum of the absolute differences of neighbours, down and across, divided by the number of values: one scalar.
 
-    `picture`: (B, H, W, C) or (H, W, C). 0 for a flat picture; independent of its size. Source: Rudin, Osher and Fatemi 1992.
+    `picture`: (B, H, W, C) or (H, W, C). 0 for a flat picture; independent of its size. Source: Rudin, Osher and Fatemi
+    1992.
     """
     picture = tf.cast(picture, tf.float32)
     values = tf.cast(tf.reduce_prod(tf.shape(picture)[-3:]), tf.float32)
@@ -61,9 +68,11 @@ def total_variation(picture):
 
 # %% ../nbs/07_content.ipynb #155803b8
 def invert_features(extractor, picture, layer, *, steps=60, learning_rate=0.05, smoothness=0.0, seed=0, callback=None):
-    """Search a picture whose features at `layer` equal those of `picture`, starting from nearly plain grey, by Adam on its pixels.
+    """Search a picture whose features at `layer` equal those of `picture`, starting from nearly plain grey, by Adam on
+    its pixels.
 
-    `extractor`: pictures (1, H, W, 3) in [-1, 1] -> {layer: activation}. `picture`: (H, W, 3). `smoothness`: weight of the
+    `extractor`: pictures (1, H, W, 3) in [-1, 1] -> {layer: activation}. `picture`: (H, W, 3). `smoothness`: weight of
+    the
     total variation. `callback(step, loss)` after every step. Returns (picture (H, W, 3) in [-1, 1], losses (steps,));
     a loss is the relative content loss plus `smoothness` times the total variation, before its step.
     Source: Mahendran and Vedaldi 2015; Gatys et al. 2016, figure 1.
@@ -76,7 +85,9 @@ def invert_features(extractor, picture, layer, *, steps=60, learning_rate=0.05, 
     @tf.function
     def improve():
         with tf.GradientTape() as tape:
-            loss = relative_content_loss(extractor(pixels.value)[layer], target) + smoothness * total_variation(pixels.value)
+            loss = relative_content_loss(extractor(pixels.value)[layer], target) + smoothness * total_variation(
+                pixels.value
+            )
         optimizer.apply([tape.gradient(loss, pixels.value)])
         pixels.assign(tf.clip_by_value(pixels.value, -1.0, 1.0))
         return loss

@@ -20,8 +20,10 @@ from matplotlib.patches import Rectangle
 def _check_size(size, smallest=8):
     """`size` as int; raises ValueError unless it is a whole number of pixels of at least `smallest`."""
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < smallest:
-        raise ValueError(f"Received size {size!r}; expected a whole number of pixels, at least {smallest}. "
-                         "Pass for example size=256.")
+        raise ValueError(
+            f"Received size {size!r}; expected a whole number of pixels, at least {smallest}. "
+            "Pass for example size=256."
+        )
     return int(size)
 
 
@@ -95,6 +97,7 @@ def build_discriminator(size=256, *, width=64, spectral=False):
 # %% ../nbs/13_critic.ipynb #ea194c46
 class ReceptiveFieldRow(NamedTuple):
     """One layer of a receptive field table; `field` and `jump` in pixels of the picture."""
+
     layer: int
     kernel: int
     stride: int
@@ -105,14 +108,19 @@ class ReceptiveFieldRow(NamedTuple):
 def receptive_field_table(layers):
     """How the receptive field grows, layer by layer: field += (kernel - 1) * jump, then jump *= stride.
 
-    `layers`: sequence of (kernel, stride), from the picture to the score map. Returns a list of ReceptiveFieldRow, where
+    `layers`: sequence of (kernel, stride), from the picture to the score map. Returns a list of ReceptiveFieldRow,
+    where
     `jump` is the distance between the centres of neighbouring units. Raises ValueError for an empty sequence, or one
     that does not hold pairs of whole numbers of at least 1.
     """
     pairs = list(layers)
-    if not pairs or any(np.shape(pair) != (2,) or any(number != int(number) or number < 1 for number in pair) for pair in pairs):
-        raise ValueError(f"Received layers {pairs!r}; expected a non-empty list of (kernel, stride), both whole numbers "
-                         "of at least 1. For the article's critic pass patchgan_layers(3).")
+    if not pairs or any(
+        np.shape(pair) != (2,) or any(number != int(number) or number < 1 for number in pair) for pair in pairs
+    ):
+        raise ValueError(
+            f"Received layers {pairs!r}; expected a non-empty list of (kernel, stride), both whole numbers "
+            "of at least 1. For the article's critic pass patchgan_layers(3)."
+        )
     rows, field, jump = [], 1, 1
     for number, (kernel, stride) in enumerate(pairs, start=1):
         field, jump = field + (kernel - 1) * jump, jump * stride
@@ -154,8 +162,10 @@ def receptive_box(model, size, *, row=None, column=None, seed=0):
         tape.watch(picture)
         scores = model([picture, style] if len(model.inputs) == 2 else picture, training=False)
         if scores.shape.rank != 4:
-            raise ValueError(f"Received a model whose output has shape {tuple(scores.shape)}; expected a score map "
-                             "(batch, rows, columns, 1). Pass a patch critic such as build_discriminator(None).")
+            raise ValueError(
+                f"Received a model whose output has shape {tuple(scores.shape)}; expected a score map "
+                "(batch, rows, columns, 1). Pass a patch critic such as build_discriminator(None)."
+            )
         middle = (scores.shape[1] // 2, scores.shape[2] // 2)
         score = scores[0, middle[0] if row is None else row, middle[1] if column is None else column, 0]
     touched = np.any(tape.gradient(score, picture).numpy()[0] != 0.0, axis=-1)
@@ -170,8 +180,10 @@ def receptive_field_by_gradient(model, size):
     """
     top, left, bottom, right = receptive_box(model, size)
     if top == 0 or left == 0 or bottom == size or right == size:
-        raise ValueError(f"Received size {size}; the receptive field reaches the border of the probe picture. "
-                         f"Expected a probe with room around the field: pass size={2 * size}.")
+        raise ValueError(
+            f"Received size {size}; the receptive field reaches the border of the probe picture. "
+            f"Expected a probe with room around the field: pass size={2 * size}."
+        )
     return max(bottom - top, right - left)
 
 # %% ../nbs/13_critic.ipynb #b6bc2ae7
@@ -179,15 +191,25 @@ def _show_with_boxes(axis, picture, boxes, colours, titles):
     """Draw a picture in [-1, 1] with boxes (top, left, bottom, right) on a matplotlib axis."""
     axis.imshow(np.clip((np.asarray(picture) + 1.0) / 2.0, 0.0, 1.0))
     for (top, left, bottom, right), colour, title in zip(boxes, colours, titles, strict=True):
-        axis.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, linewidth=2.0,
-                                 edgecolor=colour, label=title))
+        axis.add_patch(
+            Rectangle(
+                (left - 0.5, top - 0.5),
+                right - left,
+                bottom - top,
+                fill=False,
+                linewidth=2.0,
+                edgecolor=colour,
+                label=title,
+            )
+        )
     axis.set_axis_off()
 
 
 def fig_receptive_fields(picture, boxes, titles, *, size=3.4):
     """A picture with the boxes that single scores see.
 
-    `picture`: (H, W, 3) in [-1, 1]. `boxes`: (top, left, bottom, right) in pixels, as from `receptive_box`. `titles`: one
+    `picture`: (H, W, 3) in [-1, 1]. `boxes`: (top, left, bottom, right) in pixels, as from `receptive_box`. `titles`:
+    one
     per box. `size`: inches of the picture. Returns matplotlib.figure.Figure, without pyplot state.
     """
     figure = Figure(figsize=(size + 1.4, size), dpi=72, layout="constrained")
@@ -206,7 +228,7 @@ def fig_patch_map(picture, scores, cells=(), boxes=(), *, size=2.6):
     scores = np.asarray(scores).reshape(np.shape(scores)[:2])
     figure = Figure(figsize=(2 * size + 0.8, size), dpi=72, layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = ["red", "deepskyblue", "orange", "lime"][:len(boxes)]
+    colours = ["red", "deepskyblue", "orange", "lime"][: len(boxes)]
     _show_with_boxes(left, picture, boxes, colours, [None] * len(boxes))
     limit = float(np.abs(scores).max()) or 1.0
     image = right.imshow(scores, cmap="PuOr", vmin=-limit, vmax=limit)

@@ -23,6 +23,7 @@ from .reading.files import FIRST_LOOK
 @dataclass(frozen=True)
 class Batch:
     "`content`, `style`: float32 (B, S, S, 3) in [-1, 1]; `mask`: float32 (B, S, S, 1) in [0, 1], 1 = garment."
+
     content: np.ndarray
     style: np.ndarray
     mask: np.ndarray
@@ -35,9 +36,12 @@ def _order(count, *key):
 
 
 def _number(source, seed, stream, place, block=FIRST_LOOK):
-    """The picture at `place` of the endless row of shuffled epochs; epoch 0 is shuffled in blocks. No state is carried along.
+    """The picture at `place` of the endless row of shuffled epochs; epoch 0 is shuffled in blocks.
 
-    Asks for no more of the source than the end of the block, or for all of it from epoch 1 on. Raises `DataError` for none.
+    No state is carried along.
+
+    Asks for no more of the source than the end of the block, or for all of it from epoch 1 on. Raises `DataError` for
+    none.
     """
     begin = place - place % block
     end = source.reach(begin + block)
@@ -57,10 +61,11 @@ def _chosen(source, batch_size, seed, stream, step):
 def _cut_window(array, side, top, left, size, flips, *, outside=None):
     """Square window of `side` pixels of a picture or mask (uint8) -> size x size, flipped (left to right, upside down).
 
-    Where the window is larger than the picture, the picture stands in its middle, and around it are repeated edge pixels,
+    Where the window is larger than the picture, the picture stands in its middle, and around it are repeated edge
+    pixels,
     or the value `outside`.
     """
-    inner = array[top:top + side, left:left + side]
+    inner = array[top : top + side, left : left + side]
     height, width = (max(1, round(length * size / side)) for length in inner.shape[:2])
     if inner.shape[:2] != (height, width):
         method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
@@ -68,8 +73,10 @@ def _cut_window(array, side, top, left, size, flips, *, outside=None):
     if (height, width) != (size, size):
         above, before = (size - height) // 2, (size - width) // 2
         kind = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
-        inner = cv2.copyMakeBorder(inner, above, size - height - above, before, size - width - before, kind, value=outside)
-    return inner[::-1 if flips[1] else 1, ::-1 if flips[0] else 1]
+        inner = cv2.copyMakeBorder(
+            inner, above, size - height - above, before, size - width - before, kind, value=outside
+        )
+    return inner[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
 
 
 def _place(side, length, share):
@@ -96,8 +103,9 @@ def _style_window(picture, size, draw):
     "Pattern through a window of 50 to 100 % of the shorter side, flipped along both axes independently."
     height, width = picture.shape[:2]
     side = max(1, round(min(height, width) * (0.5 + 0.5 * draw[0])))
-    return _cut_window(picture, side, _place(side, height, draw[1]), _place(side, width, draw[2]), size,
-                       (draw[3] < 0.5, draw[4] < 0.5))
+    return _cut_window(
+        picture, side, _place(side, height, draw[1]), _place(side, width, draw[2]), size, (draw[3] < 0.5, draw[4] < 0.5)
+    )
 
 # %% ../nbs/04_data.ipynb #3fefed45
 def _load_good(source, number):
@@ -105,15 +113,21 @@ def _load_good(source, number):
     found = source.load_from(number)
     if found is None:
         first = f" ({source.skipped[0]})".replace(".)", ")") if source.skipped else ""
-        raise DataError(f"None of {source.skipped.total:,} pictures can be read{first}. Check the folder, then go on from the last checkpoint.")
+        raise DataError(
+            f"None of {source.skipped.total:,} pictures can be read{first}. Check the folder, then go on from the last"
+            " checkpoint."
+        )
     return found[1]
 
 
 def _stack(pairs, styles):
     "Lists of uint8 windows -> `Batch`; converted in one go."
     pictures, masks = zip(*pairs)
-    return Batch(to_float(np.stack(pictures)), to_float(np.stack(styles)),
-                 np.stack(masks)[..., None].astype(np.float32) * np.float32(1 / 255))
+    return Batch(
+        to_float(np.stack(pictures)),
+        to_float(np.stack(styles)),
+        np.stack(masks)[..., None].astype(np.float32) * np.float32(1 / 255),
+    )
 
 
 def _check_numbers(**numbers):
@@ -132,16 +146,21 @@ def _centre_square(picture, size):
 
 
 def _as_they_are(pairs, prints, size):
-    "Whole garments (beside a narrow one, its edge pixels are repeated) and the largest centred squares of prints -> `Batch`."
-    return _stack([_garment_pair(pair, size, max(pair[0].shape[:2]), 0, 0, False) for pair in pairs],
-                  [_centre_square(style, size) for style, _ in prints])
+    """Whole garments (beside a narrow one, its edge pixels are repeated) and the largest centred squares of prints ->
+    `Batch`.
+    """
+    return _stack(
+        [_garment_pair(pair, size, max(pair[0].shape[:2]), 0, 0, False) for pair in pairs],
+        [_centre_square(style, size) for style, _ in prints],
+    )
 
 
 def make_batch(contents, styles, *, batch_size, size, seed, step, augment=True):
     """Batch number `step` of the endless row that `seed` names -> `Batch` of `size` x `size` pixels. A pure function.
 
     Each picture comes once an epoch, in an order, window and flip drawn from (seed, step) alone; garment and mask share
-    their window. A bad file is replaced by the next good one and listed in its source's `.skipped`. A source without masks
+    their window. A bad file is replaced by the next good one and listed in its source's `.skipped`. A source without
+    masks
     gives masks of ones. `augment=False`: no windows and no flips, so that a picture comes back unchanged every epoch.
     Raises `DataError` for wrong numbers, or if no picture is left.
     """
@@ -149,39 +168,57 @@ def make_batch(contents, styles, *, batch_size, size, seed, step, augment=True):
     draws = np.random.default_rng([seed, 2, step]).random((2, batch_size, 5))
     garment_numbers = _chosen(contents, batch_size, seed, 0, step)
     style_numbers = _chosen(styles, batch_size, seed, 1, step)
-    pairs, prints = ([_load_good(source, number) for number in numbers] for source, numbers in ((contents, garment_numbers), (styles, style_numbers)))
+    pairs, prints = (
+        [_load_good(source, number) for number in numbers]
+        for source, numbers in ((contents, garment_numbers), (styles, style_numbers))
+    )
     if not augment:
         return _as_they_are(pairs, prints, size)
-    return _stack([_garment_window(pair, size, draw) for pair, draw in zip(pairs, draws[0])],
-                  [_style_window(style, size, draw) for (style, _), draw in zip(prints, draws[1])])
+    return _stack(
+        [_garment_window(pair, size, draw) for pair, draw in zip(pairs, draws[0])],
+        [_style_window(style, size, draw) for (style, _), draw in zip(prints, draws[1])],
+    )
 
 # %% ../nbs/04_data.ipynb #675358c4
 def batches(contents, styles, *, batch_size, size, seed=0, start=0, workers=2, prefetch=2, augment=True, repeats=1):
-    """Endless `tf.data.Dataset` of (content, style, mask), float32: element k is `make_batch(..., step=(start + k) // repeats)`.
+    """Endless `tf.data.Dataset` of (content, style, mask), float32: element k is `make_batch(..., step=(start + k) //
+    repeats)`.
 
     `workers`: batches made at the same time; `prefetch`: batches kept ready. Neither changes what comes, nor its order.
     `repeats`: each batch comes so many times in a row, made once.
-    Raises `DataError` for wrong numbers. If every file vanishes while it runs, the data set raises a `tf.errors.OpError`
+    Raises `DataError` for wrong numbers. If every file vanishes while it runs, the data set raises a
+    `tf.errors.OpError`
     whose text holds the `DataError`'s.
     """
-    _check_numbers(batch_size=batch_size, size=size, seed=seed, start=start, workers=workers, prefetch=prefetch, repeats=repeats)
+    _check_numbers(
+        batch_size=batch_size, size=size, seed=seed, start=start, workers=workers, prefetch=prefetch, repeats=repeats
+    )
 
     def numbered(step):
-        batch = make_batch(contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step), augment=augment)
+        batch = make_batch(
+            contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step), augment=augment
+        )
         return batch.content, batch.style, batch.mask
 
     def shaped(step):
         arrays = tf.numpy_function(numbered, [step], [tf.float32] * 3, stateful=False)
-        return tuple(tf.ensure_shape(array, (batch_size, size, size, channels)) for array, channels in zip(arrays, (3, 3, 1)))
+        return tuple(
+            tf.ensure_shape(array, (batch_size, size, size, channels)) for array, channels in zip(arrays, (3, 3, 1))
+        )
 
-    made = tf.data.Dataset.counter(start // repeats).map(shaped, num_parallel_calls=workers, deterministic=True).prefetch(prefetch)
+    made = (
+        tf.data.Dataset.counter(start // repeats)
+        .map(shaped, num_parallel_calls=workers, deterministic=True)
+        .prefetch(prefetch)
+    )
     if repeats == 1:
         return made
     return made.flat_map(lambda *batch: tf.data.Dataset.from_tensors(batch).repeat(repeats)).skip(start % repeats)
 
 # %% ../nbs/04_data.ipynb #c8f07d70
 def _spread(source, count, seed, stream):
-    """`count` picture numbers, all different while they last: the first of each label, then the second of each, and so on.
+    """`count` picture numbers, all different while they last: the first of each label, then the second of each, and so
+    on.
 
     Of a source of more pictures, chosen out of the first 1,024 (or `count`, if that is more).
     """
@@ -196,9 +233,12 @@ def _spread(source, count, seed, stream):
 def held_out_pairs(contents, styles, count, *, size, seed=0):
     """`count` garments with a style each, as they are -> `Batch` of `size` x `size` pixels.
 
-    The whole garment (beside a narrow one, its edge pixels are repeated) and the largest centred square of the style; no
-    random window, no flip. Garments and styles differ from row to row as long as there are enough, one of each label first.
-    Large sources are represented by their first 1,024 pictures, in whose shuffled order no label comes first. Raises `DataError`.
+    The whole garment (beside a narrow one, its edge pixels are repeated) and the largest centred square of the style;
+    no
+    random window, no flip. Garments and styles differ from row to row as long as there are enough, one of each label
+    first.
+    Large sources are represented by their first 1,024 pictures, in whose shuffled order no label comes first. Raises
+    `DataError`.
     """
     _check_numbers(count=count, size=size, seed=seed)
     pairs = [_load_good(contents, number) for number in _spread(contents, count, seed, 3)]
@@ -224,7 +264,8 @@ def pipeline_speed(contents, styles, *, batch_size=16, size=64, seconds=2.0, wor
 
 # %% ../nbs/04_data.ipynb #de92d0f0
 def distinct_pairs(contents, styles, count, *, size, seed=0):
-    """At most `count` pairs as of `held_out_pairs`, in which no garment and no style comes twice (told by their pixels) -> `Batch`.
+    """At most `count` pairs as of `held_out_pairs`, in which no garment and no style comes twice (told by their pixels)
+    -> `Batch`.
 
     Args:
         contents, styles: `PictureSource`s. count: pairs wanted. size: pixels. seed: of the order.
@@ -237,7 +278,7 @@ def distinct_pairs(contents, styles, count, *, size, seed=0):
         pairs = held_out_pairs(contents, styles, asked, size=size, seed=seed)
         new = [_first_of_each(pictures) for pictures in (pairs.content, pairs.style)]
         if all(len(rows) >= count or source.reach(asked + 1) <= asked for rows, source in zip(new, (contents, styles))):
-            rows, style_rows = (found[:min(count, *map(len, new))] for found in new)
+            rows, style_rows = (found[: min(count, *map(len, new))] for found in new)
             return Batch(pairs.content[rows], pairs.style[style_rows], pairs.mask[rows])
         asked *= 2
 

@@ -19,10 +19,11 @@ from .cloth.masks import garment_mask
 from .errors import DesignError
 from .images import open_picture, resize_picture, to_float
 from .runs.weights import load_generator
-from .style_generator import mix_style_codes, paint_large, StyleGenerator, WORKING_PIXELS
+from .style_generator import WORKING_PIXELS, StyleGenerator, mix_style_codes, paint_large
 
 # %% ../nbs/21_design.ipynb #c3c15ce5
-MAX_PIXELS = 4096 * 4096  # garment, print and result then take about 0.6 GB; the style generator chapter keeps everything else small
+# garment, print and result then take about 0.6 GB; the style generator chapter keeps everything else small
+MAX_PIXELS = 4096 * 4096
 DIRECT_PIXELS = 6_000_000  # of networks without a print head, which must hold all their maps at full size
 WRAP_UP_TO = 1.2  # seam steps against inner steps, see seam_step_ratio
 
@@ -31,28 +32,39 @@ def checked_number(name, value, low, high, advice, *, whole=False):
     """A plain float (or int, if `whole`) from any real number in [low, high]; `DesignError` for anything else."""
     right = isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
     if not right or (whole and int(value) != value):
-        raise DesignError(f"{name} must be a {'whole' if whole else 'finite'} number in [{low}, {high}]. Received: {str(value)[:60]}. {advice}")
+        raise DesignError(
+            f"{name} must be a {'whole' if whole else 'finite'} number in [{low}, {high}]. Received: {str(value)[:60]}."
+            f" {advice}"
+        )
     return int(value) if whole else float(value)
 
 
 def checked_shares(name, values, count):
-    """`count` finite numbers >= 0, not all 0 -> shares that add to 1; divided by the largest first, so that their sum cannot overflow."""
+    """`count` finite numbers >= 0, not all 0 -> shares that add to 1; divided by the largest first, so that their sum
+    cannot overflow.
+    """
     try:
         shares = np.asarray(values, float)
     except (TypeError, ValueError):
         shares = np.full(1, np.nan)
     if shares.shape != (count,) or not count or not np.isfinite(shares).all() or shares.min() < 0 or shares.max() == 0:
-        raise DesignError(f"{name} must be one finite number >= 0 for each of {count} styles, at least one style, not all 0. Received: {str(values)[:200]}. Equal shares are 1 each.")
+        raise DesignError(
+            f"{name} must be one finite number >= 0 for each of {count} styles, at least one style, not all 0."
+            f" Received: {str(values)[:200]}. Equal shares are 1 each."
+        )
     shares = shares / shares.max()
     return shares / shares.sum()
 
 # %% ../nbs/21_design.ipynb #4faca6a1
 def seam_step_ratio(picture):
-    """How large the steps across a picture's wrapped seam are against those inside: about 1 or less repeats, above `WRAP_UP_TO` it does not.
+    """How large the steps across a picture's wrapped seam are against those inside: about 1 or less repeats, above
+    `WRAP_UP_TO` it does not.
 
-    For rows and columns: root mean square step of 1 px across the seam, divided by the 95th percentile of such steps between lines inside,
+    For rows and columns: root mean square step of 1 px across the seam, divided by the 95th percentile of such steps
+    between lines inside,
     or by the largest of them where the four lines around the seam are found again inside; the larger ratio of both.
-    `picture`: (h, w, C) in [-1, 1] or uint8, at least 4 pixels a side; sides above 1024 pixels are reduced to that first.
+    `picture`: (h, w, C) in [-1, 1] or uint8, at least 4 pixels a side; sides above 1024 pixels are reduced to that
+    first.
     """
     picture = resize_picture(picture, [min(side, 1024) for side in picture.shape[:2]], fit="stretch")
     picture = to_float(picture) if picture.dtype == np.uint8 else picture
@@ -66,8 +78,13 @@ def seam_step_ratio(picture):
 
 
 def _seam_recurs(lines):
-    """Whether four lines in a row inside look like the last two and the first two: rms difference below 0.6 standard deviations."""
-    unlike = [np.square(lines[2 + place:len(lines) - 1 + place] - lines[place]).mean(axis=(1, 2)) for place in (-2, -1, 0, 1)]
+    """Whether four lines in a row inside look like the last two and the first two: rms difference below 0.6 standard
+    deviations.
+    """
+    unlike = [
+        np.square(lines[2 + place : len(lines) - 1 + place] - lines[place]).mean(axis=(1, 2))
+        for place in (-2, -1, 0, 1)
+    ]
     return bool(np.sqrt(np.mean(unlike, axis=0).min()) < 0.6 * lines.std())
 
 # %% ../nbs/21_design.ipynb #69fd667d
@@ -77,28 +94,39 @@ def tile_style(style, height, width, *, motif_scale=1.0):
     Args:
         style: (h, w, 3) in [-1, 1] or uint8, at least 4 pixels a side.
         height, width: of the canvas, pixels.
-        motif_scale: 1 = the style's short side spans the canvas' short side; 0.5 = motifs half as large, so more repeats.
+        motif_scale: 1 = the style's short side spans the canvas' short side; 0.5 = motifs half as large, so more
+            repeats.
     Returns:
-        (height, width, 3) in [-1, 1]. A picture that repeats (`seam_step_ratio`) is repeated; others are mirrored at their edges, so that no seam is cut.
+        (height, width, 3) in [-1, 1]. A picture that repeats (`seam_step_ratio`) is repeated; others are mirrored at
+        their edges, so that no seam is cut.
     Raises:
         DesignError: for a scale outside [0.05, 20], or a style of less than 4 pixels a side.
     """
-    motif_scale = checked_number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
+    motif_scale = checked_number(
+        "motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once."
+    )
     if min(style.shape[:2]) < 4:
-        raise DesignError(f"a style needs at least 4 pixels a side. Received: {style.shape[1]} x {style.shape[0]}. Use a larger picture of the print.")
+        raise DesignError(
+            f"a style needs at least 4 pixels a side. Received: {style.shape[1]} x {style.shape[0]}. Use a larger"
+            " picture of the print."
+        )
     mode = "wrap" if seam_step_ratio(style) <= WRAP_UP_TO else "symmetric"
     factor = motif_scale * min(height, width) / min(style.shape[:2])
     shown = [min(side, int(np.ceil(target / factor))) for side, target in zip(style.shape, (height, width))]
     shape = [target if kept == 1 else max(2, round(kept * factor)) for kept, target in zip(shown, (height, width))]
-    tile = resize_picture(style[:shown[0], :shown[1]], shape, fit="stretch")
+    tile = resize_picture(style[: shown[0], : shown[1]], shape, fit="stretch")
     tile = to_float(tile) if tile.dtype == np.uint8 else tile
-    return np.pad(tile, [(0, max(0, target - side)) for target, side in zip((height, width, 3), (*shape, 3))], mode=mode)[:height, :width]
+    return np.pad(
+        tile, [(0, max(0, target - side)) for target, side in zip((height, width, 3), (*shape, 3))], mode=mode
+    )[:height, :width]
 
 # %% ../nbs/21_design.ipynb #4b88ed5d
 def keep_garment_colours(generated, garment):
-    """The lightness of the generated picture with the colours (a, b of CIELAB) of the garment; both (H, W, 3) in [-1, 1].
+    """The lightness of the generated picture with the colours (a, b of CIELAB) of the garment; both (H, W, 3) in [-1,
+    1].
 
-    After Gatys et al. 2016, "Preserving Color", who transfer the luminance of YIQ. What no screen can show is clipped, which changes its lightness.
+    After Gatys et al. 2016, "Preserving Color", who transfer the luminance of YIQ. What no screen can show is clipped,
+    which changes its lightness.
     """
     lab = rgb2lab((np.clip(garment, -1, 1) + 1) / 2)
     lab[..., 0] = rgb2lab((np.clip(generated, -1, 1) + 1) / 2)[..., 0]
@@ -113,13 +141,16 @@ def lock_garment(generated, garment, mask):
 @dataclass(frozen=True)
 class Design:
     """A stylised garment: `picture` (H, W, 3) in [-1, 1], `mask` (H, W, 1), and the `recipe` that made it (plain dict)."""
+
     picture: np.ndarray
     mask: np.ndarray
     recipe: dict
 
 # %% ../nbs/21_design.ipynb #26c80d37
 def _one_trace(network):
-    """A part of the generator as one traced function for one picture of any height and width: no size costs a second trace."""
+    """A part of the generator as one traced function for one picture of any height and width: no size costs a second
+    trace.
+    """
     signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec((1, *tensor.shape[1:]), tf.float32), network.input)
     return tf.function(network, input_signature=[signature])
 
@@ -134,11 +165,26 @@ class Designer:
 
     def __init__(self, generator, name="generator", sha256=None):
         self.generator, self.name, self.sha256 = generator, name, sha256
-        self._prints = getattr(generator, "prints", False)  # what has a print head can be painted small and printed large
+        # what has a print head can be painted small and printed large
+        self._prints = getattr(generator, "prints", False)
         coded = isinstance(generator, StyleGenerator)
-        self._encode, self._paint = (_one_trace(part) for part in (generator.style_encoder, generator.painter)) if coded else (None, None)
+        self._encode, self._paint = (
+            (_one_trace(part) for part in (generator.style_encoder, generator.painter)) if coded else (None, None)
+        )
 
-    def stylize(self, garment, styles, *, weights=None, strength=1.0, motif_scale=1.0, keep_colours=False, lock=True, mask=None, size=None):
+    def stylize(
+        self,
+        garment,
+        styles,
+        *,
+        weights=None,
+        strength=1.0,
+        motif_scale=1.0,
+        keep_colours=False,
+        lock=True,
+        mask=None,
+        size=None,
+    ):
         """Put one style, or a mix of several, onto a garment.
 
         Args:
@@ -149,15 +195,20 @@ class Designer:
             motif_scale: size of the motifs in [0.05, 20], see `tile_style`.
             keep_colours: True keeps the garment's colours and takes only light and dark from the style.
             lock: True leaves everything outside the garment as it is, bit for bit.
-            mask: (H, W) or (H, W, 1) in [0, 1], 1 = garment, of the garment's size before or after `size`; default: found by `garment_mask`.
-            size: short side in pixels, >= 16, that the garment is resized to; default: as it is, or with a warning the largest possible.
+            mask: (H, W) or (H, W, 1) in [0, 1], 1 = garment, of the garment's size before or after `size`; default:
+                found by `garment_mask`.
+            size: short side in pixels, >= 16, that the garment is resized to; default: as it is, or with a warning the
+                largest possible.
         Returns:
             A `Design`.
         Raises:
-            PictureError: for pictures that cannot be read. DesignError: for garments too large at this size, or numbers out of range.
+            PictureError: for pictures that cannot be read. DesignError: for garments too large at this size, or numbers
+                out of range.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
-        motif_scale = checked_number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
+        motif_scale = checked_number(
+            "motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once."
+        )
         styles = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         weights = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
         garment, mask = self.dress_form(garment, mask, size)
@@ -165,12 +216,21 @@ class Designer:
         if keep_colours:
             generated = keep_garment_colours(generated, garment) if strength > 0 else garment
         picture = lock_garment(generated, garment, mask) if lock else generated
-        recipe = dict(weights=weights.round(4).tolist(), strength=strength, motif_scale=motif_scale,
-                      keep_colours=bool(keep_colours), lock=bool(lock), generator=self.name)
+        recipe = dict(
+            weights=weights.round(4).tolist(),
+            strength=strength,
+            motif_scale=motif_scale,
+            keep_colours=bool(keep_colours),
+            lock=bool(lock),
+            generator=self.name,
+        )
         return Design(picture, mask, recipe)
 
     def dress_form(self, garment, mask=None, size=None):
-        """A garment and its mask as `stylize` needs them, to be found once and used often; arguments as there. Returns (float32 (H, W, 3), (H, W, 1))."""
+        """A garment and its mask as `stylize` needs them, to be found once and used often; arguments as there.
+
+        Returns (float32 (H, W, 3), (H, W, 1)).
+        """
         return _dress_form(garment, mask, size, MAX_PIXELS if self._prints else DIRECT_PIXELS)
 
     def _generate(self, garment, styles, weights, strength, motif_scale):
@@ -199,21 +259,34 @@ def _load(source):
 
 
 def _fitting_size(height, width, size, limit):
-    """(height, width) of the garment with `size` pixels on its short side; without `size` as it is, or with a warning what fits into `limit` pixels."""
+    """(height, width) of the garment with `size` pixels on its short side; without `size` as it is, or with a warning
+    what fits into `limit` pixels.
+    """
     target = [height, width]
     if size is not None:
-        size = checked_number("size", size, 16, limit, "It is the garment's short side in pixels, such as 1024, or None.", whole=True)
+        size = checked_number(
+            "size", size, 16, limit, "It is the garment's short side in pixels, such as 1024, or None.", whole=True
+        )
         target = [max(1, round(side * size / min(height, width))) for side in (height, width)]
     elif height * width > limit:
         target = [max(1, int(side * (limit / (height * width)) ** 0.5)) for side in (height, width)]
-        warnings.warn(f"the garment of {width} x {height} pixels is more than this generator takes at once and is reduced to {target[1]} x {target[0]}. Choose its short side yourself with size=1024 (--size 1024).", stacklevel=5)
+        warnings.warn(
+            f"the garment of {width} x {height} pixels is more than this generator takes at once and is reduced to"
+            f" {target[1]} x {target[0]}. Choose its short side yourself with size=1024 (--size 1024).",
+            stacklevel=5,
+        )
     if target[0] * target[1] > limit:
-        raise DesignError(f"the garment would have {target[1]} x {target[0]} pixels, at most {limit:,} in all can be painted. Received: {width} x {height} pixels and size={size}. Ask for a smaller size, or crop the picture.")
+        raise DesignError(
+            f"the garment would have {target[1]} x {target[0]} pixels, at most {limit:,} in all can be painted."
+            f" Received: {width} x {height} pixels and size={size}. Ask for a smaller size, or crop the picture."
+        )
     return tuple(target)
 
 
 def _dress_form(garment, mask, size, limit):
-    """The garment as float32 (H, W, 3) in [-1, 1] at the wanted size, and its mask (H, W, 1): checked and resized with it, or found."""
+    """The garment as float32 (H, W, 3) in [-1, 1] at the wanted size, and its mask (H, W, 1): checked and resized with
+    it, or found.
+    """
     garment = _load(garment)
     given, target = garment.shape[:2], _fitting_size(*garment.shape[:2], size, limit)
     if target != given:
@@ -227,7 +300,11 @@ def _dress_form(garment, mask, size, limit):
         mask = np.full(1, np.nan, "float32")
     mask = mask[..., None] if mask.ndim == 2 else mask
     if mask.shape not in (given + (1,), target + (1,)) or not (mask.min() >= 0 and mask.max() <= 1):
-        raise DesignError(f"the mask must be as large as the garment, {given[1]} x {given[0]} pixels (or as the result, {target[1]} x {target[0]}), with numbers in [0, 1]. Received: height, width {mask.shape[:2]}, from {mask.min() if mask.size else None} to {mask.max() if mask.size else None}.")
+        raise DesignError(
+            f"the mask must be as large as the garment, {given[1]} x {given[0]} pixels (or as the result, {target[1]} x"
+            f" {target[0]}), with numbers in [0, 1]. Received: height, width {mask.shape[:2]}, from"
+            f" {mask.min() if mask.size else None} to {mask.max() if mask.size else None}."
+        )
     return garment, mask if mask.shape[:2] == target else resize_picture(mask, target, fit="stretch")
 
 # %% ../nbs/21_design.ipynb #d7b3c165
@@ -250,20 +327,25 @@ def propose(designer, garment, styles, count, *, preference=None, seed=0, mask=N
         garment: path, bytes or picture.
         styles: {name: style picture or path}.
         count: how many proposals, at least 1.
-        preference: {name: share >= 0}, from a trend or a customer's profile; names left out get 0; None or {}: all equal.
+        preference: {name: share >= 0}, from a trend or a customer's profile; names left out get 0; None or {}: all
+            equal.
         seed: whole number >= 0; the same seed proposes the same designs.
         mask: see `Designer.stylize`.
     Returns:
         List of `Design`; each recipe names its `styles`. About one in three is a mix of two.
     Raises:
-        DesignError: if no style is left to choose from, a preference names none of the styles, or a number is out of range.
+        DesignError: if no style is left to choose from, a preference names none of the styles, or a number is out of
+            range.
     """
     count = checked_number("count", count, 1, 1_000_000, "Ask for at least one proposal.", whole=True)
-    seed = checked_number("seed", seed, 0, 2 ** 63 - 1, "Any seed from 0 on will do.", whole=True)
+    seed = checked_number("seed", seed, 0, 2**63 - 1, "Any seed from 0 on will do.", whole=True)
     preference = {} if preference is None else preference
     if not isinstance(styles, dict) or not styles or not isinstance(preference, dict) or set(preference) - set(styles):
         names = list(styles) if isinstance(styles, dict) else type(styles).__name__
-        raise DesignError(f"proposals need styles {{name: picture}} and, if any, a preference {{name: share}} of these names. Received: styles {str(names)[:200]}, preference {str(preference)[:200]}.")
+        raise DesignError(
+            "proposals need styles {name: picture} and, if any, a preference {name: share} of these names."
+            f" Received: styles {str(names)[:200]}, preference {str(preference)[:200]}."
+        )
     names = list(styles)
     shares = checked_shares("preference", [preference.get(name, 0) if preference else 1 for name in names], len(names))
     garment, mask = designer.dress_form(garment, mask)
@@ -271,6 +353,12 @@ def propose(designer, garment, styles, count, *, preference=None, seed=0, mask=N
     for _ in range(count):
         wanted = 2 if random.uniform() < 1 / 3 and (shares > 0).sum() > 1 else 1
         chosen = [names[index] for index in random.choice(len(names), wanted, replace=False, p=shares)]
-        design = designer.stylize(garment, [styles[name] for name in chosen], mask=mask, strength=float(random.uniform(0.75, 1.0)), motif_scale=float(2 ** random.uniform(-1.5, 0.3)))
+        design = designer.stylize(
+            garment,
+            [styles[name] for name in chosen],
+            mask=mask,
+            strength=float(random.uniform(0.75, 1.0)),
+            motif_scale=float(2 ** random.uniform(-1.5, 0.3)),
+        )
         proposals.append(Design(design.picture, design.mask, dict(design.recipe, styles=chosen)))
     return proposals

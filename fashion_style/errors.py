@@ -8,14 +8,23 @@ __all__ = ['FashionStyleError', 'PictureError', 'PatternError', 'GarmentError', 
 
 # %% ../nbs/errors.ipynb #9ef65fb9
 class FashionStyleError(Exception):
-    "Root of every error that a user of this package can cause: it says what was received, what was expected and what to do."
+    """Root of every error that a user of this package can cause: it says what was received, what was expected and what
+    to do.
+    """
 
 
 class PictureError(FashionStyleError):
-    "A picture cannot be read, used or written. Holds `name` (file or argument), `reason` and `remedy`; its text is one line."
+    """A picture cannot be read, used or written.
+
+    Holds `name` (file or argument), `reason` and `remedy`; its text is one line.
+    """
 
     def __init__(self, name, reason, remedy):
-        self.name, self.reason, self.remedy = _one_line(name), _one_line(reason).rstrip("."), _one_line(remedy).rstrip(".")
+        self.name, self.reason, self.remedy = (
+            _one_line(name),
+            _one_line(reason).rstrip("."),
+            _one_line(remedy).rstrip("."),
+        )
         super().__init__(f"{self.name}: {self.reason}. {self.remedy}.")
 
     def __reduce__(self):
@@ -25,7 +34,7 @@ class PictureError(FashionStyleError):
 def _one_line(text, limit=300):
     "`text` without unprintable characters, cut in the middle to about `limit` characters."
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
-    return line if len(line) <= limit else line[: limit // 2] + " ... " + line[-limit // 2:]
+    return line if len(line) <= limit else line[: limit // 2] + " ... " + line[-limit // 2 :]
 
 # %% ../nbs/errors.ipynb #b9ab61c0
 class PatternError(FashionStyleError):
@@ -57,7 +66,9 @@ class ScoreError(FashionStyleError):
 
 # %% ../nbs/errors.ipynb #7b232c5b
 class DesignError(FashionStyleError):
-    """A design was asked for with numbers or pictures that make no sense together; the message says what, and what to do."""
+    """A design was asked for with numbers or pictures that make no sense together; the message says what, and what to
+    do.
+    """
 
 # %% ../nbs/errors.ipynb #83d69f8c
 class PanelError(FashionStyleError):

@@ -65,8 +65,10 @@ class Extractor(keras.Model):
 
     def __call__(self, picture, *arguments, **options):
         if any(side is not None and side < self.smallest for side in tuple(picture.shape)[1:3]):
-            raise FeatureError(f"The picture is too small for the deepest layer. Received: shape {tuple(picture.shape)}. "
-                               f"Expected: sides of at least {self.smallest} pixels. Enlarge it, or ask for a shallower layer.")
+            raise FeatureError(
+                f"The picture is too small for the deepest layer. Received: shape {tuple(picture.shape)}. "
+                f"Expected: sides of at least {self.smallest} pixels. Enlarge it, or ask for a shallower layer."
+            )
         return super().__call__(picture, *arguments, **options)
 
 
@@ -80,15 +82,16 @@ def build_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,)):
     unknown = [layer for layer in layers if layer not in order]
     if unknown or not layers:
         raise FeatureError(f"No such layer in {name}. Received: {unknown or layers}. Expected names from {order}.")
-    needed = order[:max(order.index(layer) for layer in layers) + 1]
+    needed = order[: max(order.index(layer) for layer in layers) + 1]
     picture = keras.Input((None, None, 3), dtype="float32", name="picture")
     signal = vgg_input(picture) if name == "vgg19" else picture
     activations = {}
     for layer in needed:
         if layer.endswith("conv1") and layer != "block1_conv1":
             signal = keras.layers.MaxPooling2D(dtype="float32", name=f"block{int(layer[5]) - 1}_pool")(signal)
-        signal = keras.layers.Conv2D(layer_shapes(name)[layer][-1], 3, padding="same", activation="relu",
-                                     dtype="float32", name=layer)(signal)
+        signal = keras.layers.Conv2D(
+            layer_shapes(name)[layer][-1], 3, padding="same", activation="relu", dtype="float32", name=layer
+        )(signal)
         activations[layer] = signal
     extractor = Extractor(picture, {layer: activations[layer] for layer in layers}, name=name)
     extractor.smallest = 2 ** (int(needed[-1][5]) - 1)
@@ -99,9 +102,11 @@ def build_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,)):
 VGG19_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 VGG19_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/" + VGG19_FILE
 VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
-OFFLINE_HELP = (f"Offline? Fetch {VGG19_ADDRESS} on another machine, then either name the file (weights=..., on the command line "
-                f"--vgg-weights PATH), or set the environment variable FASHION_STYLE_VGG19 to its path, or copy it to "
-                f"the folder 'models' of Keras (~/.keras/models). Or use the embedded extractor, which needs no download.")
+OFFLINE_HELP = (
+    f"Offline? Fetch {VGG19_ADDRESS} on another machine, then either name the file (weights=..., on the command line "
+    "--vgg-weights PATH), or set the environment variable FASHION_STYLE_VGG19 to its path, or copy it to "
+    "the folder 'models' of Keras (~/.keras/models). Or use the embedded extractor, which needs no download."
+)
 
 
 def find_vgg19_weights():
@@ -112,7 +117,9 @@ def find_vgg19_weights():
     named = os.environ.get("FASHION_STYLE_VGG19")
     if named:
         if not Path(named).is_file():
-            raise WeightsError(f"FASHION_STYLE_VGG19 names no file. Received: {named!r}. Expected: the path of {VGG19_FILE}.")
+            raise WeightsError(
+                f"FASHION_STYLE_VGG19 names no file. Received: {named!r}. Expected: the path of {VGG19_FILE}."
+            )
         return Path(named)
     cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / VGG19_FILE
     return cached if cached.is_file() else None
@@ -123,23 +130,31 @@ def download_vgg19_weights():
     try:
         return Path(keras.utils.get_file(VGG19_FILE, VGG19_ADDRESS, cache_subdir="models", file_hash=VGG19_MD5))
     except Exception as problem:
-        raise WeightsError(f"VGG19's weights are not on this machine and could not be downloaded ({problem}). {OFFLINE_HELP}") from problem
+        raise WeightsError(
+            f"VGG19's weights are not on this machine and could not be downloaded ({problem}). {OFFLINE_HELP}"
+        ) from problem
 
 # %% ../nbs/05_features.ipynb #700d67f3
 def read_vgg19_weights(path, layers):
     "Kernels and biases of the named layers from Keras' h5 file: {layer: [kernel, bias]}. Raises `WeightsError`."
     if not Path(path).is_file():
-        raise WeightsError(f"No VGG19 weights there. Received: {str(path)!r}. Expected: the path of {VGG19_FILE}. {OFFLINE_HELP}")
+        raise WeightsError(
+            f"No VGG19 weights there. Received: {str(path)!r}. Expected: the path of {VGG19_FILE}. {OFFLINE_HELP}"
+        )
     arrays = {}
     try:
         with h5py.File(path, "r") as file:
             for layer in layers:
                 found = []
-                file[layer].visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+                file[layer].visititems(
+                    lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None
+                )
                 arrays[layer] = sorted(found, key=np.ndim, reverse=True)
     except (OSError, KeyError, RuntimeError, ValueError) as problem:
-        raise WeightsError(f"{path} is damaged or not a VGG19 file ({problem}). Expected: Keras' {VGG19_FILE}. "
-                           f"Delete it and fetch it again. {OFFLINE_HELP}") from problem
+        raise WeightsError(
+            f"{path} is damaged or not a VGG19 file ({problem}). Expected: Keras' {VGG19_FILE}. "
+            f"Delete it and fetch it again. {OFFLINE_HELP}"
+        ) from problem
     return arrays
 
 
@@ -154,14 +169,18 @@ def read_embedded_weights(path=None):
         if path is None and hashlib.sha256(content).hexdigest() != EMBEDDED_SHA256:
             raise WeightsError(f"{source} is not the file this version was released with. Install fashion_style again.")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] if archive[name].dtype.kind == "U" else archive[name].astype("float32")
-                    for name in archive.files}
+            return {
+                name: archive[name] if archive[name].dtype.kind == "U" else archive[name].astype("float32")
+                for name in archive.files
+            }
     except WeightsError:
         raise
     except Exception as problem:
         reason = problem if isinstance(problem, OSError) else "it is damaged, or something else wrote it"
-        raise WeightsError(f"Cannot read the embedded extractor's weights from {source}: {reason}. Expected: a file written by "
-                           f"the training recipe of the recogniser chapter. Without a path the package's own file is used.") from problem
+        raise WeightsError(
+            f"Cannot read the embedded extractor's weights from {source}: {reason}. Expected: a file written by "
+            "the training recipe of the recogniser chapter. Without a path the package's own file is used."
+        ) from problem
 
 
 def check_weights(arrays, shapes, source):
@@ -170,31 +189,42 @@ def check_weights(arrays, shapes, source):
         pair = arrays.get(layer) or []
         received, expected = [tuple(np.shape(array)) for array in pair], [shape, shape[-1:]]
         if received != expected:
-            raise WeightsError(f"Wrong shapes in {source} at {layer}. Received: {received}. Expected: {expected}. "
-                               f"Is it a file for another network?")
+            raise WeightsError(
+                f"Wrong shapes in {source} at {layer}. Received: {received}. Expected: {expected}. "
+                "Is it a file for another network?"
+            )
         if not all(np.isfinite(array).all() for array in pair):
-            raise WeightsError(f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again.")
+            raise WeightsError(
+                f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again."
+            )
 
 # %% ../nbs/05_features.ipynb #343d24e1
 EMBEDDED_SHA256 = "358bab3db8e2dec73c46b6041c2ba0e47288966b9f88c63809533909fcb1c337"
 
 
 def load_extractor(name="embedded", layers=STYLE_LAYERS + (CONTENT_LAYER,), *, weights=None):
-    """A frozen network from pictures (B, H, W, 3) in [-1, 1] to {layer name: activation (B, h, w, channels) after ReLU}.
+    """A frozen network from pictures (B, H, W, 3) in [-1, 1] to {layer name: activation (B, h, w, channels) after
+    ReLU}.
 
-    `name`: "embedded" (shipped with the package) or "vgg19" (ImageNet). `layers`: one or several of `layer_shapes(name)`;
+    `name`: "embedded" (shipped with the package) or "vgg19" (ImageNet). `layers`: one or several of
+    `layer_shapes(name)`;
     the network ends at the deepest one. `weights`: a file to use instead of the usual places. Always float32.
     Raises `FeatureError` for an unknown name or layer, `WeightsError` for missing or unusable weights.
     """
     extractor = build_extractor(name, layers)
-    shapes = {layer: shape for layer, shape in layer_shapes(name).items() if layer in {part.name for part in extractor.layers}}
+    shapes = {
+        layer: shape for layer, shape in layer_shapes(name).items() if layer in {part.name for part in extractor.layers}
+    }
     if name == "vgg19":
         source = weights or find_vgg19_weights() or download_vgg19_weights()
         arrays = read_vgg19_weights(source, shapes)
     else:
         source = weights or "the package's embedded extractor"
         stored = read_embedded_weights(weights)
-        arrays = {layer: [stored[f"{layer}/{part}"] for part in ("kernel", "bias") if f"{layer}/{part}" in stored] for layer in shapes}
+        arrays = {
+            layer: [stored[f"{layer}/{part}"] for part in ("kernel", "bias") if f"{layer}/{part}" in stored]
+            for layer in shapes
+        }
     check_weights(arrays, shapes, source)
     for layer in shapes:
         extractor.get_layer(layer).set_weights(arrays[layer])
@@ -232,6 +262,7 @@ def fig_feature_maps(extractor, picture, layer, count=16):
 # %% ../nbs/05_features.ipynb #41653bd1
 class ActivationByHand(NamedTuple):
     "One activation with all that makes it: relu(sum(patch * kernel) + bias); `network` is the extractor's own value."
+
     patch: np.ndarray
     kernel: np.ndarray
     bias: float
@@ -250,8 +281,9 @@ def recompute_activation(extractor, picture, layer="block1_conv1", position=(0, 
     incoming, outgoing = (np.asarray(tensor[0]) for tensor in probe(np.asarray(picture, "float32")[None]))
     row, column = position
     padded = np.pad(incoming.astype("float64"), ((1, 1), (1, 1), (0, 0)))
-    patch = padded[row:row + 3, column:column + 3]
+    patch = padded[row : row + 3, column : column + 3]
     kernel, bias = (array.astype("float64") for array in convolution.get_weights())
     total = float((patch * kernel[..., channel]).sum() + bias[channel])
-    return ActivationByHand(patch, kernel[..., channel], float(bias[channel]), total, max(total, 0.0),
-                            float(outgoing[row, column, channel]))
+    return ActivationByHand(
+        patch, kernel[..., channel], float(bias[channel]), total, max(total, 0.0), float(outgoing[row, column, channel])
+    )

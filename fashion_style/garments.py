@@ -21,6 +21,7 @@ from .errors import GarmentError
 @dataclass(frozen=True)
 class Garment:
     """A drawn garment: `picture` (S, S, 3) in [-1, 1], `mask` (S, S, 1) and `shading` (S, S, 1) in [0, 1]; 1 = lit."""
+
     kind: str
     picture: np.ndarray
     mask: np.ndarray
@@ -29,10 +30,33 @@ class Garment:
 
 GARMENT_KINDS = tuple(GARMENT_SHAPES)
 RENDERS = ("shaded", "flat")
-FABRIC_COLOURS = ("#f4f2ec", "#f7f6f4", "#e6dccb", "#c9c9c7", "#8b8d90", "#4a4d52", "#262729", "#1f2a44", "#2f4a73",
-                  "#7393b8", "#b9d0e4",
-                  "#a3242c", "#6b1f2e", "#c4532f", "#c79a62", "#7a5236", "#6c6f45", "#2f5140", "#93a995", "#dfa9ae", "#a79bc4", "#d9a531",
-                  "#1f6f78", "#d6336c", "#f2e3a0")
+FABRIC_COLOURS = (
+    "#f4f2ec",
+    "#f7f6f4",
+    "#e6dccb",
+    "#c9c9c7",
+    "#8b8d90",
+    "#4a4d52",
+    "#262729",
+    "#1f2a44",
+    "#2f4a73",
+    "#7393b8",
+    "#b9d0e4",
+    "#a3242c",
+    "#6b1f2e",
+    "#c4532f",
+    "#c79a62",
+    "#7a5236",
+    "#6c6f45",
+    "#2f5140",
+    "#93a995",
+    "#dfa9ae",
+    "#a79bc4",
+    "#d9a531",
+    "#1f6f78",
+    "#d6336c",
+    "#f2e3a0",
+)
 
 # %% ../nbs/02_garments.ipynb #b0b612bb
 def _colour(rng, choice):
@@ -41,12 +65,13 @@ def _colour(rng, choice):
         usual = ImageColor.getrgb(FABRIC_COLOURS[rng.integers(len(FABRIC_COLOURS))])
         return np.clip(np.divide(usual, 255) + rng.normal(0, 0.02, 3), 0.07, 0.97)
     try:
-        values = np.divide(ImageColor.getrgb(choice)[:3], 255) if isinstance(choice, str) else np.asarray(choice,
-                                                                                                          float)
+        values = np.divide(ImageColor.getrgb(choice)[:3], 255) if isinstance(choice, str) else np.asarray(choice, float)
     except (TypeError, ValueError):
         values = np.empty(0)
     if values.shape != (3,) or not ((values >= 0) & (values <= 1)).all():
-        raise GarmentError(f"Colour {choice!r} is unknown. Give '#rrggbb', a web colour name or three numbers in [0, 1].")
+        raise GarmentError(
+            f"Colour {choice!r} is unknown. Give '#rrggbb', a web colour name or three numbers in [0, 1]."
+        )
     return values
 
 
@@ -75,8 +100,11 @@ def draw_garment(kind, size=256, seed=0, *, render="shaded", colour=None, backgr
     flat = render == "flat"
     coverage, ink = rasters(panels, size, shift, zoom, silhouette=flat)
     mask = np.minimum(coverage.sum(0), 1)
-    light = flat_panels(panels, coverage) * ink if flat else shade_panels(panels, coverage, size, shift,
-                                                                          zoom) * (0.55 + 0.45 * ink)
+    light = (
+        flat_panels(panels, coverage) * ink
+        if flat
+        else shade_panels(panels, coverage, size, shift, zoom) * (0.55 + 0.45 * ink)
+    )
     fabric = _colour(rng, "white" if flat and colour is None else colour)
     plain = np.ones(3) if flat else np.clip(rng.uniform(0.84, 0.96) + rng.normal(0, 0.012, 3), 0, 1)
     behind = backdrop(mask, plain if background is None else _colour(rng, background), shadow=0.0 if flat else 0.3)
@@ -94,8 +122,10 @@ def paste_and_shade(garment_picture, mask, pattern):
     """
     garment, mask, cloth = (np.asarray(array, np.float32) for array in (garment_picture, mask, pattern))
     if garment.ndim != 3 or mask.shape != (*garment.shape[:2], 1) or cloth.shape != garment.shape:
-        raise GarmentError(f"Cannot paste a pattern {cloth.shape} on a garment {garment.shape} with a mask {mask.shape}. "
-                           "Give (height, width, 3), the same again, and (height, width, 1); tile or resize the pattern first.")
+        raise GarmentError(
+            f"Cannot paste a pattern {cloth.shape} on a garment {garment.shape} with a mask {mask.shape}. "
+            "Give (height, width, 3), the same again, and (height, width, 1); tile or resize the pattern first."
+        )
     if not (mask > 0.5).any():
         return garment.copy()
     luminance = (garment * 0.5 + 0.5) @ np.float32([0.299, 0.587, 0.114])

@@ -19,7 +19,9 @@ def _article_encoder(picture, branch):
     """Three convolutions of the article's section 5: 64, 128 and 256 channels, the last two halving the size."""
     x = picture
     for index, (channels, stride) in enumerate([(64, 1), (128, 2), (256, 2)], start=1):
-        x = layers.Conv2D(channels, 3, strides=stride, padding="same", activation="relu", name=f"{branch}_conv{index}")(x)
+        x = layers.Conv2D(channels, 3, strides=stride, padding="same", activation="relu", name=f"{branch}_conv{index}")(
+            x
+        )
     return x
 
 
@@ -27,20 +29,27 @@ def build_generator(size=256):
     """The article's generator (its section 5), layer for layer: 2,292,099 parameters.
 
     Args:
-        size: height and width in pixels, a multiple of 4, or None for any such size. None does not check: a picture of another
+        size: height and width in pixels, a multiple of 4, or None for any such size. None does not check: a picture of
+            another
             size comes back a few pixels larger.
     Returns:
-        A `keras.Model` that maps `[content, style]`, each (batch, size, size, 3) in [-1, 1], to one picture of the same shape in [-1, 1].
+        A `keras.Model` that maps `[content, style]`, each (batch, size, size, 3) in [-1, 1], to one picture of the same
+        shape in [-1, 1].
     Raises:
         ValueError: if `size` is a number that is not a positive multiple of 4.
     """
     if size is not None and (size < 4 or size % 4):
-        raise ValueError(f"size must be a positive multiple of 4 (two layers halve it) or None. Received: size={size}. Use 64, 128 or 256.")
+        raise ValueError(
+            f"size must be a positive multiple of 4 (two layers halve it) or None. Received: size={size}. Use 64, 128"
+            " or 256."
+        )
     content = keras.Input((size, size, 3), name="content")
     style = keras.Input((size, size, 3), name="style")
     x = layers.Concatenate(name="join")([_article_encoder(content, "content"), _article_encoder(style, "style")])
     for index, (channels, stride) in enumerate([(256, 1), (128, 2), (64, 2)], start=1):
-        x = layers.Conv2DTranspose(channels, 3, strides=stride, padding="same", activation="relu", name=f"decoder_conv{index}")(x)
+        x = layers.Conv2DTranspose(
+            channels, 3, strides=stride, padding="same", activation="relu", name=f"decoder_conv{index}"
+        )(x)
     picture = layers.Conv2D(3, 3, padding="same", activation="tanh", dtype="float32", name="picture")(x)
     return keras.Model([content, style], picture, name="article")
 
@@ -56,7 +65,8 @@ class ResizeLike(layers.Layer):
         small, like = inputs
         (height, width), (target_height, target_width) = small.shape[1:3], like.shape[1:3]
         known = None not in (height, width, target_height, target_width)
-        if known and target_height % height == target_width % width == 0:  # the same pixels; XLA knows no gradient of the general resize
+        # the same pixels; XLA knows no gradient of the general resize
+        if known and target_height % height == target_width % width == 0:
             return tf.repeat(tf.repeat(small, target_height // height, axis=1), target_width // width, axis=2)
         return tf.image.resize(small, tf.shape(like)[1:3], method="nearest")
 
@@ -67,11 +77,15 @@ class ResizeLike(layers.Layer):
 # %% ../nbs/11_generator.ipynb #3b9a68e7
 def convolution_layer(x, channels, *, stride=1, kernel=3, activation="relu", name=None, dtype=None):
     """A convolution that keeps height and width (halves them with stride 2), and its activation."""
-    return layers.Conv2D(channels, kernel, strides=stride, padding="same", activation=activation, name=name, dtype=dtype)(x)
+    return layers.Conv2D(
+        channels, kernel, strides=stride, padding="same", activation=activation, name=name, dtype=dtype
+    )(x)
 
 
 def build_unet_generator(size=None, *, width=32):
-    """A U-Net (Ronneberger et al. 2015) on the article's plan: the content's maps are joined to the decoder at every size.
+    """A U-Net (Ronneberger et al.
+
+    2015) on the article's plan: the content's maps are joined to the decoder at every size.
 
     Args:
         size: height and width in pixels, or None for any size.
@@ -91,16 +105,26 @@ def build_unet_generator(size=None, *, width=32):
     for index, skip in enumerate(reversed(skips[:-1]), start=1):
         x = layers.Concatenate()([ResizeLike(name=f"resize{index}")([x, skip]), skip])
         x = convolution_layer(x, skip.shape[-1], name=f"decoder_conv{index}")
-    return keras.Model([content, style], convolution_layer(x, 3, activation="tanh", name="picture", dtype="float32"), name="unet")
+    return keras.Model(
+        [content, style], convolution_layer(x, 3, activation="tanh", name="picture", dtype="float32"), name="unet"
+    )
 
 # %% ../nbs/11_generator.ipynb #7e2b4c09
 def count_gflop(model, size=256):
-    """Floating-point operations, in 10^9, of one forward pass for one pair at `size` x `size` pixels, counted by TensorFlow's profiler on the traced graph (a multiply and an add count as two)."""
+    """Floating-point operations, in 10^9, of one forward pass for one pair at `size` x `size` pixels, counted by
+    TensorFlow's profiler on the traced graph (a multiply and an add count as two).
+    """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     spec = tf.TensorSpec((1, size, size, 3), tf.float32)
-    frozen = convert_variables_to_constants_v2(tf.function(lambda c, s: model([c, s])).get_concrete_function(spec, spec))
-    options = tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()).with_empty_output().build()
+    frozen = convert_variables_to_constants_v2(
+        tf.function(lambda c, s: model([c, s])).get_concrete_function(spec, spec)
+    )
+    options = (
+        tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
+        .with_empty_output()
+        .build()
+    )
     return tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9
 
 
@@ -119,4 +143,7 @@ def median_milliseconds(model, size=256, repeats=5):
 
 def cost_table(models, size=256):
     """Rows of (name, parameters, GFLOP at `size`, median ms at `size`) for a dict of generators."""
-    return [(name, model.count_params(), count_gflop(model, size), median_milliseconds(model, size)) for name, model in models.items()]
+    return [
+        (name, model.count_params(), count_gflop(model, size), median_milliseconds(model, size))
+        for name, model in models.items()
+    ]

@@ -17,8 +17,10 @@ def _rank_4(tensor, name, expected):
     """`tensor` as float32; raises ValueError for a known rank other than 4."""
     tensor = tf.cast(tensor, tf.float32)
     if tensor.shape.rank not in (None, 4):
-        raise ValueError(f"Received {name} of shape {tuple(tensor.shape)}, rank {tensor.shape.rank}; expected rank 4, "
-                         f"{expected}. For a single picture add the batch axis: {name}[tf.newaxis].")
+        raise ValueError(
+            f"Received {name} of shape {tuple(tensor.shape)}, rank {tensor.shape.rank}; expected rank 4, "
+            f"{expected}. For a single picture add the batch axis: {name}[tf.newaxis]."
+        )
     return tensor
 
 # %% ../nbs/08_gram.ipynb #ebee7f5c
@@ -53,8 +55,12 @@ def resize_mask(mask, features):
 # %% ../nbs/08_gram.ipynb #3d49c78b
 @tf.custom_gradient
 def _channel_products(rows):
-    """rows^T rows of (batch, positions, channels), and the slope F (S + S^T): one product on the way back where TensorFlow would make two."""
-    return tf.matmul(rows, rows, transpose_a=True), lambda slope: tf.matmul(rows, slope + tf.linalg.matrix_transpose(slope))
+    """rows^T rows of (batch, positions, channels), and the slope F (S + S^T): one product on the way back where
+    TensorFlow would make two.
+    """
+    return tf.matmul(rows, rows, transpose_a=True), lambda slope: tf.matmul(
+        rows, slope + tf.linalg.matrix_transpose(slope)
+    )
 
 
 def gram_matrix(features, mask=None):
@@ -65,7 +71,8 @@ def gram_matrix(features, mask=None):
 
     Args:
         features: (batch, height, width, channels), any sizes, also unknown ones in a `tf.function`; any float type.
-        mask: None, or (batch or 1, h, w, 1) in [0, 1] of any size; `resize_mask` brings it to the layer. No gradient goes back to it.
+        mask: None, or (batch or 1, h, w, 1) in [0, 1] of any size; `resize_mask` brings it to the layer. No gradient
+            goes back to it.
 
     Returns:
         float32 (batch, channels, channels), symmetric. An empty mask gives zeros.
@@ -111,19 +118,27 @@ def _paired_grams(base_gram_list, target_gram_list):
     """Pairs of float32 Gram matrices, layer by layer; raises ValueError where the two lists cannot be compared."""
     for name, grams in (("base_gram_list", base_gram_list), ("target_gram_list", target_gram_list)):
         if not isinstance(grams, (list, tuple)) or not grams:
-            raise ValueError(f"Received {name} of type {type(grams).__name__}; expected a non-empty list of Gram matrices, "
-                             "one per layer. Pass [gram_matrix(features[layer]) for layer in layers].")
+            raise ValueError(
+                f"Received {name} of type {type(grams).__name__}; expected a non-empty list of Gram matrices, "
+                "one per layer. Pass [gram_matrix(features[layer]) for layer in layers]."
+            )
     if len(base_gram_list) != len(target_gram_list):
-        raise ValueError(f"Received {len(base_gram_list)} base and {len(target_gram_list)} target Gram matrices; expected "
-                         "one of each per layer. Take both lists from the same layers, in the same order.")
-    pairs = [(tf.cast(base, tf.float32), tf.cast(target, tf.float32))
-             for base, target in zip(base_gram_list, target_gram_list)]
+        raise ValueError(
+            f"Received {len(base_gram_list)} base and {len(target_gram_list)} target Gram matrices; expected "
+            "one of each per layer. Take both lists from the same layers, in the same order."
+        )
+    pairs = [
+        (tf.cast(base, tf.float32), tf.cast(target, tf.float32))
+        for base, target in zip(base_gram_list, target_gram_list)
+    ]
     for layer, (base, target) in enumerate(pairs):
         same_rank = base.shape.rank in (None, 3) and target.shape.rank in (None, 3)
         if not same_rank or not base.shape[-2:].is_compatible_with(target.shape[-2:]):
-            raise ValueError(f"Received at layer {layer} Gram matrices of shapes {tuple(base.shape)} and "
-                             f"{tuple(target.shape)}; expected two (batch, channels, channels) with equal channels. "
-                             "Take both from the same layer of the same extractor.")
+            raise ValueError(
+                f"Received at layer {layer} Gram matrices of shapes {tuple(base.shape)} and "
+                f"{tuple(target.shape)}; expected two (batch, channels, channels) with equal channels. "
+                "Take both from the same layer of the same extractor."
+            )
     return pairs
 
 # %% ../nbs/08_gram.ipynb #b264a5fb
@@ -131,7 +146,8 @@ def style_loss(base_gram_list, target_gram_list):
     """The article's style loss: the sum over layers of the mean squared difference of two Gram matrices.
 
     Args:
-        base_gram_list: list of (batch, channels, channels), one per layer, of the generated picture; or of what else `STYLE_STATISTICS` computes.
+        base_gram_list: list of (batch, channels, channels), one per layer, of the generated picture; or of what else
+            `STYLE_STATISTICS` computes.
         target_gram_list: the same layers of the style picture; a batch of 1 is compared with every base picture.
 
     Returns:
@@ -140,8 +156,9 @@ def style_loss(base_gram_list, target_gram_list):
     Raises:
         ValueError: for lists that are empty, differ in length or hold matrices that do not fit each other.
     """
-    return tf.add_n([tf.reduce_mean(tf.square(base - target))
-                     for base, target in _paired_grams(base_gram_list, target_gram_list)])
+    return tf.add_n(
+        [tf.reduce_mean(tf.square(base - target)) for base, target in _paired_grams(base_gram_list, target_gram_list)]
+    )
 
 # %% ../nbs/08_gram.ipynb #46c360ff
 def relative_style_loss(base_gram_list, target_gram_list):
@@ -155,9 +172,14 @@ def relative_style_loss(base_gram_list, target_gram_list):
     Returns:
         float32 scalar >= 0.
     """
-    shares = [tf.reduce_mean(tf.math.divide_no_nan(tf.reduce_sum(tf.square(base - target), axis=(1, 2)),
-                                                   tf.reduce_sum(tf.square(target), axis=(1, 2))))
-              for base, target in _paired_grams(base_gram_list, target_gram_list)]
+    shares = [
+        tf.reduce_mean(
+            tf.math.divide_no_nan(
+                tf.reduce_sum(tf.square(base - target), axis=(1, 2)), tf.reduce_sum(tf.square(target), axis=(1, 2))
+            )
+        )
+        for base, target in _paired_grams(base_gram_list, target_gram_list)
+    ]
     return tf.add_n(shares) / len(shares)
 
 # %% ../nbs/08_gram.ipynb #6d0f1b02
@@ -167,7 +189,8 @@ def channel_moments(features, mask=None):
     Args:
         features, mask: as for `gram_matrix`.
     Returns:
-        float32 (batch, 2, channels): means, then standard deviations (of variance + 1e-8: a flat channel has no slope). An empty mask gives about 0.
+        float32 (batch, 2, channels): means, then standard deviations (of variance + 1e-8: a flat channel has no slope).
+            An empty mask gives about 0.
     Raises:
         ValueError: if `features` or `mask` has a rank other than 4.
     """
@@ -180,7 +203,9 @@ def channel_moments(features, mask=None):
 
 
 def _weighted_ranks(values, weight):
-    """Sorted `values` (batch, directions, positions) read at the levels (k + ½) / positions of the summed `weight` (batch, 1, positions)."""
+    """Sorted `values` (batch, directions, positions) read at the levels (k + ½) / positions of the summed `weight`
+    (batch, 1, positions).
+    """
     order, positions = tf.argsort(values, axis=-1), tf.shape(values)[-1]
     reached = tf.cumsum(tf.gather(tf.broadcast_to(weight, tf.shape(values)), order, batch_dims=2), axis=-1)
     levels = (tf.range(tf.cast(positions, tf.float32)) + 0.5) / tf.cast(positions, tf.float32)
@@ -191,11 +216,13 @@ def _weighted_ranks(values, weight):
 def sliced_projections(features, mask=None, *, directions=64, seed=1):
     """All feature vectors seen along fixed random unit directions, in rising order (Heitz et al. 2021).
 
-    With a mask each position counts by its share inside: the numbers are the weighted quantiles at (k + ½) / positions, so
+    With a mask each position counts by its share inside: the numbers are the weighted quantiles at (k + ½) / positions,
+    so
     that there are as many as without, and a full mask changes nothing.
 
     Args:
-        features, mask: as for `gram_matrix`. directions: how many. seed: draws them; the scorecard of the scorecard chapter looks along others.
+        features, mask: as for `gram_matrix`. directions: how many. seed: draws them; the scorecard of the scorecard
+            chapter looks along others.
     Returns:
         float32 (batch, directions, height * width). An empty mask gives the smallest value everywhere.
     Raises:

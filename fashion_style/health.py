@@ -18,7 +18,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from .errors import TrainingError
-from .runs.history import column, draw_curves, draw_shares, LOSS_TERMS, weighted_shares
+from .runs.history import LOSS_TERMS, column, draw_curves, draw_shares, weighted_shares
 
 # %% ../nbs/18_health.ipynb #db7a36d4
 def _median(values):
@@ -40,7 +40,7 @@ def _first(values):
 
 def _quarter(values, number):
     """Quarter `number`, 0 to 3, of a run's values."""
-    return values[len(values) * number // 4: len(values) * (number + 1) // 4]
+    return values[len(values) * number // 4 : len(values) * (number + 1) // 4]
 
 # %% ../nbs/18_health.ipynb #b544dc5f
 COIN = 2 * np.log(2)  # vanilla critic loss of a critic that cannot tell
@@ -55,18 +55,30 @@ def _is_vanilla(history):
 def _critic_signs(history):
     """seen, clarity, level and, for the vanilla loss, coin."""
     gap = column(history, "critic_gap")
-    late = gap[len(gap) // 2:][np.isfinite(gap[len(gap) // 2:])]
+    late = gap[len(gap) // 2 :][np.isfinite(gap[len(gap) // 2 :])]
     spread = late.std() if len(late) else 0.0
     last, known = _quarter(gap, 3), np.isfinite(_quarter(gap, 3))
     peak = max([_median(part) for part in np.array_split(gap, 8)], key=lambda value: np.nan_to_num(value, nan=-np.inf))
-    return dict(seen=float(np.mean(last[known] > 0)) if known.any() else float("nan"),
-                clarity=float(np.sqrt(len(late)) * late.mean() / spread) if spread > 0 else float("nan") if not len(late) or late.any() else 0.0,
-                level=_ratio(_median(last), peak) if peak > 0 else float("nan"),
-                coin=float(_median(_quarter(column(history, "critic_loss"), 3)) / COIN) if _is_vanilla(history) else float("nan"))
+    return dict(
+        seen=float(np.mean(last[known] > 0)) if known.any() else float("nan"),
+        clarity=(
+            float(np.sqrt(len(late)) * late.mean() / spread)
+            if spread > 0
+            else float("nan")
+            if not len(late) or late.any()
+            else 0.0
+        ),
+        level=_ratio(_median(last), peak) if peak > 0 else float("nan"),
+        coin=(
+            float(_median(_quarter(column(history, "critic_loss"), 3)) / COIN) if _is_vanilla(history) else float("nan")
+        ),
+    )
 
 # %% ../nbs/18_health.ipynb #b4584676
 def _fair_shares(history):
-    """Weighted shares, the critic's by its gap in the place of its score, unless the loss is vanilla or the table does not tell. {name: array}"""
+    """Weighted shares, the critic's by its gap in the place of its score, unless the loss is vanilla or the table does
+    not tell. {name: array}
+    """
     shares = np.array([column(history, f"share_{name}") for name in LOSS_TERMS])
     with np.errstate(all="ignore"):
         by_gap = shares[0] * np.abs(column(history, "critic_gap") / column(history, "adversarial"))
@@ -76,20 +88,29 @@ def _fair_shares(history):
 
 def _share_signs(history):
     shares = {name: _median(_quarter(values, 3)) for name, values in _fair_shares(history).items()}
-    ratios = {name: _ratio(_median(_quarter(column(history, name), 3)), _first(column(history, name))) for name in LOSS_TERMS[1:]}
+    ratios = {
+        name: _ratio(_median(_quarter(column(history, name), 3)), _first(column(history, name)))
+        for name in LOSS_TERMS[1:]
+    }
     counted = [name for name in ratios if np.isfinite(ratios[name]) and shares[name] > 0]
-    return dict(critic_share=shares["adversarial"], content_share=shares["content"], style_share=shares["style"],
-                content_part=_ratio(shares["content"], shares["content"] + shares["style"]),
-                term_growth=_ratio(sum(shares[name] * ratios[name] for name in counted), sum(shares[name] for name in counted)))
+    return dict(
+        critic_share=shares["adversarial"],
+        content_share=shares["content"],
+        style_share=shares["style"],
+        content_part=_ratio(shares["content"], shares["content"] + shares["style"]),
+        term_growth=_ratio(sum(shares[name] * ratios[name] for name in counted), sum(shares[name] for name in counted)),
+    )
 
 
 def _growth_signs(history):
     total, generator, critic = (column(history, name) for name in ("total", "generator_gradient", "critic_gradient"))
     bad = ~np.isfinite(total) | (column(history, "skipped") > 0)
-    return dict(bad_steps=float(np.mean(_quarter(bad, 3))),
-                total_growth=_ratio(_median(np.abs(_quarter(total, 3))), abs(_first(total))),
-                generator_growth=_ratio(_median(_quarter(generator, 3)), _first(generator)),
-                critic_growth=_ratio(_median(_quarter(critic, 3)), _median(_quarter(critic, 1))))
+    return dict(
+        bad_steps=float(np.mean(_quarter(bad, 3))),
+        total_growth=_ratio(_median(np.abs(_quarter(total, 3))), abs(_first(total))),
+        generator_growth=_ratio(_median(_quarter(generator, 3)), _first(generator)),
+        critic_growth=_ratio(_median(_quarter(critic, 3)), _median(_quarter(critic, 1))),
+    )
 
 
 def vital_signs(history, weights=None):
@@ -112,15 +133,20 @@ ENOUGH = 40  # rows
 def _exploding(signs):
     if signs["bad_steps"] >= 0.05:
         return f"{signs['bad_steps']:.0%} of the last steps gave losses or gradients that are not finite numbers"
-    for name, limit, what in (("total_growth", 100, "the total is {:.3g} times that of the first step"),
-                              ("generator_growth", 100, "the generator's gradient is {:.3g} times that of the first step"),
-                              ("critic_growth", 1000, "the critic's gradient is {:.3g} times what it was in the second quarter"),
-                              ("term_growth", 2, "the picture's own loss terms are {:.2f} times those of the first step")):
+    for name, limit, what in (
+        ("total_growth", 100, "the total is {:.3g} times that of the first step"),
+        ("generator_growth", 100, "the generator's gradient is {:.3g} times that of the first step"),
+        ("critic_growth", 1000, "the critic's gradient is {:.3g} times what it was in the second quarter"),
+        ("term_growth", 2, "the picture's own loss terms are {:.2f} times those of the first step"),
+    ):
         if signs[name] >= limit:
             return what.format(signs[name])
     if signs["term_growth"] >= 0.9 and signs["generator_growth"] <= 0.02:
-        return (f"the generator's gradient shrank to {signs['generator_growth']:.2%} of the first step's while the picture's own loss terms are at "
-                f"{signs['term_growth']:.0%}: the weights were thrown far away and the pictures are saturated")
+        return (
+            f"the generator's gradient shrank to {signs['generator_growth']:.2%} of the first step's while the"
+            f" picture's own loss terms are at {signs['term_growth']:.0%}: the weights were thrown far away and the"
+            " pictures are saturated"
+        )
     return ""
 
 
@@ -128,8 +154,10 @@ def _critic_won(signs):
     if signs["critic_share"] >= 0.5:
         return f"its part is {signs['critic_share']:.0%} of the generator's loss and drowns the rest"
     if signs["critic_share"] >= 0.2 and signs["seen"] >= 0.9 and signs["level"] >= 2 / 3:
-        return (f"it tells real from generated on {signs['seen']:.0%} of the last steps, its gap stands at {signs['level']:.0%} of its peak, "
-                f"and its part is {signs['critic_share']:.0%} of the generator's loss")
+        return (
+            f"it tells real from generated on {signs['seen']:.0%} of the last steps, its gap stands at"
+            f" {signs['level']:.0%} of its peak, and its part is {signs['critic_share']:.0%} of the generator's loss"
+        )
     if signs["coin"] < 0.1:
         return f"its loss is {signs['coin']:.1%} of that of a coin, so the generator can hardly fool it any more"
     return ""
@@ -139,9 +167,14 @@ def _critic_dead(signs):
     if signs["coin"] > 0.95:
         return f"its loss is {signs['coin']:.0%} of that of a coin"
     if signs["clarity"] < 2:
-        return f"real pictures score no higher than generated ones, beyond luck (clarity {signs['clarity']:.1f}, 2 is needed)"
+        return (
+            f"real pictures score no higher than generated ones, beyond luck (clarity {signs['clarity']:.1f}, 2 is"
+            " needed)"
+        )
     if signs["critic_share"] < 0.001:
-        return f"its part is {signs['critic_share']:.1g} of the generator's loss, less than a thousandth: nobody hears it"
+        return (
+            f"its part is {signs['critic_share']:.1g} of the generator's loss, less than a thousandth: nobody hears it"
+        )
     return ""
 
 
@@ -150,11 +183,40 @@ def _unheard(part, name):
 
 # %% ../nbs/18_health.ipynb #cb7d4bb5
 _DISEASES = (
-    ("exploding", _exploding, "Divide learning_rate and critic_learning_rate by ten and start again, or resume from a checkpoint before the jump."),
-    ("critic won", _critic_won, "Lower critic_learning_rate, critic_steps or weights.adversarial, and limit the critic's slope (constraint='gradient_penalty')."),
-    ("content only", lambda signs: _unheard(1 - signs["content_part"], "style"), "Raise weights.style until its share is at least a tenth."),
-    ("style only", lambda signs: _unheard(signs["content_part"], "content"), "Raise weights.content until its share is at least a tenth."),
-    ("critic dead", _critic_dead, "Raise critic_learning_rate or weights.adversarial, and do not clip too tightly. If the pictures look right, the generator may have won: stop."),
+    (
+        "exploding",
+        _exploding,
+        (
+            "Divide learning_rate and critic_learning_rate by ten and start again, or resume from a checkpoint before"
+            " the jump."
+        ),
+    ),
+    (
+        "critic won",
+        _critic_won,
+        (
+            "Lower critic_learning_rate, critic_steps or weights.adversarial, and limit the critic's slope"
+            " (constraint='gradient_penalty')."
+        ),
+    ),
+    (
+        "content only",
+        lambda signs: _unheard(1 - signs["content_part"], "style"),
+        "Raise weights.style until its share is at least a tenth.",
+    ),
+    (
+        "style only",
+        lambda signs: _unheard(signs["content_part"], "content"),
+        "Raise weights.content until its share is at least a tenth.",
+    ),
+    (
+        "critic dead",
+        _critic_dead,
+        (
+            "Raise critic_learning_rate or weights.adversarial, and do not clip too tightly. If the pictures look"
+            " right, the generator may have won: stop."
+        ),
+    ),
 )
 
 
@@ -167,11 +229,26 @@ class Verdict(NamedTuple):
 
 
 def _fine_words(signs):
-    parts = [f"the critic sees a difference on {signs['seen']:.0%} of the last steps and its gap stands at {signs['level']:.0%} of its peak"] if np.isfinite(signs["level"]) else []
+    parts = (
+        [
+            f"the critic sees a difference on {signs['seen']:.0%} of the last steps and its gap stands at"
+            f" {signs['level']:.0%} of its peak"
+        ]
+        if np.isfinite(signs["level"])
+        else []
+    )
     if not np.isfinite(signs["term_growth"]):
         return "; ".join([*parts, "what weighs how much is not in this table: hand over the run's weights to be sure."])
-    return "; ".join([f"the picture's own loss terms are at {signs['term_growth']:.0%} of the first step", *parts,
-                      f"parts of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style {signs['style_share']:.0%}. Go on."])
+    return "; ".join(
+        [
+            f"the picture's own loss terms are at {signs['term_growth']:.0%} of the first step",
+            *parts,
+            (
+                f"parts of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style"
+                f" {signs['style_share']:.0%}. Go on."
+            ),
+        ]
+    )
 
 
 def diagnose(history, weights=None):
@@ -181,16 +258,20 @@ def diagnose(history, weights=None):
         history: rows from `read_history` or a `RunResult`, oldest first.
         weights: `LossWeights` of the run, for tables of older versions that hold no weighted shares.
     Returns:
-        `Verdict`; its name is "exploding", "critic won", "content only", "style only", "critic dead", "too early to tell" or "fine".
+        `Verdict`; its name is "exploding", "critic won", "content only", "style only", "critic dead", "too early to
+        tell" or "fine".
     """
     signs = vital_signs(history, weights)
     if signs["steps"] < ENOUGH and not signs.get("bad_steps", 0) >= 0.25:
-        return Verdict("too early to tell", f"{signs['steps']:.0f} steps are written down and {ENOUGH} are needed. Wait.", signs)
+        return Verdict(
+            "too early to tell", f"{signs['steps']:.0f} steps are written down and {ENOUGH} are needed. Wait.", signs
+        )
     found = [(name, reason, advice) for name, rule, advice in _DISEASES if (reason := rule(signs))]
     if not found:
         return Verdict("fine", _fine_words(signs), signs)
     name, reason, advice = found[0]
-    also = f" Also: {', '.join(other for other, *_ in found[1:])}." if found[1:] and name != "exploding" else ""  # what follows from an explosion is no finding of its own
+    # what follows from an explosion is no finding of its own
+    also = f" Also: {', '.join(other for other, *_ in found[1:])}." if found[1:] and name != "exploding" else ""
     return Verdict(name, f"{reason}. {advice}{also}", signs)
 
 # %% ../nbs/18_health.ipynb #5eeb6a77
@@ -204,7 +285,9 @@ def _draw_checks(axes, history, name, label):
 
 
 def _scale(axes, logarithmic):
-    """A logarithmic axis for gradients, and one that is linear around 0 where a curve leaves its median by a factor of 1000."""
+    """A logarithmic axis for gradients, and one that is linear around 0 where a curve leaves its median by a factor of
+    1000.
+    """
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
     values = np.abs(values[np.isfinite(values) & (values != 0)])
     if len(values) and logarithmic:
@@ -214,7 +297,8 @@ def _scale(axes, logarithmic):
 
 
 def fig_dashboard(history, weights=None, *, smooth=None):
-    """The state of a run at one look: total, terms, weighted shares, critic gap, gradient norms, speed, and the verdict in words.
+    """The state of a run at one look: total, terms, weighted shares, critic gap, gradient norms, speed, and the verdict
+    in words.
 
     Args:
         history: rows from `read_history` or a `RunResult`.
@@ -223,12 +307,29 @@ def fig_dashboard(history, weights=None, *, smooth=None):
     Returns:
         matplotlib Figure, six panels of at most 256 pixels at 75 dots per inch. Black dots are held-out pairs.
     """
-    history = [dict(row, steps_per_second=_ratio(1.0, row.get("seconds", np.nan)), **(weighted_shares(row, weights) if weights else {})) for row in history]
+    history = [
+        dict(
+            row,
+            steps_per_second=_ratio(1.0, row.get("seconds", np.nan)),
+            **(weighted_shares(row, weights) if weights else {}),
+        )
+        for row in history
+    ]
     verdict, width = diagnose(history), smooth or min(1000, max(1, len(history) // 20))
     figure = Figure(figsize=(10, 6), dpi=75, layout="constrained")
-    panels = dict(zip(("total", "content and style", "weighted shares", "critic gap", "gradient norms", "steps a second"), figure.subplots(2, 3).flat))
-    for name, columns in (("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"]),
-                          ("gradient norms", ["generator_gradient", "critic_gradient"]), ("steps a second", ["steps_per_second"])):
+    panels = dict(
+        zip(
+            ("total", "content and style", "weighted shares", "critic gap", "gradient norms", "steps a second"),
+            figure.subplots(2, 3).flat,
+        )
+    )
+    for name, columns in (
+        ("total", ["total"]),
+        ("content and style", ["content", "style"]),
+        ("critic gap", ["critic_gap"]),
+        ("gradient norms", ["generator_gradient", "critic_gradient"]),
+        ("steps a second", ["steps_per_second"]),
+    ):
         draw_curves(panels[name], history, columns, width)
     draw_shares(panels["weighted shares"], history, width)
     _draw_checks(panels["total"], history, "held_out_total", "held out, without critic")
@@ -240,7 +341,9 @@ def fig_dashboard(history, weights=None, *, smooth=None):
         elif axes.lines and name != "steps a second":
             _scale(axes, logarithmic=name == "gradient norms")
     panels["steps a second"].set_ylim(bottom=0)
-    figure.suptitle(textwrap.fill(f"{verdict.name.upper()}: {verdict.words}", 130), fontsize="medium", x=0.01, ha="left")
+    figure.suptitle(
+        textwrap.fill(f"{verdict.name.upper()}: {verdict.words}", 130), fontsize="medium", x=0.01, ha="left"
+    )
     return figure
 
 # %% ../nbs/18_health.ipynb #92a3dabc
@@ -254,9 +357,11 @@ def _tag(name):
 
 
 class TensorBoardWriter(AbstractContextManager):
-    """A callback for `train` that writes RUN/tensorboard/events.out.tfevents.*: every loss as a scalar, every grid as a picture.
+    """A callback for `train` that writes RUN/tensorboard/events.out.tfevents.*: every loss as a scalar, every grid as a
+    picture.
 
-    Needs TensorFlow only; to look at the files, install the extra `fashion-style[tensorboard]` and start `tensorboard --logdir RUN`.
+    Needs TensorFlow only; to look at the files, install the extra `fashion-style[tensorboard]` and start `tensorboard
+    --logdir RUN`.
     A `with` statement closes it.
 
     Args:
@@ -264,7 +369,8 @@ class TensorBoardWriter(AbstractContextManager):
         every: write the scalars of every n-th step; pictures are always written.
         weights: `LossWeights` of the run, to write the weighted shares as well.
     Raises:
-        TrainingError: here and on writing, if the file cannot be written. Here already for what TensorFlow would notice after the first step.
+        TrainingError: here and on writing, if the file cannot be written. Here already for what TensorFlow would notice
+            after the first step.
     """
 
     def __init__(self, run, every=1, *, weights=None):
@@ -277,7 +383,10 @@ class TensorBoardWriter(AbstractContextManager):
         except UnicodeError:
             problem = "its name cannot be written as UTF-8"
         if problem:
-            raise TrainingError(f"{str(self.folder)!r}: cannot write TensorBoard's files ({problem}). Name another run, or train without the writer.")
+            raise TrainingError(
+                f"{str(self.folder)!r}: cannot write TensorBoard's files ({problem}). Name another run, or train"
+                " without the writer."
+            )
 
     def _open(self, step):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -296,18 +405,32 @@ class TensorBoardWriter(AbstractContextManager):
             values = self._scalars(progress) if progress.step % self.every == 0 else []
             if progress.picture is not None:
                 shape = dict(zip(("height", "width", "colorspace"), progress.picture.shape))
-                values.append(tf.compat.v1.Summary.Value(tag="pictures", image=tf.compat.v1.Summary.Image(encoded_image_string=tf.io.encode_png(progress.picture).numpy(), **shape)))
+                values.append(
+                    tf.compat.v1.Summary.Value(
+                        tag="pictures",
+                        image=tf.compat.v1.Summary.Image(
+                            encoded_image_string=tf.io.encode_png(progress.picture).numpy(), **shape
+                        ),
+                    )
+                )
             if values:
                 self._write(step=progress.step, summary=tf.compat.v1.Summary(value=values))
                 self._writer.flush()
         except (OSError, tf.errors.OpError) as error:
-            raise TrainingError(f"{self.folder}: cannot write TensorBoard's files ({error}). Free some space, or train without the writer.") from error
+            raise TrainingError(
+                f"{self.folder}: cannot write TensorBoard's files ({error}). Free some space, or train without the"
+                " writer."
+            ) from error
 
     def _scalars(self, progress):
         numbers = dict(progress.losses, **(weighted_shares(progress.losses, self.weights) if self.weights else {}))
         if progress.seconds_per_step > 0:
             numbers["steps_per_second"] = 1 / progress.seconds_per_step
-        return [tf.compat.v1.Summary.Value(tag=_tag(name), simple_value=float(value)) for name, value in numbers.items() if name != "step"]
+        return [
+            tf.compat.v1.Summary.Value(tag=_tag(name), simple_value=float(value))
+            for name, value in numbers.items()
+            if name != "step"
+        ]
 
     def close(self):
         """Close the file. A closed writer that is called again starts a new file."""

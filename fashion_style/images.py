@@ -16,9 +16,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
-from matplotlib.figure import Figure
 
 from .errors import PictureError
 from .writing import write_whole
@@ -28,7 +28,11 @@ def to_float(array_uint8):
     "uint8 0..255 -> float32 in [-1, 1], same shape: value / 127.5 - 1. Raises `PictureError` for another type."
     array = np.asarray(array_uint8)
     if array.dtype != np.uint8:
-        raise PictureError("to_float", f"received {array.dtype} values, expected uint8 in 0..255", "A float picture is already in [-1, 1]")
+        raise PictureError(
+            "to_float",
+            f"received {array.dtype} values, expected uint8 in 0..255",
+            "A float picture is already in [-1, 1]",
+        )
     return array.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
 
 
@@ -46,7 +50,8 @@ def to_uint8(picture):
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _FORMATS = dict(zip(PICTURE_SUFFIXES, ("JPEG", "JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "TIFF")))
 
-# Pillow warns about huge headers and torn metadata; our own checks decide about both. `warnings.catch_warnings` is not safe
+# Pillow warns about huge headers and torn metadata; our own checks decide about both. `warnings.catch_warnings` is not
+# safe
 # in threads, and pictures are decoded in threads: so the filter is set once, for warnings raised inside Pillow only.
 for _category in (Image.DecompressionBombWarning, UserWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"PIL\.")
@@ -59,14 +64,20 @@ def _read_bytes(path, max_bytes):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
         raise PictureError(path, f"this is {kind}", "Name a picture file")
     if not 0 < status.st_size <= max_bytes:
-        raise PictureError(path, f"the file has {status.st_size:,} bytes, expected 1 to {max_bytes:,}", "Copy or download it again, or save it smaller")
+        raise PictureError(
+            path,
+            f"the file has {status.st_size:,} bytes, expected 1 to {max_bytes:,}",
+            "Copy or download it again, or save it smaller",
+        )
     return Path(path).read_bytes()
 
 
 def _check_size(name, width, height, max_pixels):
     "Raise `PictureError` unless 0 < width x height <= max_pixels."
     if not 0 < width * height <= max_pixels:
-        raise PictureError(name, f"{width} x {height} pixels, expected 1 to {max_pixels:,} in all", "Resize the picture")
+        raise PictureError(
+            name, f"{width} x {height} pixels, expected 1 to {max_pixels:,} in all", "Resize the picture"
+        )
 
 # %% ../nbs/01_images.ipynb #af40c18b
 def _upright(image):
@@ -79,16 +90,22 @@ def _upright(image):
 
 def _deep_to_uint8(name, values):
     "Values of more than 8 bits -> uint8. Integers count up to 65,535 (or 2**31 - 1), floats up to 1 (or 255)."
-    tops = (1.0, 255.0) if values.dtype.kind == "f" else (65535.0, 2.0 ** 31 - 1)
+    tops = (1.0, 255.0) if values.dtype.kind == "f" else (65535.0, 2.0**31 - 1)
     low, high = float(values.min()), float(values.max())
     if not 0 <= low <= high <= tops[1]:  # also refuses NaN
-        raise PictureError(name, f"its values run from {low:g} to {high:g}, expected 0 to {tops[0]:g} or {tops[1]:g}", "Save it as an 8-bit or 16-bit PNG")
+        raise PictureError(
+            name,
+            f"its values run from {low:g} to {high:g}, expected 0 to {tops[0]:g} or {tops[1]:g}",
+            "Save it as an 8-bit or 16-bit PNG",
+        )
     top = tops[0] if high <= tops[0] else tops[1]
     return np.round(values.astype(np.float64) * (255.0 / top)).astype(np.uint8)
 
 
 def _image_to_array(name, image):
-    "Pillow image of any mode -> uint8 (H, W, 3): upright, alpha on white, 16 bits scaled, palette, grey and CMYK converted."
+    """Pillow image of any mode -> uint8 (H, W, 3): upright, alpha on white, 16 bits scaled, palette, grey and CMYK
+    converted.
+    """
     image = _upright(image)
     if image.mode.startswith("I") or image.mode == "F":
         return np.repeat(_deep_to_uint8(name, np.asarray(image))[..., None], 3, axis=2)
@@ -104,10 +121,15 @@ def _decode(name, data, max_pixels, at_least):
     try:
         image = Image.open(io.BytesIO(data), formats=sorted(set(_FORMATS.values())))
     except Image.DecompressionBombError:
-        raise PictureError(name, f"its header asks for far more than {max_pixels:,} pixels", "Resize the picture") from None
+        raise PictureError(
+            name, f"its header asks for far more than {max_pixels:,} pixels", "Resize the picture"
+        ) from None
     except Exception:
-        raise PictureError(name, "this is not a JPEG, PNG, WEBP, BMP, GIF or TIFF picture, or its beginning is damaged",
-                           "Open it in another program and save it as PNG or JPEG") from None
+        raise PictureError(
+            name,
+            "this is not a JPEG, PNG, WEBP, BMP, GIF or TIFF picture, or its beginning is damaged",
+            "Open it in another program and save it as PNG or JPEG",
+        ) from None
     with image:
         _check_size(name, *image.size, max_pixels)
         if at_least and image.format == "JPEG":
@@ -120,10 +142,18 @@ def _check_array(name, array, max_pixels):
     "uint8, uint16 or float [-1, 1] array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) -> uint8 (H, W, 3)."
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.dtype.kind not in "uf":
-        raise PictureError(name, f"received an array of shape {array.shape} and type {array.dtype}", "Pass (height, width, 3), uint8 in 0..255 or float in [-1, 1]")
+        raise PictureError(
+            name,
+            f"received an array of shape {array.shape} and type {array.dtype}",
+            "Pass (height, width, 3), uint8 in 0..255 or float in [-1, 1]",
+        )
     _check_size(name, array.shape[1], array.shape[0], max_pixels)
     if array.dtype.kind == "f" and not np.abs(array).max() <= 1.01:  # also refuses NaN
-        raise PictureError(name, f"float values from {array.min():g} to {array.max():g}, expected [-1, 1]", "Scale with to_float(uint8 picture)")
+        raise PictureError(
+            name,
+            f"float values from {array.min():g} to {array.max():g}, expected [-1, 1]",
+            "Scale with to_float(uint8 picture)",
+        )
     array = _deep_to_uint8(name, array) if array.dtype.kind == "u" and array.dtype != np.uint8 else to_uint8(array)
     if array.shape[2] == 4:
         return _image_to_array(name, Image.fromarray(array))
@@ -136,7 +166,9 @@ def _open(name, source, max_pixels, max_bytes, at_least):
         return _decode(name, _read_bytes(source, max_bytes), max_pixels, at_least)
     if isinstance(source, (bytes, bytearray, memoryview)):
         if not 0 < len(source) <= max_bytes:
-            raise PictureError(name, f"received {len(source):,} bytes, expected 1 to {max_bytes:,}", "Save it again, or smaller")
+            raise PictureError(
+                name, f"received {len(source):,} bytes, expected 1 to {max_bytes:,}", "Save it again, or smaller"
+            )
         return _decode(name, bytes(source), max_pixels, at_least)
     if isinstance(source, Image.Image):
         _check_size(name, *source.size, max_pixels)
@@ -148,7 +180,8 @@ def open_picture(source, *, max_pixels=40_000_000, max_bytes=100_000_000, at_lea
     """Any picture -> uint8 array (H, W, 3), RGB, upright, on white. Of an animation the first frame.
 
     `source`: path, bytes, Pillow image, or array (uint8, uint16, or float in [-1, 1]; H W, H W 1, H W 3 or H W 4).
-    `max_pixels`, `max_bytes`: caps, checked before anything is decoded. `at_least`: a JPEG may be decoded at 1/2, 1/4 or
+    `max_pixels`, `max_bytes`: caps, checked before anything is decoded. `at_least`: a JPEG may be decoded at 1/2, 1/4
+    or
     1/8 scale as long as both sides keep this many pixels: fast for large photos. The content of a file decides, not its
     suffix. Raises `PictureError`, and nothing else, for whatever cannot be read.
     """
@@ -160,7 +193,11 @@ def open_picture(source, *, max_pixels=40_000_000, max_bytes=100_000_000, at_lea
     except FileNotFoundError:
         raise PictureError(name, "there is no such file", "Check the path") from None
     except Exception as error:
-        raise PictureError(name, f"it cannot be read ({type(error).__name__}: {error})", "Check the file, or save it again as PNG or JPEG") from None
+        raise PictureError(
+            name,
+            f"it cannot be read ({type(error).__name__}: {error})",
+            "Check the file, or save it again as PNG or JPEG",
+        ) from None
 
 # %% ../nbs/01_images.ipynb #69939aa1
 def size_pair(size):
@@ -173,7 +210,9 @@ def size_pair(size):
 
 
 def _stretch(picture, height, width):
-    "Resample to (height, width): first area averages along sides that shrink, then cubic along sides that grow; range kept."
+    """Resample to (height, width): first area averages along sides that shrink, then cubic along sides that grow; range
+    kept.
+    """
     smaller, result = (min(height, picture.shape[0]), min(width, picture.shape[1])), picture.copy()
     if smaller != picture.shape[:2]:
         result = cv2.resize(result, smaller[::-1], interpolation=cv2.INTER_AREA).reshape(*smaller, -1)
@@ -185,20 +224,25 @@ def _stretch(picture, height, width):
 def resize_picture(picture, size, *, fit="crop"):
     """(H, W, C) picture or mask, uint8 or float32, -> the same type at `size` (integer or (height, width)).
 
-    `fit`: "crop" keeps the proportions and cuts equally on both sides, "pad" keeps them and adds white (to one channel, a
+    `fit`: "crop" keeps the proportions and cuts equally on both sides, "pad" keeps them and adds white (to one channel,
+    a
     mask, 0: no garment), "stretch" ignores them. Raises `PictureError` for another size or fit.
     """
     height, width = size_pair(size)
     picture = np.asarray(picture)
     if fit not in ("crop", "pad", "stretch") or picture.ndim != 3 or 0 in picture.shape:
-        raise PictureError("resize_picture", f"received fit {fit!r} and shape {picture.shape}", 'Pass a picture (height, width, channels) and fit "crop", "pad" or "stretch"')
+        raise PictureError(
+            "resize_picture",
+            f"received fit {fit!r} and shape {picture.shape}",
+            'Pass a picture (height, width, channels) and fit "crop", "pad" or "stretch"',
+        )
     if fit == "pad":
         return _pad(picture, height, width)
     if fit == "crop":
         scale = max(height / picture.shape[0], width / picture.shape[1])
         kept = [max(1, round(side / scale)) for side in (height, width)]
         top, left = (max(0, side - keep) // 2 for side, keep in zip(picture.shape, kept))
-        picture = picture[top:top + kept[0], left:left + kept[1]]
+        picture = picture[top : top + kept[0], left : left + kept[1]]
     return _stretch(picture, height, width)
 
 
@@ -206,9 +250,13 @@ def _pad(picture, height, width):
     "The whole picture inside (height, width), centred on white; a one-channel array, a mask, centred on 0."
     scale = min(height / picture.shape[0], width / picture.shape[1])
     inner = _stretch(picture, *(max(1, round(side * scale)) for side in picture.shape[:2]))
-    result = np.full((height, width, picture.shape[2]), (255 if picture.dtype == np.uint8 else 1) * (picture.shape[2] > 1), picture.dtype)
+    result = np.full(
+        (height, width, picture.shape[2]),
+        (255 if picture.dtype == np.uint8 else 1) * (picture.shape[2] > 1),
+        picture.dtype,
+    )
     top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
-    result[top:top + inner.shape[0], left:left + inner.shape[1]] = inner
+    result[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
     return result
 
 
@@ -231,7 +279,11 @@ def show_pictures(pictures, titles=None, *, columns=4, size=2.0):
     arrays = [open_picture(picture) for picture in pictures]
     titles = [""] * len(arrays) if titles is None else list(titles)
     if not arrays or len(titles) != len(arrays):
-        raise PictureError("show_pictures", f"received {len(arrays)} pictures and {len(titles)} titles", "Pass at least one picture, and as many titles or none")
+        raise PictureError(
+            "show_pictures",
+            f"received {len(arrays)} pictures and {len(titles)} titles",
+            "Pass at least one picture, and as many titles or none",
+        )
     columns, rows = min(columns, len(arrays)), -(-len(arrays) // columns)
     figure = Figure(figsize=(columns * size, rows * (size + 0.3 * any(titles))), dpi=72, layout="constrained")
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
@@ -243,15 +295,22 @@ def show_pictures(pictures, titles=None, *, columns=4, size=2.0):
 
 # %% ../nbs/01_images.ipynb #03f3b2ed
 def encode_picture(picture, suffix=".png", *, metadata=None):
-    """Picture (any `open_picture` source) -> bytes of a picture file; JPEG at quality 95, GIF with 256 colours, the others exact.
+    """Picture (any `open_picture` source) -> bytes of a picture file; JPEG at quality 95, GIF with 256 colours, the
+    others exact.
 
     `suffix`: one of `PICTURE_SUFFIXES`. `metadata`: dict of str -> str, kept as PNG text. Raises `PictureError`.
     """
     suffix = str(suffix).lower()
     if suffix not in PICTURE_SUFFIXES:
-        raise PictureError(suffix or "no suffix", "this is no known picture suffix", f"Use one of {' '.join(PICTURE_SUFFIXES)}")
+        raise PictureError(
+            suffix or "no suffix", "this is no known picture suffix", f"Use one of {' '.join(PICTURE_SUFFIXES)}"
+        )
     if metadata and suffix != ".png" or any(not 0 < len(str(key)) < 80 for key in metadata or ()):
-        raise PictureError(suffix, "text can be kept in PNG files only, under keys of 1 to 79 characters", "Save as .png with short keys, or pass no metadata")
+        raise PictureError(
+            suffix,
+            "text can be kept in PNG files only, under keys of 1 to 79 characters",
+            "Save as .png with short keys, or pass no metadata",
+        )
     options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(_FORMATS[suffix], {})
     image, buffer = Image.fromarray(open_picture(picture)), io.BytesIO()
     try:
@@ -261,7 +320,9 @@ def encode_picture(picture, suffix=".png", *, metadata=None):
                 options["pnginfo"].add_text(str(key), str(text))
         image.save(buffer, _FORMATS[suffix], **options)
     except Exception as error:
-        raise PictureError(suffix, f"the picture cannot be encoded ({error})", "Save as .png, with keys in plain letters") from None
+        raise PictureError(
+            suffix, f"the picture cannot be encoded ({error})", "Save as .png, with keys in plain letters"
+        ) from None
     return buffer.getvalue()
 
 
@@ -269,7 +330,8 @@ def save_picture(picture, path, *, metadata=None, overwrite=True):
     """Write a picture file -> its `Path`. Written by `write_whole`: whole or not at all.
 
     `picture`, `metadata`: see `encode_picture`; the suffix of `path` names the format. `overwrite=False` refuses to
-    replace a file. Raises `PictureError` (no such folder, read-only, full disk, unknown suffix); an old file then stays.
+    replace a file. Raises `PictureError` (no such folder, read-only, full disk, unknown suffix); an old file then
+    stays.
     """
     path = Path(path)
     data = encode_picture(picture, path.suffix, metadata=metadata)
@@ -278,5 +340,9 @@ def save_picture(picture, path, *, metadata=None, overwrite=True):
     try:
         write_whole(path, data)
     except Exception as error:
-        raise PictureError(path, f"it cannot be written ({getattr(error, 'strerror', None) or error})", "Check that the folder exists, is writable and has free space") from None
+        raise PictureError(
+            path,
+            f"it cannot be written ({getattr(error, 'strerror', None) or error})",
+            "Check that the folder exists, is writable and has free space",
+        ) from None
     return path

@@ -16,14 +16,20 @@ import numpy as np
 import tensorflow as tf
 
 from .content import content_loss, relative_content_loss, total_variation
-from .gram import relative_style_loss, style_loss, STYLE_STATISTICS
+from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
 from fashion_style.wasserstein import (
-    adversarial_loss, generator_loss, gradient_penalty, vanilla_critic_loss, vanilla_generator_loss,
+    adversarial_loss,
+    generator_loss,
+    gradient_penalty,
+    vanilla_critic_loss,
+    vanilla_generator_loss,
 )
 
 # %% ../nbs/15_losses.ipynb #07fc9155
 def mask_focus(mask, mask_share):
-    """How much each place counts in style loss and critic scores: 1 on the garment, 1 - `mask_share` beside it. The content loss is not weighted by place.
+    """How much each place counts in style loss and critic scores: 1 on the garment, 1 - `mask_share` beside it.
+
+    The content loss is not weighted by place.
 
     Args:
         mask: (B, H, W, 1) in [0, 1], 1 inside the garment. mask_share: a number in [0, 1].
@@ -34,7 +40,8 @@ def mask_focus(mask, mask_share):
 
 
 def lock_to_mask(generated, content, mask, mask_share):
-    """What is judged: at `mask_share` 1 the design that a customer would see, with the garment's own background; below 1 the generated picture.
+    """What is judged: at `mask_share` 1 the design that a customer would see, with the garment's own background; below
+    1 the generated picture.
 
     Args:
         generated, content: (B, H, W, 3) in [-1, 1]; mask: (B, H, W, 1) in [0, 1]; mask_share: a number in [0, 1].
@@ -43,33 +50,44 @@ def lock_to_mask(generated, content, mask, mask_share):
 
 # %% ../nbs/15_losses.ipynb #967e662a
 def _window_shares(size, reach):
-    """Row i: how much each of `size` places counts in the mean over the places up to `reach` away from i. Float32 (size, size)."""
+    """Row i: how much each of `size` places counts in the mean over the places up to `reach` away from i.
+
+    Float32 (size, size).
+    """
     reach = tf.minimum(reach, size)
     inside = tf.linalg.band_part(tf.ones((size, size)), reach, reach)
     return inside / tf.reduce_sum(inside, axis=1, keepdims=True)
 
 
 def _window_mean(values, reach):
-    """Mean over the window around each pixel, `reach` pixels to all sides, cut at the edges: two small matrix products, several times as fast as pooling."""
+    """Mean over the window around each pixel, `reach` pixels to all sides, cut at the edges: two small matrix products,
+    several times as fast as pooling.
+    """
     height, width = (_window_shares(tf.shape(values)[axis], reach) for axis in (1, 2))
     return tf.einsum("yh,bhwc,xw->byxc", height, values, width)
 
 
 def shading_loss(generated, content, mask):
-    """1 - correlation of coarse luminance inside the mask: 0 when light and dark fall as on the garment, 1 when unrelated, 2 when inverted.
+    """1 - correlation of coarse luminance inside the mask: 0 when light and dark fall as on the garment, 1 when
+    unrelated, 2 when inverted.
 
-    Garments with hardly any light and dark count less: the noise of a flat black cloth is no shading to follow. Our addition.
+    Garments with hardly any light and dark count less: the noise of a flat black cloth is no shading to follow. Our
+    addition.
 
     Args:
-        generated, content: (B, H, W, 3) in [-1, 1]; mask: (B, H, W, 1). Coarse: averaged over windows of a twelfth of the height.
+        generated, content: (B, H, W, 3) in [-1, 1]; mask: (B, H, W, 1). Coarse: averaged over windows of a twelfth of
+            the height.
     Returns:
         float32 scalar in [0, 2], averaged over the batch.
     """
+
     def coarse(picture):
         luminance = tf.reduce_sum(picture * tf.constant([0.299, 0.587, 0.114]), axis=-1, keepdims=True)
         reach = tf.shape(picture)[1] // 24
         light = _window_mean(luminance * mask, reach) / (_window_mean(mask, reach) + 1e-3)
-        return mask * (light - tf.math.divide_no_nan(tf.reduce_sum(mask * light, [1, 2], True), tf.reduce_sum(mask, [1, 2], True)))
+        return mask * (
+            light - tf.math.divide_no_nan(tf.reduce_sum(mask * light, [1, 2], True), tf.reduce_sum(mask, [1, 2], True))
+        )
 
     def energy(light):
         return tf.reduce_sum(tf.square(light), [1, 2, 3])
@@ -81,9 +99,11 @@ def shading_loss(generated, content, mask):
 
 # %% ../nbs/15_losses.ipynb #b8d1a002
 def motif_loss(generated, style, mask):
-    """1 - local correlation of the generated picture with the print that lies there: 0 when every window shows the print's figure, 1 when unrelated, 2 when inverted.
+    """1 - local correlation of the generated picture with the print that lies there: 0 when every window shows the
+    print's figure, 1 when unrelated, 2 when inverted.
 
-    Brightness and contrast of a window do not count, so folds may modulate the print. Windows where the print is plain count less. Our addition,
+    Brightness and contrast of a window do not count, so folds may modulate the print. Windows where the print is plain
+    count less. Our addition,
     after the structure term of SSIM (Wang et al. 2004).
 
     Args:
@@ -98,7 +118,11 @@ def motif_loss(generated, style, mask):
         return tf.reduce_sum(first * second, axis=-1, keepdims=True)
 
     def means(picture, *products):  # sums over colours first: fewer maps to average
-        return tf.split(_window_mean(mask * tf.concat([picture, *products], axis=-1), reach) / weight, [3] + [1] * len(products), axis=-1)
+        return tf.split(
+            _window_mean(mask * tf.concat([picture, *products], axis=-1), reach) / weight,
+            [3] + [1] * len(products),
+            axis=-1,
+        )
 
     light, both, own = means(generated, product(generated, style), product(generated, generated))
     printed, varied = means(style, product(style, style))
@@ -106,12 +130,15 @@ def motif_loss(generated, style, mask):
     spread = tf.nn.relu(own - product(light, light))
     correlation = (both - product(light, printed) + level) * tf.math.rsqrt((spread + level) * (varied + level))
     counts = mask * varied / (varied + level)
-    figures = tf.reduce_sum(counts, [1, 2, 3]) + 1e-3 * tf.reduce_sum(mask, [1, 2, 3])  # a print without figure weighs nothing, not even rounding
+    # a print without figure weighs nothing, not even rounding
+    figures = tf.reduce_sum(counts, [1, 2, 3]) + 1e-3 * tf.reduce_sum(mask, [1, 2, 3])
     return tf.reduce_mean(tf.math.divide_no_nan(tf.reduce_sum(counts * (1.0 - correlation), [1, 2, 3]), figures))
 
 # %% ../nbs/15_losses.ipynb #d1415a6c
 class Targets(NamedTuple):
-    """What content and style loss aim at: `content` (B, h, w, C), the garment's features; `style`, one (B, m, n) a style layer: Gram matrices, or what else `style_statistics` names."""
+    """What content and style loss aim at: `content` (B, h, w, C), the garment's features; `style`, one (B, m, n) a
+    style layer: Gram matrices, or what else `style_statistics` names.
+    """
 
     content: tf.Tensor
     style: tuple
@@ -133,7 +160,8 @@ def loss_targets(extractor, settings, content, style):
 
 
 class TargetCache:
-    """Targets of pictures that come back unchanged (`augment=False`), kept in bounded memory, least recently used out first.
+    """Targets of pictures that come back unchanged (`augment=False`), kept in bounded memory, least recently used out
+    first.
 
     Args:
         compute: function of (content, style) that gives `Targets`, such as `Trainer.targets`.
@@ -151,23 +179,34 @@ class TargetCache:
 
     def __call__(self, content, style):
         """`Targets` of a batch of pairs (float32 arrays); the extractor is asked only if a picture is new."""
-        keys = [(kind, hashlib.sha256(np.ascontiguousarray(picture)).digest()) for kind, batch in (("content", content), ("style", style)) for picture in batch]
+        keys = [
+            (kind, hashlib.sha256(np.ascontiguousarray(picture)).digest())
+            for kind, batch in (("content", content), ("style", style))
+            for picture in batch
+        ]
         if not all(key in self._kept for key in keys):
             targets = self.compute(tf.constant(content), tf.constant(style))
-            rows = [[row] for row in targets.content.numpy()] + [list(layers) for layers in zip(*(layer.numpy() for layer in targets.style))]
+            rows = [[row] for row in targets.content.numpy()] + [
+                list(layers) for layers in zip(*(layer.numpy() for layer in targets.style))
+            ]
             fresh = dict(zip(keys, rows))
         else:
             fresh = {key: self._kept[key] for key in keys}
         for key, arrays in fresh.items():
             self._keep(key, arrays) if key not in self._kept else self._kept.move_to_end(key)
-        contents, styles = keys[:len(content)], keys[len(content):]
-        return Targets(np.stack([fresh[key][0] for key in contents]), tuple(np.stack(layers) for layers in zip(*(fresh[key] for key in styles))))
+        contents, styles = keys[: len(content)], keys[len(content) :]
+        return Targets(
+            np.stack([fresh[key][0] for key in contents]),
+            tuple(np.stack(layers) for layers in zip(*(fresh[key] for key in styles))),
+        )
 
 # %% ../nbs/15_losses.ipynb #7d20c4e1
 class Pairings:
-    """Lets a batch serve `settings.pairings` steps, its styles moved on by one row each time, and keeps what can be kept of its targets.
+    """Lets a batch serve `settings.pairings` steps, its styles moved on by one row each time, and keeps what can be
+    kept of its targets.
 
-    With `augment=False` pictures come back unchanged in later batches too: then their targets are kept in a `TargetCache`.
+    With `augment=False` pictures come back unchanged in later batches too: then their targets are kept in a
+    `TargetCache`.
     """
 
     def __init__(self, trainer):
@@ -176,7 +215,9 @@ class Pairings:
         self.group, self.kept = None, None
 
     def __call__(self, content, style):
-        """A batch's content and style, float32 tensors -> (style of the step that comes, its targets or None: to be computed in the step)."""
+        """A batch's content and style, float32 tensors -> (style of the step that comes, its targets or None: to be
+        computed in the step).
+        """
         group, shift = divmod(int(self.trainer.step), self.count)
         moved = tf.roll(style, shift, axis=0)
         if self.cache:
@@ -200,7 +241,8 @@ def generator_losses(trainer, content, style, mask, training=True, targets=None,
     """Every term of the generator's loss for one batch, unweighted, and what was judged.
 
     Args:
-        trainer: has `settings`, `extractor`, and the functions `generate`, `features` and `judge`; see the training chapter.
+        trainer: has `settings`, `extractor`, and the functions `generate`, `features` and `judge`; see the training
+            chapter.
         content, style: (B, H, W, 3) in [-1, 1]; mask: (B, H, W, 1), 1 inside the garment.
         targets: `Targets` of the batch; None: computed here.
         judge: function of (design, style, training) that gives the critic's scores, if not `trainer.judge`.
@@ -217,12 +259,15 @@ def generator_losses(trainer, content, style, mask, training=True, targets=None,
     relative = settings.distance == "relative"
     losses = dict(
         adversarial=(vanilla_generator_loss if settings.loss == "vanilla" else generator_loss)(scores, mask=focus),
-        content=(relative_content_loss if relative else content_loss)(features[settings.content_layer], targets.content),
+        content=(relative_content_loss if relative else content_loss)(
+            features[settings.content_layer], targets.content
+        ),
         style=(relative_style_loss if relative else style_loss)(seen, targets.style),
         variation=total_variation(picture) if settings.weights.variation else zero,
         background=zero if focus is None else tf.reduce_mean((1.0 - focus) * tf.abs(picture - content)),
         shading=shading_loss(picture, content, mask) if settings.weights.shading else zero,
-        motif=motif_loss(picture, style, mask) if settings.weights.motif else zero)
+        motif=motif_loss(picture, style, mask) if settings.weights.motif else zero,
+    )
     return losses, Judged(picture, design, scores)
 
 
@@ -232,7 +277,9 @@ def weighted_total(losses, weights):
 
 # %% ../nbs/15_losses.ipynb #a4f7b773
 def real_pictures(style):
-    """What should score high: the style pictures, mirrored, so that a conditioned critic cannot just compare pixels with its condition."""
+    """What should score high: the style pictures, mirrored, so that a conditioned critic cannot just compare pixels
+    with its condition.
+    """
     return style[:, :, ::-1]
 
 
@@ -249,10 +296,22 @@ def critic_losses(trainer, real, design, style, focus, mix, with_penalty, scores
     """
     settings = trainer.settings
     real_scores, fake_scores = trainer.judge(real, style), trainer.judge(design, style) if scores is None else scores
-    loss = (vanilla_critic_loss if settings.loss == "vanilla" else adversarial_loss)(real_scores, fake_scores, mask=focus)
+    loss = (vanilla_critic_loss if settings.loss == "vanilla" else adversarial_loss)(
+        real_scores, fake_scores, mask=focus
+    )
     penalty = tf.constant(0.0)
     if settings.constraint == "gradient_penalty":
         condition = style if settings.critic == "style" else None
-        penalty = tf.cond(with_penalty, lambda: gradient_penalty(trainer.critic, real, design, mix, condition=condition, mask=focus), lambda: 0.0)
-    total = loss + settings.weights.penalty * settings.penalty_every * penalty + settings.weights.drift * tf.reduce_mean(tf.square(real_scores))
-    return total, dict(critic_loss=loss, penalty=penalty, critic_gap=-adversarial_loss(real_scores, fake_scores, mask=focus))
+        penalty = tf.cond(
+            with_penalty,
+            lambda: gradient_penalty(trainer.critic, real, design, mix, condition=condition, mask=focus),
+            lambda: 0.0,
+        )
+    total = (
+        loss
+        + settings.weights.penalty * settings.penalty_every * penalty
+        + settings.weights.drift * tf.reduce_mean(tf.square(real_scores))
+    )
+    return total, dict(
+        critic_loss=loss, penalty=penalty, critic_gap=-adversarial_loss(real_scores, fake_scores, mask=focus)
+    )

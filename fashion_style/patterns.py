@@ -72,12 +72,17 @@ def draw_pattern(family, size=256, seed=0, *, palette=None, origin=(0.0, 0.0)):
     seeds and `random_palette(seed)` for odd ones. `origin` slides the window over the endless cloth, in tiles.
     Raises `PatternError` for an unknown family, a size outside 8..4096 or a palette that cannot be read.
     """
-    if not isinstance(family, str) or family not in FAMILIES: raise PatternError(f"No pattern family is called {family!r}. Choose one of: {', '.join(PATTERN_FAMILIES)}.")
-    if not isinstance(size, Integral) or not 8 <= size <= 4096: raise PatternError(f"size={size!r} pixels were asked for; give a whole number from 8 to 4096.")
-    if not isinstance(seed, Integral) or seed < 0: raise PatternError(f"seed={seed!r} was received; give a whole number from 0.")
-    if np.shape(origin) != (2,) or np.asarray(origin).dtype.kind not in "if" or not np.isfinite(origin).all(): raise PatternError(f"origin={origin!r} was received; give two numbers of tiles, (x, y).")
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise PatternError(f"No pattern family is called {family!r}. Choose one of: {', '.join(PATTERN_FAMILIES)}.")
+    if not isinstance(size, Integral) or not 8 <= size <= 4096:
+        raise PatternError(f"size={size!r} pixels were asked for; give a whole number from 8 to 4096.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise PatternError(f"seed={seed!r} was received; give a whole number from 0.")
+    if np.shape(origin) != (2,) or np.asarray(origin).dtype.kind not in "if" or not np.isfinite(origin).all():
+        raise PatternError(f"origin={origin!r} was received; give two numbers of tiles, (x, y).")
     draw, *traditional = FAMILIES[family]
-    if palette is None: palette = random_palette(seed, 5) if seed % 2 else traditional[seed // 2 % len(traditional)]
+    if palette is None:
+        palette = random_palette(seed, 5) if seed % 2 else traditional[seed // 2 % len(traditional)]
     torus = Torus(int(size), palette, origin)
     draw(torus, np.random.default_rng((int(seed), zlib.crc32(family.encode()))))
     return torus.finish()

@@ -22,14 +22,15 @@ from tqdm.auto import tqdm
 from .drawing.palettes import random_palette
 from .errors import FeatureError
 from .features import check_weights, layer_shapes, load_extractor, read_embedded_weights
-from .garments import draw_garment, GARMENT_KINDS
+from .garments import GARMENT_KINDS, draw_garment
 from .images import resize_picture, to_uint8
-from .patterns import draw_pattern, PATTERN_FAMILIES
+from .patterns import PATTERN_FAMILIES, draw_pattern
 
 # %% ../nbs/06_recogniser.ipynb #588d2437
 @dataclass(frozen=True)
 class DrawnSet:
     "Drawn pictures with their class numbers, all uint8 (N, S, S, channels): pattern tiles, garments, masks and folds."
+
     patterns: np.ndarray
     families: np.ndarray
     garments: np.ndarray
@@ -39,23 +40,41 @@ class DrawnSet:
 
 
 def draw_set(patterns_each, garments_each, *, size=96, seed=0):
-    """Draw `patterns_each` tiles of every family and `garments_each` garments of every kind, in random palettes and colours.
+    """Draw `patterns_each` tiles of every family and `garments_each` garments of every kind, in random palettes and
+    colours.
 
     The number of a picture inside its class and `seed` decide it alone: two values of `seed` share no picture.
     """
-    keys = np.random.default_rng(seed).integers(2 ** 31, size=(max(patterns_each, garments_each), len(PATTERN_FAMILIES) + len(GARMENT_KINDS)))
-    tiles = [draw_pattern(family, size, int(keys[index, number]), palette=random_palette(int(keys[index, number]) + 1))
-             for number, family in enumerate(PATTERN_FAMILIES) for index in range(patterns_each)]
-    garments = [draw_garment(kind, size, int(keys[index, len(PATTERN_FAMILIES) + number]), render=("shaded", "flat")[index % 2])
-                for number, kind in enumerate(GARMENT_KINDS) for index in range(garments_each)]
-    percent = [(np.round(255 * np.stack([getattr(garment, part) for garment in garments]))).astype("uint8") for part in ("mask", "shading")]
-    return DrawnSet(to_uint8(np.stack(tiles)), np.repeat(np.arange(len(PATTERN_FAMILIES)), patterns_each),
-                    to_uint8(np.stack([garment.picture for garment in garments])), *percent,
-                    np.repeat(np.arange(len(GARMENT_KINDS)), garments_each))
+    keys = np.random.default_rng(seed).integers(
+        2**31, size=(max(patterns_each, garments_each), len(PATTERN_FAMILIES) + len(GARMENT_KINDS))
+    )
+    tiles = [
+        draw_pattern(family, size, int(keys[index, number]), palette=random_palette(int(keys[index, number]) + 1))
+        for number, family in enumerate(PATTERN_FAMILIES)
+        for index in range(patterns_each)
+    ]
+    garments = [
+        draw_garment(kind, size, int(keys[index, len(PATTERN_FAMILIES) + number]), render=("shaded", "flat")[index % 2])
+        for number, kind in enumerate(GARMENT_KINDS)
+        for index in range(garments_each)
+    ]
+    percent = [
+        (np.round(255 * np.stack([getattr(garment, part) for garment in garments]))).astype("uint8")
+        for part in ("mask", "shading")
+    ]
+    return DrawnSet(
+        to_uint8(np.stack(tiles)),
+        np.repeat(np.arange(len(PATTERN_FAMILIES)), patterns_each),
+        to_uint8(np.stack([garment.picture for garment in garments])),
+        *percent,
+        np.repeat(np.arange(len(GARMENT_KINDS)), garments_each),
+    )
 
 # %% ../nbs/06_recogniser.ipynb #a090f764
 def _windows(pictures, smallest, largest, key, size):
-    "Cut one random square window per picture, its side a share between `smallest` and `largest`, mirrored at random; resize it."
+    """Cut one random square window per picture, its side a share between `smallest` and `largest`, mirrored at random;
+    resize it.
+    """
     count = tf.shape(pictures)[0]
     numbers = tf.random.stateless_uniform((count, 4), key)
     side = smallest + (largest - smallest) * numbers[:, 0]
@@ -83,7 +102,10 @@ def training_batch(drawn, batch_size, *, seed=0, step=0, size=64):
     keys = tf.random.stateless_uniform((6, 2), (seed, step), minval=None, maxval=None, dtype=tf.int32)
     tile = tf.random.stateless_uniform((2 * third,), keys[0], maxval=len(drawn.families), dtype=tf.int32)
     garment = tf.random.stateless_uniform((2 * third,), keys[1], maxval=len(drawn.kinds), dtype=tf.int32)
-    scale = lambda array, rows: tf.cast(tf.gather(array, rows), tf.float32) / 255.0
+
+    def scale(array, rows):
+        return tf.cast(tf.gather(array, rows), tf.float32) / 255.0
+
     cloth = tf.tile(scale(drawn.patterns, tile), (1, 2, 2, 1))
     plain, mask, folds = (scale(array, garment) for array in (drawn.garments, drawn.masks, drawn.shadings))
     printed = _windows(cloth[third:], 0.3, 0.9, keys[2], drawn.garments.shape[1])
@@ -91,9 +113,15 @@ def training_batch(drawn, batch_size, *, seed=0, step=0, size=64):
     dressed = _windows(tf.concat([plain[:third], worn], 0), 0.8, 1.0, keys[3], size)
     pictures = tf.concat([_windows(cloth[:third], 0.3, 0.75, keys[4], size), dressed], 0)
     nothing = -tf.ones((third,), tf.int32)
-    family, kind = tf.gather(tf.cast(drawn.families, tf.int32), tile), tf.gather(tf.cast(drawn.kinds, tf.int32), garment)
-    return (_recolour(pictures * 2 - 1, keys[5]), tf.concat([family[:third], nothing, family[third:]], 0),
-            tf.concat([nothing, kind], 0))
+    family, kind = (
+        tf.gather(tf.cast(drawn.families, tf.int32), tile),
+        tf.gather(tf.cast(drawn.kinds, tf.int32), garment),
+    )
+    return (
+        _recolour(pictures * 2 - 1, keys[5]),
+        tf.concat([family[:third], nothing, family[third:]], 0),
+        tf.concat([nothing, kind], 0),
+    )
 
 # %% ../nbs/06_recogniser.ipynb #3ed4849c
 def build_training_network(families=len(PATTERN_FAMILIES), kinds=len(GARMENT_KINDS), *, seed=0):
@@ -102,13 +130,21 @@ def build_training_network(families=len(PATTERN_FAMILIES), kinds=len(GARMENT_KIN
     for number, (layer, shape) in enumerate(layer_shapes("embedded").items()):
         if layer.endswith("conv1") and layer != "block1_conv1":
             signal = keras.layers.MaxPooling2D()(signal)
-        signal = keras.layers.Conv2D(shape[-1], 3, padding="same", use_bias=False, name=layer,
-                                     kernel_initializer=keras.initializers.HeNormal(1000 * seed + number))(signal)
+        signal = keras.layers.Conv2D(
+            shape[-1],
+            3,
+            padding="same",
+            use_bias=False,
+            name=layer,
+            kernel_initializer=keras.initializers.HeNormal(1000 * seed + number),
+        )(signal)
         signal = keras.layers.BatchNormalization(momentum=0.95, name=f"{layer}_normalisation")(signal)
         signal = keras.layers.ReLU()(signal)
     pooled = keras.layers.GlobalAveragePooling2D()(signal)
-    heads = {name: keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)(pooled)
-             for name, classes in (("family", families), ("kind", kinds))}
+    heads = {
+        name: keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)(pooled)
+        for name, classes in (("family", families), ("kind", kinds))
+    }
     return keras.Model(picture, heads, name="recogniser_in_training")
 
 
@@ -123,7 +159,8 @@ def fold_normalisation(network):
     """The convolutions of `build_training_network` with their batch normalisation folded in, and the heads.
 
     Returns {"block1_conv1/kernel": ..., "block1_conv1/bias": ..., ..., "family/kernel", ...}, float32.
-    Formula: gamma (w * x - mean) / s + beta = (gamma w / s) * x + (beta - gamma mean / s), with s = sqrt(variance + epsilon).
+    Formula: gamma (w * x - mean) / s + beta = (gamma w / s) * x + (beta - gamma mean / s), with s = sqrt(variance +
+    epsilon).
     """
     arrays = {}
     for layer in layer_shapes("embedded"):
@@ -140,7 +177,8 @@ def fold_normalisation(network):
 def equalise_activations(arrays, pictures, *, floor=0.05):
     """Rescale the filters so that each has mean activation 1 over `pictures`; what the heads answer does not change.
 
-    Because relu(a x) = a relu(x) for a > 0, dividing a filter by its mean and multiplying the next kernel's input by the same
+    Because relu(a x) = a relu(x) for a > 0, dividing a filter by its mean and multiplying the next kernel's input by
+    the same
     number cancels. Filters below `floor` times their layer's mean are divided by that floor. Source: Gatys et al. 2016.
     """
     equal, incoming = dict(arrays), np.ones(3, "float32")
@@ -159,10 +197,13 @@ def equalise_activations(arrays, pictures, *, floor=0.05):
     return equal
 
 # %% ../nbs/06_recogniser.ipynb #e5716521
-def train_embedded_extractor(steps=1500, *, each=24, drawn=None, batch_size=48, learning_rate=3e-3, seed=0, progress=True, callback=None):
+def train_embedded_extractor(
+    steps=1500, *, each=24, drawn=None, batch_size=48, learning_rate=3e-3, seed=0, progress=True, callback=None
+):
     """Train the recogniser on drawn pictures and return the arrays of the embedded extractor's file by name.
 
-    `steps` updates by Adam with a cosine schedule on `training_batch`, two thirds of them at 48 pixels and the rest at 64.
+    `steps` updates by Adam with a cosine schedule on `training_batch`, two thirds of them at 48 pixels and the rest at
+    64.
     `drawn`: the stock of pictures; without one, `each` pictures of every family and kind are drawn.
     `callback(step, loss)` after every update.
     """
@@ -198,7 +239,10 @@ def save_embedded_extractor(arrays, path):
 
 # %% ../nbs/06_recogniser.ipynb #a2d88015
 class Recogniser(NamedTuple):
-    "`network`: pictures (B, 64, 64, 3) in [-1, 1] -> {'family': (B, families), 'kind': (B, kinds)}, probabilities; and the names."
+    """`network`: pictures (B, 64, 64, 3) in [-1, 1] -> {'family': (B, families), 'kind': (B, kinds)}, probabilities;
+    and the names.
+    """
+
     network: keras.Model
     families: tuple
     kinds: tuple
@@ -206,20 +250,35 @@ class Recogniser(NamedTuple):
 
 class Recognition(NamedTuple):
     "Class names, the most probable first, and their probabilities."
+
     names: tuple
     probabilities: np.ndarray
 
 
 @functools.cache
 def load_recogniser(weights=None):
-    "The trained recogniser: the embedded extractor to its deepest layer, global average, two softmax heads. Raises `WeightsError`."
+    """The trained recogniser: the embedded extractor to its deepest layer, global average, two softmax heads.
+
+    Raises `WeightsError`.
+    """
     stored = read_embedded_weights(weights)
     extractor = load_extractor("embedded", "block5_conv1", weights=weights)
     pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(extractor.output["block5_conv1"])
-    names = {head: tuple(str(name) for name in stored.get(part, ())) for head, part in (("family", "families"), ("kind", "kinds"))}
-    heads = {head: [stored[f"{head}/{part}"] for part in ("kernel", "bias") if f"{head}/{part}" in stored] for head in names}
-    check_weights(heads, {head: (pooled.shape[-1], len(names[head])) for head in names}, weights or "the package's embedded extractor")
-    answers = {head: keras.layers.Dense(len(names[head]), activation="softmax", dtype="float32", name=head) for head in names}
+    names = {
+        head: tuple(str(name) for name in stored.get(part, ()))
+        for head, part in (("family", "families"), ("kind", "kinds"))
+    }
+    heads = {
+        head: [stored[f"{head}/{part}"] for part in ("kernel", "bias") if f"{head}/{part}" in stored] for head in names
+    }
+    check_weights(
+        heads,
+        {head: (pooled.shape[-1], len(names[head])) for head in names},
+        weights or "the package's embedded extractor",
+    )
+    answers = {
+        head: keras.layers.Dense(len(names[head]), activation="softmax", dtype="float32", name=head) for head in names
+    }
     network = keras.Model(extractor.input, {head: layer(pooled) for head, layer in answers.items()}, name="recogniser")
     for head, layer in answers.items():
         layer.set_weights(heads[head])
@@ -230,7 +289,9 @@ def load_recogniser(weights=None):
 def _recognise(picture, head, names, network):
     "Names of one head sorted by probability for one picture (H, W, 3)."
     if np.ndim(picture) != 3 or np.shape(picture)[-1] != 3:
-        raise FeatureError(f"One picture is recognised at a time. Received: shape {np.shape(picture)}. Expected: (height, width, 3).")
+        raise FeatureError(
+            f"One picture is recognised at a time. Received: shape {np.shape(picture)}. Expected: (height, width, 3)."
+        )
     small = resize_picture(np.asarray(picture, "float32"), 64)
     probabilities = np.asarray(network(small[None])[head])[0]
     order = np.argsort(-probabilities, kind="stable")
@@ -238,19 +299,26 @@ def _recognise(picture, head, names, network):
 
 
 def recognise_family(picture, recogniser=None):
-    "Which pattern family a picture (H, W, 3) in [-1, 1] shows: a `Recognition`. The picture's middle square is looked at, at 64 px."
+    """Which pattern family a picture (H, W, 3) in [-1, 1] shows: a `Recognition`.
+
+    The picture's middle square is looked at, at 64 px.
+    """
     recogniser = recogniser or load_recogniser()
     return _recognise(picture, "family", recogniser.families, recogniser.network)
 
 
 def recognise_kind(picture, recogniser=None):
-    "Which garment kind a picture (H, W, 3) in [-1, 1] shows: a `Recognition`. The picture's middle square is looked at, at 64 px."
+    """Which garment kind a picture (H, W, 3) in [-1, 1] shows: a `Recognition`.
+
+    The picture's middle square is looked at, at 64 px.
+    """
     recogniser = recogniser or load_recogniser()
     return _recognise(picture, "kind", recogniser.kinds, recogniser.network)
 
 # %% ../nbs/06_recogniser.ipynb #d5fda5a8
 class Accuracy(NamedTuple):
     "Shares of right answers in [0, 1] and the number of pictures asked."
+
     family_of_cloth: float
     family_when_worn: float
     kind_when_plain: float
@@ -261,11 +329,15 @@ class Accuracy(NamedTuple):
 def measure_accuracy(recogniser, drawn, *, batches=4, batch_size=96, seed=0):
     "Accuracy on random cut-outs of a `DrawnSet` that the training has not seen (another `seed` of `draw_set`)."
     if (recogniser.families, recogniser.kinds) != (PATTERN_FAMILIES, GARMENT_KINDS):
-        raise FeatureError(f"The recogniser knows other classes than the drawings. Received: {recogniser.families + recogniser.kinds}. "
-                           f"Expected: {PATTERN_FAMILIES + GARMENT_KINDS}. Train it again.")
+        raise FeatureError(
+            f"The recogniser knows other classes than the drawings. Received: {recogniser.families + recogniser.kinds}."
+            f" Expected: {PATTERN_FAMILIES + GARMENT_KINDS}. Train it again."
+        )
     right = {"cloth": [], "worn": [], "plain kind": [], "worn kind": []}
     for step in range(batches):
-        pictures, families, kinds = (np.asarray(part) for part in training_batch(drawn, batch_size, seed=seed, step=step))
+        pictures, families, kinds = (
+            np.asarray(part) for part in training_batch(drawn, batch_size, seed=seed, step=step)
+        )
         answers = {head: np.asarray(values).argmax(-1) for head, values in recogniser.network(pictures).items()}
         right["cloth"] += list((answers["family"] == families)[(families >= 0) & (kinds < 0)])
         right["worn"] += list((answers["family"] == families)[(families >= 0) & (kinds >= 0)])

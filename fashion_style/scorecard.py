@@ -25,13 +25,14 @@ SWD_LAYERS = STYLE_LAYERS[:4]
 def content_change(output_features, content_features, mask=None):
     """Relative content distance (metrics.md `content`): mean((F_o - F_c)^2) / mean(F_c^2).
 
-    Args: `output_features`, `content_features` (H, W, C); `mask` (H, W, 1) in [0, 1] at the same H, W weights the positions.
+    Args: `output_features`, `content_features` (H, W, C); `mask` (H, W, 1) in [0, 1] at the same H, W weights the
+        positions.
     Returns a float >= 0: 0 = the same features.
     """
     weight = np.ones((*np.shape(content_features)[:2], 1)) if mask is None else np.asarray(mask, np.float64)
     output_features, content_features = (np.asarray(f, np.float32) for f in (output_features, content_features))
     change = np.sum(weight * (output_features - content_features) ** 2)
-    return float(change / max(np.sum(weight * content_features ** 2), 1e-12))
+    return float(change / max(np.sum(weight * content_features**2), 1e-12))
 
 # %% ../nbs/19_scorecard.ipynb #ac8fba4d
 def luminance(picture):
@@ -46,8 +47,14 @@ def luminance_ssim(output, content, mask=None):
     Returns a float in [-1, 1]: 1 = equal. Windows that would leave the picture (5 px at the border) do not count.
     """
     _, local = structural_similarity(
-        luminance(output), luminance(content), gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-        data_range=255, full=True)
+        luminance(output),
+        luminance(content),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        full=True,
+    )
     weight = np.ones(local.shape) if mask is None else np.asarray(mask, np.float64)[..., 0]
     inner, weight = local[5:-5, 5:-5], weight[5:-5, 5:-5]
     return float(np.average(inner, weights=weight)) if weight.sum() > 0 else float(np.mean(inner))
@@ -59,7 +66,7 @@ def gram_distance(output_grams, style_grams):
     Args: two lists of (C, C) Gram matrices, one per layer. Returns a float >= 0: 0 = the same texture statistics.
     """
     pairs = [np.asarray(pair, np.float64) for pair in zip(output_grams, style_grams, strict=True)]
-    return float(np.mean([np.sum((output - style) ** 2) / max(np.sum(style ** 2), 1e-30) for output, style in pairs]))
+    return float(np.mean([np.sum((output - style) ** 2) / max(np.sum(style**2), 1e-30) for output, style in pairs]))
 
 # %% ../nbs/19_scorecard.ipynb #7222e1ab
 def sorted_projections(features, mask=None, *, directions=64, seed=0):
@@ -121,7 +128,8 @@ def palette_distance(first, second):
 
 # %% ../nbs/19_scorecard.ipynb #67f0ce81
 def background_change(output, content, mask):
-    """Mean absolute change outside the garment, in 8-bit steps (0..255), for one picture or for a batch (mean of pairs).
+    """Mean absolute change outside the garment, in 8-bit steps (0..255), for one picture or for a batch (mean of
+    pairs).
 
     Args: `output`, `content` (H, W, 3) or (B, H, W, 3) in [-1, 1]; `mask` (..., H, W, 1), 1 = garment. A mask that
     leaves nothing outside gives 0.
@@ -136,15 +144,21 @@ def _batch(name, pictures, channels=3, low=-1.0):
     """`pictures` as float32 (B, H, W, channels), or a ScoreError that names the argument."""
     array = np.asarray(pictures)
     if array.ndim not in (3, 4) or array.shape[-1] != channels:
-        raise ScoreError(f"{name}: received shape {array.shape}; expected (height, width, {channels}) or "
-                         f"(batch, height, width, {channels}). Read pictures with images.read_picture.")
+        raise ScoreError(
+            f"{name}: received shape {array.shape}; expected (height, width, {channels}) or "
+            f"(batch, height, width, {channels}). Read pictures with images.read_picture."
+        )
     array = array.astype(np.float32)[(None,) * (4 - array.ndim)]
     if 0 in array.shape or min(array.shape[1:3]) < 16:
-        raise ScoreError(f"{name}: received {array.shape[0]} pictures of {array.shape[1]} x {array.shape[2]} px; expected at "
-                         "least one, both sides at least 16 px. Enlarge it with images.resize_picture.")
+        raise ScoreError(
+            f"{name}: received {array.shape[0]} pictures of {array.shape[1]} x {array.shape[2]} px; expected at "
+            "least one, both sides at least 16 px. Enlarge it with images.resize_picture."
+        )
     if not np.isfinite(array).all() or array.min() < low - 1e-3 or array.max() > 1 + 1e-3:
-        raise ScoreError(f"{name}: received values from {array.min():g} to {array.max():g}; expected finite ones, "
-                         f"{low:g} to 1. Scale 8-bit pictures with images.to_float, divide 8-bit masks by 255.")
+        raise ScoreError(
+            f"{name}: received values from {array.min():g} to {array.max():g}; expected finite ones, "
+            f"{low:g} to 1. Scale 8-bit pictures with images.to_float, divide 8-bit masks by 255."
+        )
     return array
 
 
@@ -160,11 +174,15 @@ def check_pairs(content, others, mask=None, *, name="content"):
     last = None if mask is None else _batch("mask", mask, channels=1, low=0.0)
     for other, array in zip((*others, "mask"), (*checked, last), strict=True):
         if array is not None and array.shape[:3] != first.shape[:3]:
-            raise ScoreError(f"{other}: received (batch, height, width) {array.shape[:3]}; expected {first.shape[:3]} "
-                             f"as in {name}. Bring both to one size with images.resize_picture, one of each per pair.")
+            raise ScoreError(
+                f"{other}: received (batch, height, width) {array.shape[:3]}; expected {first.shape[:3]} "
+                f"as in {name}. Bring both to one size with images.resize_picture, one of each per pair."
+            )
     if last is not None and np.any(empty := last.sum(axis=(1, 2, 3)) < 1):
-        raise ScoreError(f"mask: received no garment in pairs {np.flatnonzero(empty).tolist()}; expected at least one pixel "
-                         "of 1. Leave those pairs out, or pass mask=None to score whole pictures.")
+        raise ScoreError(
+            f"mask: received no garment in pairs {np.flatnonzero(empty).tolist()}; expected at least one pixel "
+            "of 1. Leave those pairs out, or pass mask=None to score whole pictures."
+        )
     return [first, *checked, last]
 
 # %% ../nbs/19_scorecard.ipynb #38fc0d92
@@ -172,18 +190,28 @@ def _look(pictures, extractor, mask=None):
     """What the figures need to know of each picture of a small batch: a list of dicts."""
     features = extractor(pictures)
     if missing := [layer for layer in (*STYLE_LAYERS, CONTENT_LAYER) if layer not in features]:
-        raise ScoreError(f"extractor: received one without the layers {missing}; expected all style and content layers. Make it "
-                         "with features.load_extractor(name) and its default layers.")
+        raise ScoreError(
+            f"extractor: received one without the layers {missing}; expected all style and content layers. Make it "
+            "with features.load_extractor(name) and its default layers."
+        )
     grams = [np.asarray(gram_matrix(features[layer], mask)) for layer in STYLE_LAYERS]
     mask = [None] * len(pictures) if mask is None else mask
-    masks = {layer: mask if mask[0] is None else np.asarray(resize_mask(mask, value)) for layer, value in features.items()}
+    masks = {
+        layer: mask if mask[0] is None else np.asarray(resize_mask(mask, value)) for layer, value in features.items()
+    }
     features = {layer: np.asarray(value) for layer, value in features.items()}
-    return [{
-        "picture": picture, "mask": mask[index], "feature_mask": masks[CONTENT_LAYER][index],
-        "content": features[CONTENT_LAYER][index], "grams": [gram[index] for gram in grams],
-        "projections": [sorted_projections(features[layer][index], masks[layer][index]) for layer in SWD_LAYERS],
-        "palette": picture_palette(picture, mask[index]),
-    } for index, picture in enumerate(pictures)]
+    return [
+        {
+            "picture": picture,
+            "mask": mask[index],
+            "feature_mask": masks[CONTENT_LAYER][index],
+            "content": features[CONTENT_LAYER][index],
+            "grams": [gram[index] for gram in grams],
+            "projections": [sorted_projections(features[layer][index], masks[layer][index]) for layer in SWD_LAYERS],
+            "palette": picture_palette(picture, mask[index]),
+        }
+        for index, picture in enumerate(pictures)
+    ]
 
 
 def _compare(output, content, style):
@@ -194,7 +222,8 @@ def _compare(output, content, style):
         "ssim": luminance_ssim(output["picture"], content["picture"], mask),
         "gram": gram_distance(output["grams"], style["grams"]),
         "swd": float(np.mean([sliced_distance(*pair) for pair in zip(output["projections"], style["projections"])])),
-        "palette": palette_distance(output["palette"], style["palette"])}
+        "palette": palette_distance(output["palette"], style["palette"]),
+    }
     if mask is not None:
         figures["background_change"] = background_change(output["picture"], content["picture"], mask)
     return figures
@@ -204,7 +233,8 @@ def score_rows(rows, content, style, extractor, mask=None, *, chunk=4, callback=
     """Score several sets of outputs of the same pairs; each garment and style picture is looked at only once.
 
     Args: `rows` {name: outputs (B, H, W, 3)}; `content`, `style` (B, H, W, 3) in [-1, 1]; `extractor` from
-        `features.load_extractor`; `mask` (B, H, W, 1) for figures inside the garment; `chunk` pairs in memory at a time;
+        `features.load_extractor`; `mask` (B, H, W, 1) for figures inside the garment; `chunk` pairs in memory at a
+        time;
         `callback(done, total)` after each chunk.
     Returns {row: {figure: float64 (B,)}}. Raises ScoreError.
     """
@@ -221,8 +251,10 @@ def score_rows(rows, content, style, extractor, mask=None, *, chunk=4, callback=
             found[name] += map(_compare, looks or _look(pictures[part], extractor, masks), contents, styles)
         if callback is not None:
             callback(min(start + chunk, len(content)), len(content))
-    return {name: {figure: np.array([pair[figure] for pair in pairs]) for figure in pairs[0]}
-            for name, pairs in found.items()}
+    return {
+        name: {figure: np.array([pair[figure] for pair in pairs]) for figure in pairs[0]}
+        for name, pairs in found.items()
+    }
 
 
 class Scores(dict):

@@ -30,18 +30,27 @@ def _is_number(value):
 class LossWeights:
     """The lambdas of the article's total loss, and those that we add. All >= 0, no units.
 
-    They are checked by the `TrainingSettings` that hold them, not here: a session puts dials in the place of the numbers.
+    They are checked by the `TrainingSettings` that hold them, not here: a session puts dials in the place of the
+    numbers.
     """
 
     adversarial: float = _setting(0.005, "lambda_adv, weight of the critic's score in the generator's loss")
     content: float = _setting(1.0, "lambda_content, weight of the relative content loss")
     style: float = _setting(2.0, "lambda_style, weight of the relative style loss")
     variation: float = _setting(0.1, "weight of the total variation, which calms pixel noise")
-    background: float = _setting(6.0, "weight of the absolute change outside the garment mask: a mean over the whole picture, times mask_share")
+    background: float = _setting(
+        6.0, "weight of the absolute change outside the garment mask: a mean over the whole picture, times mask_share"
+    )
     shading: float = _setting(0.15, "weight of 1 - correlation of the coarse light and dark inside the garment: folds")
-    motif: float = _setting(0.0, "weight of 1 - local correlation with the print inside the garment: motifs that a fold may darken, but not replace")
+    motif: float = _setting(
+        0.0,
+        "weight of 1 - local correlation with the print inside the garment: motifs that a fold may darken, but not"
+        " replace",
+    )
     penalty: float = _setting(10.0, "weight of the gradient penalty in the critic's loss")
-    drift: float = _setting(0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0")
+    drift: float = _setting(
+        0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0"
+    )
 
 # %% ../nbs/14_settings.ipynb #8ebcf7ad
 def _check_names(what, kind, values):
@@ -50,7 +59,10 @@ def _check_names(what, kind, values):
         raise TrainingError(f"{what} must be an object of names and values. Received: {values!r}.")
     unknown = [name for name in values if name not in {item.name for item in fields(kind)}]
     if unknown:
-        raise TrainingError(f"{what} hold a name that this version does not know. Received: {', '.join(map(repr, unknown))}. Use the version that wrote them, or correct the name.")
+        raise TrainingError(
+            f"{what} hold a name that this version does not know. Received: {', '.join(map(repr, unknown))}. Use the"
+            " version that wrote them, or correct the name."
+        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,11 @@ class TrainingSettings:
     extractor: str = _setting("embedded", "network that provides features", choices=("embedded", "vgg19"))
     generator: str = _setting("style", "generator architecture", choices=tuple(GENERATORS))
     width: int = _setting(16, "channels at full size of the 'style' generator")
-    paths: str = _setting("both", "how style travels in the 'style' generator: spatial maps, channel moments (global), or both", choices=PATHS)
+    paths: str = _setting(
+        "both",
+        "how style travels in the 'style' generator: spatial maps, channel moments (global), or both",
+        choices=PATHS,
+    )
     critic: str = _setting("style", "critic architecture", choices=("article", "style"))
     loss: str = _setting("wasserstein", "adversarial loss", choices=("wasserstein", "vanilla"))
     constraint: str = _setting("gradient_penalty", "what keeps the critic 1-Lipschitz", choices=CONSTRAINTS)
@@ -73,17 +89,50 @@ class TrainingSettings:
     clip: float = _setting(0.01, "limit of each critic weight when the constraint is 'clip'")
     learning_rate: float = _setting(1e-3, "Adam learning rate of the generator; falls to 0 along a cosine over the run")
     critic_learning_rate: float = _setting(4e-4, "Adam learning rate of the critic")
-    mask_share: float = _setting(1.0, "how much less style loss and critic look beside the garment: 0 (whole picture alike) to 1 (garment only, in the design locked to it)")
+    mask_share: float = _setting(
+        1.0,
+        "how much less style loss and critic look beside the garment: 0 (whole picture alike) to 1 (garment only, in"
+        " the design locked to it)",
+    )
     content_layer: str = _setting("block3_conv1", "layer of the content loss")
-    style_layers: tuple = _setting(("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), "layers of the style loss")
-    distance: str = _setting("relative", "content and style losses divided by the size of their targets, or the article's own sums", choices=("relative", "article"))
-    style_statistics: str = _setting("gram", "what the style loss compares at each layer: Gram matrices, means and standard deviations, or sorted projections", choices=tuple(STYLE_STATISTICS))
-    update: str = _setting("alternating", "critic first and then generator, or both from one forward pass as in the article's code", choices=("alternating", "together"))
-    augment: bool = _setting(True, "draw a window and flips for every picture; without, targets of a picture are computed once and kept")
-    pairings: int = _setting(1, "steps that a batch of pictures serves, each time with other pairs; features and Grams of a picture are then computed once for all of them")
-    accumulate: int = _setting(1, "parts that a batch is cut into; gradients are summed over them before the update, so memory falls and the step stays the same")
-    recompute: bool = _setting(False, "compute activations again in the backward pass instead of keeping them: less memory, more time")
-    precision: str = _setting("float32", "arithmetic of generator and critic; losses stay float32", choices=("float32", "mixed_bfloat16"))
+    style_layers: tuple = _setting(
+        ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"), "layers of the style loss"
+    )
+    distance: str = _setting(
+        "relative",
+        "content and style losses divided by the size of their targets, or the article's own sums",
+        choices=("relative", "article"),
+    )
+    style_statistics: str = _setting(
+        "gram",
+        "what the style loss compares at each layer: Gram matrices, means and standard deviations, or sorted"
+        " projections",
+        choices=tuple(STYLE_STATISTICS),
+    )
+    update: str = _setting(
+        "alternating",
+        "critic first and then generator, or both from one forward pass as in the article's code",
+        choices=("alternating", "together"),
+    )
+    augment: bool = _setting(
+        True, "draw a window and flips for every picture; without, targets of a picture are computed once and kept"
+    )
+    pairings: int = _setting(
+        1,
+        "steps that a batch of pictures serves, each time with other pairs; features and Grams of a picture are then"
+        " computed once for all of them",
+    )
+    accumulate: int = _setting(
+        1,
+        "parts that a batch is cut into; gradients are summed over them before the update, so memory falls and the step"
+        " stays the same",
+    )
+    recompute: bool = _setting(
+        False, "compute activations again in the backward pass instead of keeping them: less memory, more time"
+    )
+    precision: str = _setting(
+        "float32", "arithmetic of generator and critic; losses stay float32", choices=("float32", "mixed_bfloat16")
+    )
     weights: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self):
@@ -93,35 +142,60 @@ class TrainingSettings:
         for item in fields(self):
             allowed = item.metadata.get("choices")
             if allowed and getattr(self, item.name) not in allowed:
-                raise TrainingError(f"setting {item.name} must be one of {', '.join(allowed)}. Received: {getattr(self, item.name)!r}.")
+                raise TrainingError(
+                    f"setting {item.name} must be one of {', '.join(allowed)}. Received: {getattr(self, item.name)!r}."
+                )
         self._check_counts()
         self._check_numbers()
         self._check_layers()
         if self.size < 16:
-            raise TrainingError(f"training pictures need at least 16 pixels a side, for four halvings. Received: size={self.size}.")
+            raise TrainingError(
+                f"training pictures need at least 16 pixels a side, for four halvings. Received: size={self.size}."
+            )
 
     def _check_kinds(self):
-        """Switches are true or false, layers are texts, weights are `LossWeights`: the checks that follow can rely on it."""
+        """Switches are true or false, layers are texts, weights are `LossWeights`: the checks that follow can rely on
+        it.
+        """
         for item in fields(self):
             if isinstance(item.default, bool) and not isinstance(getattr(self, item.name), bool):
-                raise TrainingError(f"setting {item.name} must be true or false. Received: {getattr(self, item.name)!r}.")
+                raise TrainingError(
+                    f"setting {item.name} must be true or false. Received: {getattr(self, item.name)!r}."
+                )
         if not isinstance(self.style_layers, tuple) or not all(isinstance(layer, str) for layer in self.style_layers):
-            raise TrainingError(f"setting style_layers must be a list of names such as block1_conv1, also for a single layer. Received: {self.style_layers!r}.")
+            raise TrainingError(
+                "setting style_layers must be a list of names such as block1_conv1, also for a single layer. Received:"
+                f" {self.style_layers!r}."
+            )
         if not isinstance(self.content_layer, str):
-            raise TrainingError(f"setting content_layer must be one name such as block3_conv1. Received: {self.content_layer!r}.")
+            raise TrainingError(
+                f"setting content_layer must be one name such as block3_conv1. Received: {self.content_layer!r}."
+            )
         if not isinstance(self.weights, LossWeights):
-            raise TrainingError(f"setting weights must be a LossWeights, or in a file an object of names and numbers. Received: {self.weights!r}.")
+            raise TrainingError(
+                "setting weights must be a LossWeights, or in a file an object of names and numbers. Received:"
+                f" {self.weights!r}."
+            )
 
     def _check_counts(self):
         """Whole numbers of at least 1, and parts that come out even."""
         names = ("size", "batch", "steps", "width", "critic_steps", "penalty_every", "accumulate", "pairings")
-        bad = {name: getattr(self, name) for name in names if type(getattr(self, name)) is not int or getattr(self, name) < 1}
+        bad = {
+            name: getattr(self, name)
+            for name in names
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1
+        }
         if bad:
             raise TrainingError(f"these settings must be whole numbers of at least 1. Received: {bad}.")
         if self.pairings > self.batch:
-            raise TrainingError(f"a batch of n garments and n styles can be paired in n ways. Received: pairings={self.pairings}, batch={self.batch}. Use pairings={self.batch} at most.")
+            raise TrainingError(
+                f"a batch of n garments and n styles can be paired in n ways. Received: pairings={self.pairings},"
+                f" batch={self.batch}. Use pairings={self.batch} at most."
+            )
         if self.batch % self.accumulate:
-            raise TrainingError(f"accumulate must divide the batch. Received: accumulate={self.accumulate}, batch={self.batch}.")
+            raise TrainingError(
+                f"accumulate must divide the batch. Received: accumulate={self.accumulate}, batch={self.batch}."
+            )
 
     def _check_numbers(self):
         """Rates above 0, weights of at least 0, a seed that can be one; every number finite."""
@@ -137,15 +211,24 @@ class TrainingSettings:
         if type(self.seed) is not int or self.seed < 0:
             raise TrainingError(f"seed must be a whole number of at least 0. Received: {self.seed!r}.")
         if self.generator == "article" and self.size % 4:
-            raise TrainingError(f"the article's generator halves twice and needs a size that 4 divides. Received: size={self.size}.")
+            raise TrainingError(
+                f"the article's generator halves twice and needs a size that 4 divides. Received: size={self.size}."
+            )
 
     def _check_layers(self):
         """At least one layer of style, and names that a layer can have."""
         if not self.style_layers:
             raise TrainingError("style_layers must name at least one layer, such as block1_conv1. Received: none.")
-        bad = [layer for layer in (self.content_layer, *self.style_layers) if not re.fullmatch(r"block[1-5]_conv[1-4]", layer)]
+        bad = [
+            layer
+            for layer in (self.content_layer, *self.style_layers)
+            if not re.fullmatch(r"block[1-5]_conv[1-4]", layer)
+        ]
         if bad:
-            raise TrainingError(f"layers are named like block3_conv1, from block1 to block5 and conv1 to conv4. Received: {', '.join(map(repr, bad))}.")
+            raise TrainingError(
+                "layers are named like block3_conv1, from block1 to block5 and conv1 to conv4. Received:"
+                f" {', '.join(map(repr, bad))}."
+            )
 
     def to_dict(self):
         """Plain dict for a JSON file."""
@@ -172,15 +255,31 @@ def changed_settings(settings, changes):
     known = [item.name for item in fields(TrainingSettings)]
     unknown = sorted(set(others) - set(known))
     if unknown:
-        raise TrainingError(f"a fork can change loss weights ({', '.join(asdict(LossWeights()))}) and settings ({', '.join(known)}). Received: {', '.join(unknown)}.")
+        raise TrainingError(
+            f"a fork can change loss weights ({', '.join(asdict(LossWeights()))}) and settings ({', '.join(known)})."
+            f" Received: {', '.join(unknown)}."
+        )
     return replace(settings, **{"weights": replace(others.pop("weights", settings.weights), **weights), **others})
 
 # %% ../nbs/14_settings.ipynb #961f85e6
 def settings_difference(before, after, *, past=True):
-    """What differs between two `TrainingSettings`, in words: "style 9 instead of 2, batch 4 instead of 8"; an empty text if nothing does. `past` False: "style 9, batch 4"."""
+    """What differs between two `TrainingSettings`, in words: "style 9 instead of 2, batch 4 instead of 8"; an empty
+    text if nothing does. `past` False: "style 9, batch 4".
+    """
     flat = [dict(asdict(settings), **asdict(settings.weights)) for settings in (before, after)]
-    told = [{name: format(value, ".4g") if isinstance(value, float) else str(value) for name, value in values.items() if name != "weights"} for values in flat]
-    return ", ".join(f"{name.replace('_', ' ')} {now}" + past * f" instead of {told[0][name]}" for name, now in told[1].items() if flat[0][name] != flat[1][name])
+    told = [
+        {
+            name: format(value, ".4g") if isinstance(value, float) else str(value)
+            for name, value in values.items()
+            if name != "weights"
+        }
+        for values in flat
+    ]
+    return ", ".join(
+        f"{name.replace('_', ' ')} {now}" + past * f" instead of {told[0][name]}"
+        for name, now in told[1].items()
+        if flat[0][name] != flat[1][name]
+    )
 
 # %% ../nbs/14_settings.ipynb #5fdbe2fc
 def read_settings(path):
@@ -199,4 +298,6 @@ def read_settings(path):
             raise ValueError(f"expected one object of names and values, received a {type(values).__name__}")
         return TrainingSettings.from_dict(values)
     except (OSError, ValueError, RecursionError, TrainingError) as error:
-        raise TrainingError(f"{path} holds no settings of a run: {str(error).rstrip('.')}. Name the settings.json of a run folder.") from error
+        raise TrainingError(
+            f"{path} holds no settings of a run: {str(error).rstrip('.')}. Name the settings.json of a run folder."
+        ) from error

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from .generator import build_generator, build_unet_generator, convolution_layer, ResizeLike
+from .generator import ResizeLike, build_generator, build_unet_generator, convolution_layer
 from .images import resize_picture
 
 # %% ../nbs/12_style_generator.ipynb #79418b9b
@@ -34,15 +34,21 @@ class ChannelMoments(layers.Layer):
 
 
 class AdaptiveInstanceNorm(layers.Layer):
-    """AdaIN (Huang and Belongie 2017): normalise each channel of a picture, then give it the scale and shift read from the style code.
+    """AdaIN (Huang and Belongie 2017): normalise each channel of a picture, then give it the scale and shift read from
+    the style code.
 
-    Inputs `[features (batch, H, W, C), code (batch, K)]`. The scale is 1 + a linear map of the code, so an untrained layer only normalises.
+    Inputs `[features (batch, H, W, C), code (batch, K)]`. The scale is 1 + a linear map of the code, so an untrained
+    layer only normalises.
     """
 
     def build(self, input_shape):
         channels = input_shape[0][-1]
-        self.scale = layers.Dense(channels, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02), name="scale")
-        self.shift = layers.Dense(channels, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02), name="shift")
+        self.scale = layers.Dense(
+            channels, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02), name="scale"
+        )
+        self.shift = layers.Dense(
+            channels, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02), name="shift"
+        )
         self.scale.build(input_shape[1])
         self.shift.build(input_shape[1])
 
@@ -57,7 +63,10 @@ class AdaptiveInstanceNorm(layers.Layer):
 
 
 class InstanceNorm(layers.Layer):
-    """Give every channel of every picture mean 0 and variance 1 (Ulyanov et al. 2016): the garment's own contrast is forgotten, its shape stays."""
+    """Give every channel of every picture mean 0 and variance 1 (Ulyanov et al.
+
+    2016): the garment's own contrast is forgotten, its shape stays.
+    """
 
     def call(self, features):
         mean, variance = tf.nn.moments(features, [1, 2], keepdims=True)
@@ -77,15 +86,26 @@ def _build_style_encoder(width, paths):
     code = {} if paths == "global" else dict(zip(CODE_KEYS, [style, full, half, quarter]))
     if paths != "spatial":
         eighth = convolution_layer(quarter, 4 * width, stride=2, name="style_eighth")
-        moments = layers.Concatenate(name="moments_joined")([ChannelMoments(name=f"moments{i}")(m) for i, m in enumerate([style, full, half, quarter, eighth])])
+        moments = layers.Concatenate(name="moments_joined")(
+            [ChannelMoments(name=f"moments{i}")(m) for i, m in enumerate([style, full, half, quarter, eighth])]
+        )
         code["moments"] = layers.Dense(6 * width, activation="relu", name="moments")(moments)
     # A code is mixed, kept and handed on, so it is float32, also where the layers compute in bfloat16.
-    code = {key: value if value.dtype == "float32" else layers.Activation("linear", dtype="float32", name=f"{key}_float32")(value) for key, value in code.items()}
+    code = {
+        key: (
+            value
+            if value.dtype == "float32"
+            else layers.Activation("linear", dtype="float32", name=f"{key}_float32")(value)
+        )
+        for key, value in code.items()
+    }
     return keras.Model(style, code, name="style_encoder")
 
 
 def _steer(x, code, name):
-    """Normalise each channel, then scale and shift it: as the style's moments say, or by learned numbers where the code holds none."""
+    """Normalise each channel, then scale and shift it: as the style's moments say, or by learned numbers where the code
+    holds none.
+    """
     if "moments" in code:
         return AdaptiveInstanceNorm(name=name)([x, code["moments"]])
     return layers.GroupNormalization(groups=-1, epsilon=1e-5, name=name)(x)  # one group a channel: instance norm
@@ -99,21 +119,28 @@ def _residual(x, code, channels, name):
 
 
 def _join(x, skip, code, channels, name):
-    """One decoder stage: grow, join the garment's edges and the style's motifs (the map called `name`, if the code has it), convolve, restyle."""
+    """One decoder stage: grow, join the garment's edges and the style's motifs (the map called `name`, if the code has
+    it), convolve, restyle.
+    """
     parts = [ResizeLike(name=f"{name}_resize")([x, skip]), InstanceNorm(name=f"{name}_norm")(skip)]
     if name in code:
         parts.append(ResizeLike(name=f"{name}_style")([code[name], skip]))
-    x = convolution_layer(layers.Concatenate(name=f"{name}_join")(parts), channels, activation=None, name=f"{name}_conv")
+    x = convolution_layer(
+        layers.Concatenate(name=f"{name}_join")(parts), channels, activation=None, name=f"{name}_conv"
+    )
     return layers.Activation("relu", name=f"{name}_relu")(_steer(x, code, f"{name}_adain"))
 
 # %% ../nbs/12_style_generator.ipynb #1f5b8a11
 class PrintHead(layers.Layer):
     """Last layer of the generator we ship: print the style on the garment, then correct.
 
-    Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign. The five maps are: gain in (0, 2), how much light falls on the cloth;
-    cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each moving a colour channel towards white or black.
+    Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign. The five maps are: gain in (0,
+    2), how much light falls on the cloth;
+    cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each moving a colour channel towards
+    white or black.
     With `*` per pixel and values in [0, 1]: printed = style * gain, mixed = cover * printed + (1 - cover) * content.
-    The result stays in [-1, 1] by construction for style * gain <= 1 (brighter is clipped). `strength` 0 gives the content exactly.
+    The result stays in [-1, 1] by construction for style * gain <= 1 (brighter is clipped). `strength` 0 gives the
+    content exactly.
     """
 
     def call(self, inputs):
@@ -155,17 +182,21 @@ def _build_painter(width, blocks, code_shapes):
 
 # %% ../nbs/12_style_generator.ipynb #febac448
 class StyleGenerator(keras.Model):
-    """The generator we ship: `generator([content, style])` or `generator([content, style, strength])`, any height and width.
+    """The generator we ship: `generator([content, style])` or `generator([content, style, strength])`, any height and
+    width.
 
     Two parts that can be used apart: `encode_style(style)` gives a style code, computed once per style and mixable with
-    `mix_style_codes`; `paint(content, code, strength)` gives the picture. Spatial path: the code's maps carry motifs. Global path: its
+    `mix_style_codes`; `paint(content, code, strength)` gives the picture. Spatial path: the code's maps carry motifs.
+    Global path: its
     channel moments steer every decoder layer by AdaIN and carry palette and contrast.
 
     Args:
         width: channels at full size; 2, 3 and 4 times as many at 1/2, 1/4 and 1/8.
         blocks: residual blocks at 1/8 size.
-        paths: "both"; "spatial": no AdaIN, each normalisation learns one scale and shift; "global": the code is the moments alone, and the
-            last layer paints colours instead of printing (AdaIN as in Huang and Belongie 2017). `prints` says whether there is a print head.
+        paths: "both"; "spatial": no AdaIN, each normalisation learns one scale and shift; "global": the code is the
+            moments alone, and the
+            last layer paints colours instead of printing (AdaIN as in Huang and Belongie 2017). `prints` says whether
+            there is a print head.
     Raises:
         ValueError: for other `paths`.
     """
@@ -173,17 +204,26 @@ class StyleGenerator(keras.Model):
     def __init__(self, width=16, blocks=4, paths="both", name="style_generator"):
         super().__init__(name=name)
         if paths not in PATHS:
-            raise ValueError(f"paths must be one of {', '.join(PATHS)}. Received: {paths!r}. Use 'both' unless you want to see what one path does alone.")
+            raise ValueError(
+                f"paths must be one of {', '.join(PATHS)}. Received: {paths!r}. Use 'both' unless you want to see what"
+                " one path does alone."
+            )
         self.style_encoder = _build_style_encoder(width, paths)
-        self.painter = _build_painter(width, blocks, {key: value.shape[1:] for key, value in self.style_encoder.output.items()})
+        self.painter = _build_painter(
+            width, blocks, {key: value.shape[1:] for key, value in self.style_encoder.output.items()}
+        )
         self.prints, self.built = paths != "global", True
 
     def encode_style(self, style):
-        """Style picture (B, H, W, 3) in [-1, 1] -> style code, a dict of tensors with those of `CODE_KEYS` that `paths` leaves."""
+        """Style picture (B, H, W, 3) in [-1, 1] -> style code, a dict of tensors with those of `CODE_KEYS` that `paths`
+        leaves.
+        """
         return self.style_encoder(style)
 
     def paint(self, content, code, strength=None):
-        """Garment (B, H, W, 3) in [-1, 1], a style code and strengths (B, 1) in [0, 1] (default 1) -> picture (B, H, W, 3) in [-1, 1]."""
+        """Garment (B, H, W, 3) in [-1, 1], a style code and strengths (B, 1) in [0, 1] (default 1) -> picture (B, H, W,
+        3) in [-1, 1].
+        """
         if strength is None:
             strength = tf.ones([tf.shape(content)[0], 1])
         return self.painter([content, code, strength])
@@ -193,13 +233,20 @@ class StyleGenerator(keras.Model):
         return keras.Model(self.painter.input, self.painter.get_layer("maps").output)
 
     def print_maps(self, content, code):
-        """Garment and style code as for `paint` -> the five maps of the print head before sigmoid and tanh, (B, H, W, 5); ValueError without `prints`."""
+        """Garment and style code as for `paint` -> the five maps of the print head before sigmoid and tanh, (B, H, W,
+        5); ValueError without `prints`.
+        """
         if not self.prints:
-            raise ValueError("print maps belong to a print head. Received: a generator with paths='global', which paints colours. Use paint().")
+            raise ValueError(
+                "print maps belong to a print head. Received: a generator with paths='global', which paints colours."
+                " Use paint()."
+            )
         return self._to_maps([content, code, tf.ones([tf.shape(content)[0], 1])])
 
     def print_head(self, maps, content, style, strength):
-        """The last layer alone, pixel by pixel: maps (B, H, W, 5), garment and print (B, H, W, 3), strengths (B, 1) -> picture (B, H, W, 3)."""
+        """The last layer alone, pixel by pixel: maps (B, H, W, 5), garment and print (B, H, W, 3), strengths (B, 1) ->
+        picture (B, H, W, 3).
+        """
         return self.painter.get_layer("print_head")([maps, content, style, tf.constant(strength, tf.float32)])
 
     def call(self, inputs, training=None):
@@ -223,11 +270,16 @@ def mix_style_codes(codes, weights):
     """
     weights = np.asarray(weights, "float32")
     if len(codes) != len(weights) or len(codes) == 0 or (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError(f"mixing needs one weight >= 0 for each style code, not all 0. Received: {len(codes)} codes, weights={weights.tolist()}.")
+        raise ValueError(
+            f"mixing needs one weight >= 0 for each style code, not all 0. Received: {len(codes)} codes,"
+            f" weights={weights.tolist()}."
+        )
     shapes = [{key: tuple(value.shape) for key, value in code.items()} for code in codes]
     if any(shape != shapes[0] for shape in shapes):
-        raise ValueError(f"mixing needs style codes of one size. Received: style pictures of shapes {[shape.get('picture') for shape in shapes]}. "
-                         "Resize the styles to one size before encode_style.")
+        raise ValueError(
+            "mixing needs style codes of one size. Received: style pictures of shapes"
+            f" {[shape.get('picture') for shape in shapes]}. Resize the styles to one size before encode_style."
+        )
     weights = weights / weights.sum()
     return {key: tf.add_n([float(w) * code[key] for w, code in zip(weights, codes)]) for key in codes[0]}
 
@@ -282,15 +334,19 @@ def paint_large(generator, content, styles, weights, strength=1.0):
 
     Args:
         generator: a `StyleGenerator` that `prints`. content: float32 (H, W, 3) in [-1, 1].
-        styles: list of (H, W, 3), laid out over the content's canvas. weights: share of each, adding to 1. strength: in [0, 1].
+        styles: list of (H, W, 3), laid out over the content's canvas. weights: share of each, adding to 1. strength: in
+            [0, 1].
     Returns:
-        float32 (H, W, 3) in [-1, 1]. Memory beside the pictures themselves: the maps, one strip, and the network's at `WORKING_PIXELS`.
+        float32 (H, W, 3) in [-1, 1]. Memory beside the pictures themselves: the maps, one strip, and the network's at
+        `WORKING_PIXELS`.
     """
     maps, shape = print_maps(generator, content, styles, weights), content.shape[:2]
     result, step = np.empty_like(content), max(1, STRIP_PIXELS // shape[1])
     for first in range(0, shape[0], step):
         rows = slice(first, min(first + step, shape[0]))
         style = sum(np.float32(share) * picture[rows] for share, picture in zip(weights, styles))
-        strip = generator.print_head(enlarge_strip(maps, shape, rows.start, rows.stop)[None], content[None, rows], style[None], [[strength]])
+        strip = generator.print_head(
+            enlarge_strip(maps, shape, rows.start, rows.stop)[None], content[None, rows], style[None], [[strength]]
+        )
         result[rows] = np.clip(strip[0], -1, 1)
     return result

@@ -16,9 +16,15 @@ from .critic import build_discriminator, build_style_critic
 from .errors import TrainingError
 from .features import load_extractor
 from fashion_style.losses import (
-    critic_losses, generator_losses, lock_to_mask, loss_targets, mask_focus, real_pictures, weighted_total,
+    critic_losses,
+    generator_losses,
+    lock_to_mask,
+    loss_targets,
+    mask_focus,
+    real_pictures,
+    weighted_total,
 )
-from .style_generator import build_style_generator, GENERATORS
+from .style_generator import GENERATORS, build_style_generator
 from .wasserstein import adversarial_loss, clip_weights, normalise_spectra, uniform_mix
 
 # %% ../nbs/17_training.ipynb #4aae9fe3
@@ -47,8 +53,16 @@ def build_networks(settings):
     before, spectral = keras.config.dtype_policy(), settings.constraint == "spectral_norm"
     keras.config.set_dtype_policy(settings.precision)
     try:
-        generator = build_style_generator(width=settings.width, paths=settings.paths) if settings.generator == "style" else GENERATORS[settings.generator]()
-        critic = build_discriminator(None, spectral=spectral) if settings.critic == "article" else build_style_critic(spectral=spectral)
+        generator = (
+            build_style_generator(width=settings.width, paths=settings.paths)
+            if settings.generator == "style"
+            else GENERATORS[settings.generator]()
+        )
+        critic = (
+            build_discriminator(None, spectral=spectral)
+            if settings.critic == "article"
+            else build_style_critic(spectral=spectral)
+        )
     finally:
         keras.config.set_dtype_policy(before)
     for model in (generator, critic):
@@ -57,27 +71,35 @@ def build_networks(settings):
                 part.autocast = False  # layers cast for themselves; a picture that is only passed on keeps its shades
     _draw_weights(generator, 2 * settings.seed)
     _draw_weights(critic, 2 * settings.seed + 1)
-    for _ in range(10):  # power iteration from random vectors needs some rounds; later one a step keeps up with the weights
+    # power iteration from random vectors needs some rounds; later one a step keeps up with the weights
+    for _ in range(10):
         normalise_spectra(critic)
     return generator, critic
 
 
 class ScaledRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that falls to 0 along a cosine over `steps` (None: stays), times a variable that the loop may lower.
+    """A learning rate that falls to 0 along a cosine over `steps` (None: stays), times a variable that the loop may
+    lower.
 
     Args: rate: a number > 0, or a scalar variable; steps: int or None; scale: scalar variable.
     """
 
     def __init__(self, rate, steps, scale):
-        self.rate, self.share, self.scale = rate, keras.optimizers.schedules.CosineDecay(1.0, steps) if steps else lambda step: 1.0, scale
+        self.rate, self.share, self.scale = (
+            rate,
+            keras.optimizers.schedules.CosineDecay(1.0, steps) if steps else lambda step: 1.0,
+            scale,
+        )
 
     def __call__(self, step):
         return self.scale * self.rate * self.share(step)
 
 
 def _adam(rate, steps, scale):
-    # beta_1 = 0.5 as in DCGAN (WGAN-GP takes 0): momentum over moving targets overshoots. The rate falls to 0, so that late steps settle.
-    # Adam divides by the gradient's size. A bias before a normalisation has gradient 0 but for rounding noise; a larger epsilon keeps Adam from walking on noise.
+    # beta_1 = 0.5 as in DCGAN (WGAN-GP takes 0): momentum over moving targets overshoots. The rate falls to 0, so that
+    # late steps settle.
+    # Adam divides by the gradient's size. A bias before a normalisation has gradient 0 but for rounding noise; a larger
+    # epsilon keeps Adam from walking on noise.
     return keras.optimizers.Adam(ScaledRate(rate, steps, scale), beta_1=0.5, beta_2=0.99, epsilon=1e-5)
 
 # %% ../nbs/17_training.ipynb #dd93296c
@@ -95,8 +117,12 @@ class Trainer:
         self.settings, self.strategy = settings, strategy or tf.distribute.get_strategy()
         layers = tuple(dict.fromkeys(settings.style_layers + (settings.content_layer,)))
         # Two plain numbers, read everywhere and written by nobody but this process: no need for a copy on each device.
-        self.generator_rate = tf.Variable(float(settings.learning_rate), trainable=False, name="generator_rate")  # whoever steers by hand turns this
-        self.step, self.rate_scale = tf.Variable(0, dtype=tf.int64, trainable=False, name="step"), tf.Variable(1.0, trainable=False, name="rate_scale")
+        # whoever steers by hand turns this
+        self.generator_rate = tf.Variable(float(settings.learning_rate), trainable=False, name="generator_rate")
+        self.step, self.rate_scale = (
+            tf.Variable(0, dtype=tf.int64, trainable=False, name="step"),
+            tf.Variable(1.0, trainable=False, name="rate_scale"),
+        )
         with self.strategy.scope():
             self.generator, self.critic = build_networks(settings)
             self.extractor = load_extractor(settings.extractor, layers, weights=vgg_weights)
@@ -119,7 +145,10 @@ class Trainer:
         return self._wrap(self.extractor)(picture)
 
     def judge(self, picture, style, training=True):
-        """The critic's patch scores for `picture`; a critic without condition ignores `style`. With spectral normalisation it is asked as it stands, see `normalise_spectra`."""
+        """The critic's patch scores for `picture`; a critic without condition ignores `style`.
+
+        With spectral normalisation it is asked as it stands, see `normalise_spectra`.
+        """
         training = training and self.settings.constraint != "spectral_norm"
         if self.settings.critic == "style":
             return self._wrap(lambda p, s: self.critic([p, s], training=training))(picture, style)
@@ -140,18 +169,26 @@ class Trainer:
         if replicas == 1:
             return batch
         if len(batch) % (replicas * groups):
-            raise TrainingError(f"the batch must divide by the number of devices. Received: {len(batch) // groups} pairs for {replicas} devices. Use batch={replicas * (len(batch) // groups // replicas + 1)}.")
+            raise TrainingError(
+                f"the batch must divide by the number of devices. Received: {len(batch) // groups} pairs for {replicas}"
+                f" devices. Use batch={replicas * (len(batch) // groups // replicas + 1)}."
+            )
         if len(batch) // (replicas * groups) % self.settings.accumulate:
-            raise TrainingError(f"accumulate must divide what each device gets of a batch. Received: accumulate={self.settings.accumulate}, {len(batch) // groups} pairs for {replicas} devices.")
+            raise TrainingError(
+                "accumulate must divide what each device gets of a batch. Received:"
+                f" accumulate={self.settings.accumulate}, {len(batch) // groups} pairs for {replicas} devices."
+            )
         parts = [tf.split(group, replicas) for group in tf.split(batch, groups)]
         return self.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.concat([group[context.replica_id_in_sync_group] for group in parts], axis=0))
+            lambda context: tf.concat([group[context.replica_id_in_sync_group] for group in parts], axis=0)
+        )
 
     def train_step(self, content, style, mask, targets=None):
         """One traced step on (critic_steps * batch) pairs; returns {name: float}. See the function `train_step`.
 
         Raises:
-            TrainingError: if the batch cannot be shared out, if memory is too small (names a batch that fits), or if another worker is lost.
+            TrainingError: if the batch cannot be shared out, if memory is too small (names a batch that fits), or if
+                another worker is lost.
         """
         batch = [tf.convert_to_tensor(part, tf.float32) for part in (content, style, mask)]
         try:
@@ -164,40 +201,66 @@ class Trainer:
 
     def variables(self):
         """Every variable that a run needs to go on, by a unique name."""
-        groups = dict(generator=self.generator.variables, critic=self.critic.variables, generator_optimizer=self.generator_optimizer.variables,
-                      critic_optimizer=self.critic_optimizer.variables, step=[self.step], rate_scale=[self.rate_scale])
-        return {f"{group}/{index:03d}": variable for group, variables in groups.items() for index, variable in enumerate(variables)}
+        groups = dict(
+            generator=self.generator.variables,
+            critic=self.critic.variables,
+            generator_optimizer=self.generator_optimizer.variables,
+            critic_optimizer=self.critic_optimizer.variables,
+            step=[self.step],
+            rate_scale=[self.rate_scale],
+        )
+        return {
+            f"{group}/{index:03d}": variable
+            for group, variables in groups.items()
+            for index, variable in enumerate(variables)
+        }
 
 # %% ../nbs/17_training.ipynb #6c006483
 def _opposed(design, weight):
-    """The same picture; the slope that comes back from it is turned round and weighed (gradient reversal: Ganin and Lempitsky 2015)."""
+    """The same picture; the slope that comes back from it is turned round and weighed (gradient reversal: Ganin and
+    Lempitsky 2015).
+    """
     return tf.custom_gradient(lambda picture: (tf.identity(picture), lambda slope: -(weight * slope)))(design)
 
 
 def _gradients(trainer, players, content, style, mask, targets, mix, with_penalty):
-    """Gradients of the named players on one batch: ({player: list of tensors}, losses). `players`: "critic", "generator" or both."""
+    """Gradients of the named players on one batch: ({player: list of tensors}, losses).
+
+    `players`: "critic", "generator" or both.
+    """
     settings, losses, scores, judge = trainer.settings, {}, None, trainer.judge
     sources = {player: getattr(trainer, player).trainable_variables for player in players}
     focus, goals = mask_focus(mask, settings.mask_share), {}
     one_way_back = len(players) == 2 and settings.loss == "wasserstein"  # the vanilla losses are not opposite
     if one_way_back:
+
         def judge(design, *rest):
             return trainer.judge(_opposed(design, settings.weights.adversarial), *rest)
+
     with tf.GradientTape(persistent=not one_way_back) as tape:
         if "generator" in players:
             losses, judged = generator_losses(trainer, content, style, mask, targets=targets, judge=judge)
             told = {name: loss for name, loss in losses.items() if name != "adversarial" or not one_way_back}
-            goals["generator"], losses["total"] = weighted_total(told, settings.weights), weighted_total(losses, settings.weights)
+            goals["generator"], losses["total"] = (
+                weighted_total(told, settings.weights),
+                weighted_total(losses, settings.weights),
+            )
             design, scores = judged.design, judged.scores
         else:
             with tape.stop_recording():
                 design = lock_to_mask(trainer.generate(content, style), content, mask, settings.mask_share)
         if "critic" in players:
-            goals["critic"], parts = critic_losses(trainer, real_pictures(style), tf.stop_gradient(design), style, focus, mix, with_penalty, scores)
+            goals["critic"], parts = critic_losses(
+                trainer, real_pictures(style), tf.stop_gradient(design), style, focus, mix, with_penalty, scores
+            )
             losses = dict(losses, **parts)
         together = tf.add_n(list(goals.values()))
     slopes = partial(tape.gradient, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    gradients = slopes(together, sources) if one_way_back else {player: slopes(goals[player], sources[player]) for player in players}
+    gradients = (
+        slopes(together, sources)
+        if one_way_back
+        else {player: slopes(goals[player], sources[player]) for player in players}
+    )
     return gradients, losses
 
 
@@ -208,8 +271,11 @@ def _cut(batch, parts):
 
 
 def _accumulated(compute, batch, parts):
-    """Mean of what `compute` returns for equal parts of a batch, one after the other, so that only one part's activations are in memory."""
-    sums, compute = None, tf.function(compute) if parts > 1 else compute  # a function of its own: traced once, not once a part
+    """Mean of what `compute` returns for equal parts of a batch, one after the other, so that only one part's
+    activations are in memory.
+    """
+    # a function of its own: traced once, not once a part
+    sums, compute = None, tf.function(compute) if parts > 1 else compute
     for part in _cut(batch, parts):
         with tf.control_dependencies(tf.nest.flatten(sums) if sums else []):
             result = compute(*part)
@@ -218,17 +284,25 @@ def _accumulated(compute, batch, parts):
 
 
 def _replica_gradients(trainer, players, group, content, style, mask, targets):
-    """What one device contributes: gradients to be summed over devices, and losses with the norm of the whole batch's gradient."""
+    """What one device contributes: gradients to be summed over devices, and losses with the norm of the whole batch's
+    gradient.
+    """
     settings, context = trainer.settings, tf.distribute.get_replica_context()
     replicas, count = context.num_replicas_in_sync, trainer.step * settings.critic_steps + group
     batch = _cut((content, style, mask, targets), settings.critic_steps)[group]
     rows = tf.shape(batch[0])[0]
     # Every device draws the mixes of the whole batch and takes its own, so that their number changes nothing.
-    mix = uniform_mix(rows * replicas, settings.seed, count)[context.replica_id_in_sync_group * rows:][:rows]
+    mix = uniform_mix(rows * replicas, settings.seed, count)[context.replica_id_in_sync_group * rows :][:rows]
     with_penalty = tf.equal(count % settings.penalty_every, 0)
-    gradients, losses = _accumulated(lambda *part: _gradients(trainer, players, *part, with_penalty), (*batch, mix), settings.accumulate)
+    gradients, losses = _accumulated(
+        lambda *part: _gradients(trainer, players, *part, with_penalty), (*batch, mix), settings.accumulate
+    )
     for player in players:
-        mean = gradients[player] if replicas == 1 else [total / replicas for total in context.all_reduce(tf.distribute.ReduceOp.SUM, gradients[player])]
+        mean = (
+            gradients[player]
+            if replicas == 1
+            else [total / replicas for total in context.all_reduce(tf.distribute.ReduceOp.SUM, gradients[player])]
+        )
         losses[f"{player}_gradient"] = tf.linalg.global_norm(mean)
         gradients[player] = [gradient / replicas for gradient in mean]  # Keras' optimisers sum over devices once more
     return gradients, losses
@@ -250,10 +324,13 @@ def _apply(trainer, player, gradients, norm):
 
 
 def train_step(trainer, content_images, style_images, masks, targets=None):
-    """The article's `train_step`, completed: critic steps with the generator fixed, then one generator step with the critic fixed.
+    """The article's `train_step`, completed: critic steps with the generator fixed, then one generator step with the
+    critic fixed.
 
-    Wasserstein training may need several critic steps, each on pairs of its own, so the batch holds `critic_steps` groups of pairs.
-    The generator learns on the last group; with `update="together"` both learn there from one forward pass, as in the article's code.
+    Wasserstein training may need several critic steps, each on pairs of its own, so the batch holds `critic_steps`
+    groups of pairs.
+    The generator learns on the last group; with `update="together"` both learn there from one forward pass, as in the
+    article's code.
 
     Args:
         trainer: a `Trainer`.
@@ -261,7 +338,8 @@ def train_step(trainer, content_images, style_images, masks, targets=None):
         masks: (critic_steps * B, H, W, 1) in [0, 1], 1 inside the garment.
         targets: `Targets` of the batch, or None.
     Returns:
-        Dict of scalar tensors: every loss term, `total`, `critic_loss`, `critic_gap`, `penalty`, both gradient norms and `skipped`.
+        Dict of scalar tensors: every loss term, `total`, `critic_loss`, `critic_gap`, `penalty`, both gradient norms
+            and `skipped`.
     """
     settings, losses, skipped = trainer.settings, {}, []
     for group in range(settings.critic_steps):
@@ -269,10 +347,13 @@ def train_step(trainer, content_images, style_images, masks, targets=None):
         if group == settings.critic_steps - 1:
             turns = [("critic", "generator")] if settings.update == "together" else [("critic",), ("generator",)]
         for players in turns:
-            gradients, parts = trainer.strategy.run(_replica_gradients, args=(trainer, players, group, content_images, style_images, masks, targets or ()))
+            gradients, parts = trainer.strategy.run(
+                _replica_gradients, args=(trainer, players, group, content_images, style_images, masks, targets or ())
+            )
             parts = {name: trainer.strategy.reduce("mean", value, axis=None) for name, value in parts.items()}
             if "penalty" in parts:
-                parts["penalty"] = tf.maximum(parts["penalty"], losses.get("penalty", 0.0))  # it may have fallen to another of the step's critic steps
+                # it may have fallen to another of the step's critic steps
+                parts["penalty"] = tf.maximum(parts["penalty"], losses.get("penalty", 0.0))
             losses.update(parts)
             skipped += [_apply(trainer, player, gradients[player], losses[f"{player}_gradient"]) for player in players]
     losses["skipped"] = tf.reduce_max(skipped)
@@ -287,8 +368,13 @@ def _out_of_memory(trainer, batch):
     while count > settings.accumulate and trainer.strategy.num_replicas_in_sync == 1:
         count = max(settings.accumulate, count // 2 // settings.accumulate * settings.accumulate)
         try:
-            tf.function(partial(_replica_gradients, trainer, ("critic", "generator"), 0))(*(part[: count * groups] for part in batch), ())
-            return f"{received} A batch of {count} fits: use batch={count}, or keep the batch and use accumulate={next(parts for parts in range(-(-pairs // count) * settings.accumulate, pairs + 1) if pairs % parts == 0)}."
+            tf.function(partial(_replica_gradients, trainer, ("critic", "generator"), 0))(
+                *(part[: count * groups] for part in batch), ()
+            )
+            return (
+                f"{received} A batch of {count} fits: use batch={count}, or keep the batch and use"
+                f" accumulate={next(parts for parts in range(-(-pairs // count) * settings.accumulate, pairs + 1) if pairs % parts == 0)}."
+            )
         except tf.errors.ResourceExhaustedError:
             continue
     return f"{received} Use a smaller batch, a smaller size, accumulate or recompute."
@@ -312,6 +398,15 @@ def held_out_check(trainer, content, style, mask):
 # %% ../nbs/17_training.ipynb #141decf6
 def worker_lost(error):
     """A `TrainingError` for a `tf.errors.OpError` that ended a step shared by several devices."""
-    lines = [line.strip() for line in str(error.message).splitlines() if line.strip() and line.strip() != "Graph execution error:"]
-    first = next((line for line in lines if "aborted" in line or "unhealthy" in line), lines[0] if lines else "no message")[:200]
-    return TrainingError(f"a step shared by several devices failed, most likely because another worker was lost ({first}). Start all workers again and resume the run from its last checkpoint.")
+    lines = [
+        line.strip()
+        for line in str(error.message).splitlines()
+        if line.strip() and line.strip() != "Graph execution error:"
+    ]
+    first = next(
+        (line for line in lines if "aborted" in line or "unhealthy" in line), lines[0] if lines else "no message"
+    )[:200]
+    return TrainingError(
+        f"a step shared by several devices failed, most likely because another worker was lost ({first}). Start all"
+        " workers again and resume the run from its last checkpoint."
+    )

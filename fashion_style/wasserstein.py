@@ -24,8 +24,10 @@ def _histograms(p, q, same_bins=True):
     p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     for name, shares in (("p", p), ("q", q)):
         if shares.ndim != 1 or not np.all(shares >= 0) or abs(shares.sum() - 1) > 1e-6:
-            raise ValueError(f"Expected {name} to be a 1-D histogram of shares >= 0 with sum 1. Received: shape "
-                             f"{shares.shape}, sum {shares.sum():.6g}. Divide the counts by their sum first.")
+            raise ValueError(
+                f"Expected {name} to be a 1-D histogram of shares >= 0 with sum 1. Received: shape "
+                f"{shares.shape}, sum {shares.sum():.6g}. Divide the counts by their sum first."
+            )
     if same_bins and len(p) != len(q):
         raise ValueError(f"Expected two histograms over the same bins. Received: {len(p)} and {len(q)} bins.")
     return p / p.sum(), q / q.sum()
@@ -42,8 +44,10 @@ def wasserstein_linear_program(p, q, cost):
     p, q = _histograms(p, q, same_bins=False)
     cost = np.asarray(cost, dtype=np.float64)
     if cost.shape != (len(p), len(q)):
-        raise ValueError(f"Expected a cost matrix of shape {(len(p), len(q))}. Received: shape {cost.shape}. "
-                         "Give one row per bin of p and one column per bin of q.")
+        raise ValueError(
+            f"Expected a cost matrix of shape {(len(p), len(q))}. Received: shape {cost.shape}. "
+            "Give one row per bin of p and one column per bin of q."
+        )
     rows, columns = np.kron(np.eye(len(p)), np.ones(len(q))), np.kron(np.ones(len(p)), np.eye(len(q)))
     solution = linprog(cost.ravel(), A_eq=np.vstack([rows, columns]), b_eq=np.concatenate([p, q]), method="highs")
     if not solution.success:
@@ -73,8 +77,10 @@ def wasserstein_dual(p, q, cost):
     p, q = _histograms(p, q)
     cost = np.asarray(cost, dtype=np.float64)
     if cost.shape != (len(p), len(p)) or np.any(np.diag(cost)) or not np.allclose(cost, cost.T):
-        raise ValueError(f"Expected the distances of {len(p)} points: square, symmetric, zero diagonal. Received: cost "
-                         f"of shape {cost.shape}. Use wasserstein_linear_program for any other cost.")
+        raise ValueError(
+            f"Expected the distances of {len(p)} points: square, symmetric, zero diagonal. Received: cost "
+            f"of shape {cost.shape}. Use wasserstein_linear_program for any other cost."
+        )
     first, second = np.nonzero(~np.eye(len(p), dtype=bool))
     differences = np.eye(len(p))[first] - np.eye(len(p))[second]
     bounds = [(0, 0)] + [(None, None)] * (len(p) - 1)
@@ -92,8 +98,10 @@ def wasserstein_distance(first_samples, second_samples):
     """
     samples = [np.sort(np.asarray(values, dtype=np.float64)) for values in (first_samples, second_samples)]
     if any(values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)) for values in samples):
-        raise ValueError("Expected two non-empty 1-D arrays of finite numbers. Received: shapes "
-                         f"{samples[0].shape} and {samples[1].shape}. Flatten the samples and drop NaN values first.")
+        raise ValueError(
+            "Expected two non-empty 1-D arrays of finite numbers. Received: shapes "
+            f"{samples[0].shape} and {samples[1].shape}. Flatten the samples and drop NaN values first."
+        )
     merged = np.sort(np.concatenate(samples))
     first_cdf, second_cdf = (np.searchsorted(values, merged[:-1], side="right") / values.size for values in samples)
     return float(np.sum(np.abs(first_cdf - second_cdf) * np.diff(merged)))
@@ -126,8 +134,10 @@ def _weighted_means(scores, mask):
         return tf.reduce_mean(scores, axis=axis)
     mask = tf.cast(mask, tf.float32)
     if mask.shape.rank != scores.shape.rank:
-        raise ValueError(f"Expected a mask of the scores' rank. Received: mask {mask.shape}, scores {scores.shape}. "
-                         "Use (B, H, W, 1) for a patch map.")
+        raise ValueError(
+            f"Expected a mask of the scores' rank. Received: mask {mask.shape}, scores {scores.shape}. "
+            "Use (B, H, W, 1) for a patch map."
+        )
     if mask.shape.rank == 4:
         rows, columns = (_cell_shares(tf.shape(mask)[side], tf.shape(scores)[side]) for side in (1, 2))
         mask = tf.einsum("yh,bhwc,xw->byxc", rows, mask, columns)
@@ -136,7 +146,9 @@ def _weighted_means(scores, mask):
 
 
 def _weighted_mean(scores, mask):
-    "Mean over the samples of their weighted means, one scalar: parts of a batch average to the whole, also on several devices."
+    """Mean over the samples of their weighted means, one scalar: parts of a batch average to the whole, also on several
+    devices.
+    """
     return tf.reduce_mean(_weighted_means(scores, mask))
 
 
@@ -188,7 +200,10 @@ def vanilla_generator_loss(fake_output, mask=None, *, saturating=False):
 
 # %% ../nbs/10_wasserstein.ipynb #4c7258b8
 class LipschitzEstimate(NamedTuple):
-    "Lower bounds of a critic's Lipschitz constant: the steepest pair of points and the steepest gradient that were found."
+    """Lower bounds of a critic's Lipschitz constant: the steepest pair of points and the steepest gradient that were
+    found.
+    """
+
     pair_slope: float
     gradient_norm: float
 
@@ -227,8 +242,9 @@ def lipschitz_estimate(critic, points_a, points_b, *, condition=None, root_mean_
     points_a, points_b = (tf.cast(points, tf.float32) for points in (points_a, points_b))
     scores = [_sample_scores(critic, points, condition, None, False) for points in (points_a, points_b)]
     pair_slopes = tf.abs(scores[0] - scores[1]) / _norms(points_a - points_b, root_mean_square)
-    slopes = tf.concat([_slopes(critic, points, condition, None, False, root_mean_square)
-                        for points in (points_a, points_b)], axis=0)
+    slopes = tf.concat(
+        [_slopes(critic, points, condition, None, False, root_mean_square) for points in (points_a, points_b)], axis=0
+    )
     return LipschitzEstimate(float(tf.reduce_max(pair_slopes)), float(tf.reduce_max(slopes)))
 
 # %% ../nbs/10_wasserstein.ipynb #0c12379f
@@ -248,10 +264,13 @@ def clip_weights(model, limit):
 
 
 def normalise_spectra(model):
-    """Divide every kernel under `keras.layers.SpectralNormalization` by its largest singular value, in place, after each critic step (Miyato et al. 2018).
+    """Divide every kernel under `keras.layers.SpectralNormalization` by its largest singular value, in place, after
+    each critic step (Miyato et al. 2018).
 
-    One round of power iteration a call. Keras would do it at every call with training=True, also when another network learns;
-    call the model with training=False and this once a step, and the critic holds still while it is asked. Kernels of zeros stay.
+    One round of power iteration a call. Keras would do it at every call with training=True, also when another network
+    learns;
+    call the model with training=False and this once a step, and the critic holds still while it is asked. Kernels of
+    zeros stay.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.SpectralNormalization):
@@ -262,7 +281,8 @@ def normalise_spectra(model):
 
 # %% ../nbs/10_wasserstein.ipynb #740e7d26
 def uniform_mix(batch_size, seed, step, *, rank=4):
-    """One share of interpolation per sample, uniform in [0, 1), float32 (B, 1, ..., 1); a pure function of (seed, step).
+    """One share of interpolation per sample, uniform in [0, 1), float32 (B, 1, ..., 1); a pure function of (seed,
+    step).
 
     Args: batch_size: int or scalar tensor; seed, step: integers or integer tensors, such as `optimizer.iterations`;
         rank: of the data to be mixed, 4 for pictures, 2 for points.
@@ -278,7 +298,8 @@ def gradient_penalty(critic, real, fake, mix, *, condition=None, mask=None, one_
 
     Args: critic: callable on pictures, or on [pictures, condition]; gets training=True if it takes it. It must score
             each sample by itself (no batch normalisation). Its patch map is averaged, as in `adversarial_loss`.
-        real, fake: (B, H, W, C) pictures or (B, n) points. mix: share of real, (B, 1, 1, 1) or (B, 1), see `uniform_mix`.
+        real, fake: (B, H, W, C) pictures or (B, n) points. mix: share of real, (B, 1, 1, 1) or (B, 1), see
+            `uniform_mix`.
         condition: the critic's second input; the slope is with respect to the first only. mask: weights of the map.
         one_sided: True punishes only slopes above 1. root_mean_square: True counts distance as root mean square
             difference per value, so that W lies in [0, 2] for pictures of any size; False as Euclidean length.
@@ -288,7 +309,9 @@ def gradient_penalty(critic, real, fake, mix, *, condition=None, mask=None, one_
     real, fake, mix = (tf.cast(values, tf.float32) for values in (real, fake, mix))
     rank = real.shape.rank
     if mix.shape.rank != rank or any(size != 1 for size in mix.shape[1:]):
-        raise ValueError(f"Expected one mixing share per sample, shape (B{', 1' * (rank - 1)}). Received: {mix.shape} for "
-                         f"samples of shape {real.shape}. Use uniform_mix(B, seed, step, rank={rank}).")
+        raise ValueError(
+            f"Expected one mixing share per sample, shape (B{', 1' * (rank - 1)}). Received: {mix.shape} for "
+            f"samples of shape {real.shape}. Use uniform_mix(B, seed, step, rank={rank})."
+        )
     slopes = _slopes(critic, mix * real + (1 - mix) * fake, condition, mask, True, root_mean_square)
     return tf.reduce_mean(tf.square(tf.nn.relu(slopes - 1) if one_sided else slopes - 1))

@@ -24,7 +24,10 @@ from .errors import DesignError, TrainingError
 
 # %% ../nbs/writing.ipynb #31b6056f
 def write_whole(path, data):
-    """Write the bytes `data` aside in the same folder, fsync, rename: `path` is whole or as it was. Raises `OSError`, also for a write-protected old file."""
+    """Write the bytes `data` aside in the same folder, fsync, rename: `path` is whole or as it was.
+
+    Raises `OSError`, also for a write-protected old file.
+    """
     path = Path(path)
     if path.exists() and not os.access(path, os.W_OK):  # a rename would not ask
         raise PermissionError(errno.EACCES, "the file there is write-protected", str(path))
@@ -50,7 +53,10 @@ def sync_to_disk(path):
 
 
 def write_synced(path, data):
-    """Write bytes to a path, and wait until they lie on the disk. Not aside: for files in a folder that is renamed as a whole."""
+    """Write bytes to a path, and wait until they lie on the disk.
+
+    Not aside: for files in a folder that is renamed as a whole.
+    """
     path.write_bytes(data)
     sync_to_disk(path)
 
@@ -59,7 +65,10 @@ def check_disk_space(folder, needed):
     """Raises TrainingError if the disk of `folder` has less than `needed` free bytes, naming both numbers."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise TrainingError(f"no room for a checkpoint in {folder}: it needs {needed:,} bytes, {free:,} are free. Free space, then resume the run, or start it again if it has no checkpoint yet.")
+        raise TrainingError(
+            f"no room for a checkpoint in {folder}: it needs {needed:,} bytes, {free:,} are free. Free space, then"
+            " resume the run, or start it again if it has no checkpoint yet."
+        )
 
 # %% ../nbs/writing.ipynb #b074273c
 def is_running(process):
@@ -92,9 +101,12 @@ def _leave_no_trace(run, before, made):
 
 @contextmanager
 def writer_lock(run):
-    """While it is held, no other process (nor another loop in this one) may write to the run. The system frees it when a process dies.
+    """While it is held, no other process (nor another loop in this one) may write to the run.
 
-    Where nothing was written meanwhile, the lock's file and the folders that were made for it go with it: a refused run leaves nothing.
+    The system frees it when a process dies.
+
+    Where nothing was written meanwhile, the lock's file and the folders that were made for it go with it: a refused run
+    leaves nothing.
 
     Raises:
         TrainingError: at once, if the run is being written to or its folder cannot be.
@@ -107,9 +119,14 @@ def writer_lock(run):
         lock.acquire(blocking=False)
         clear_asides(run / "checkpoints")
     except Timeout as error:
-        raise TrainingError(f"another process is writing to {run} (it holds writer.lock). Wait for it or stop it, or name another folder.") from error
+        raise TrainingError(
+            f"another process is writing to {run} (it holds writer.lock). Wait for it or stop it, or name another"
+            " folder."
+        ) from error
     except OSError as error:
-        raise TrainingError(f"cannot write to the run folder {run}: {error}. Name a folder that can be written.") from error
+        raise TrainingError(
+            f"cannot write to the run folder {run}: {error}. Name a folder that can be written."
+        ) from error
     try:
         yield
     finally:
@@ -119,9 +136,13 @@ def writer_lock(run):
 
 # %% ../nbs/writing.ipynb #b8682a15
 def free_folder(wanted):
-    """`wanted`, or if it has results already or is no folder, the first of wanted-2, wanted-3 ... that is free. Raises DesignError for one that nobody may look into."""
+    """`wanted`, or if it has results already or is no folder, the first of wanted-2, wanted-3 ... that is free.
+
+    Raises DesignError for one that nobody may look into.
+    """
     wanted, number = Path(wanted), 1
-    wanted = wanted if wanted.name not in ("", "..") else Path(os.path.abspath(wanted))  # "." and ".." have no name to put a number to
+    # "." and ".." have no name to put a number to
+    wanted = wanted if wanted.name not in ("", "..") else Path(os.path.abspath(wanted))
     folder = wanted
     try:
         while os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
@@ -133,7 +154,9 @@ def free_folder(wanted):
 
 # %% ../nbs/writing.ipynb #2a0d0cad
 class Stop:
-    """Ctrl-C, SIGTERM and a terminal that closes ask the loop to stop after the step in progress; a second Ctrl-C raises KeyboardInterrupt as usual. Also usable by hand: `stop.asked = True`."""
+    """Ctrl-C, SIGTERM and a terminal that closes ask the loop to stop after the step in progress; a second Ctrl-C
+    raises KeyboardInterrupt as usual. Also usable by hand: `stop.asked = True`.
+    """
 
     def __init__(self):
         self.asked = False
@@ -148,7 +171,12 @@ class Stop:
         self.asked = True
 
     def __enter__(self):
-        hang_up = [signal.SIGHUP] if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []  # under nohup it stays ignored
+        # under nohup it stays ignored
+        hang_up = (
+            [signal.SIGHUP]
+            if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+            else []
+        )
         for number in (signal.SIGINT, signal.SIGTERM, *hang_up):
             try:
                 self._previous[number] = signal.signal(number, self._ask)

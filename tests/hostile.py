@@ -4,6 +4,7 @@
 "error" (one clean error), "valid" (it is a good picture, however odd), or "either" (bytes were damaged at random;
 an error or a picture, but nothing else).
 """
+
 import io
 import os
 import struct
@@ -16,8 +17,14 @@ from PIL import Image
 
 COUNT = 200
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif", "TIFF": ".tif"}
-MAGIC = {"JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "PNG": b"\x89PNG\r\n\x1a\n", "WEBP": b"RIFF\x24\x00\x00\x00WEBPVP8 ",
-         "BMP": b"BM", "GIF": b"GIF89a", "TIFF": b"II*\x00\x08\x00\x00\x00"}
+MAGIC = {
+    "JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+    "PNG": b"\x89PNG\r\n\x1a\n",
+    "WEBP": b"RIFF\x24\x00\x00\x00WEBPVP8 ",
+    "BMP": b"BM",
+    "GIF": b"GIF89a",
+    "TIFF": b"II*\x00\x08\x00\x00\x00",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,13 @@ def png_chunk(name, data):
 def png(width, height, data=b"", *, bits=8, colour=2, extra=b""):
     """A PNG file that claims a size and holds `data` as its packed pixels."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    return MAGIC["PNG"] + png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(data)) + png_chunk(b"IEND", b"")
+    return (
+        MAGIC["PNG"]
+        + png_chunk(b"IHDR", header)
+        + extra
+        + png_chunk(b"IDAT", zlib.compress(data))
+        + png_chunk(b"IEND", b"")
+    )
 
 
 def _truncated():
@@ -62,10 +75,16 @@ def _truncated():
 def _misnamed():
     for file_format, wrong in zip(SUFFIXES, (".png", ".jpg", ".tif", ".gif", ".bmp", ".webp")):
         yield f"really-{file_format.lower()}{wrong}", encode(sample(), file_format), "valid"
-    texts = {"text": b"this is a dress\n" * 20, "html": b"<!doctype html><title>404 Not Found</title>",
-             "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
-             "zip": b"PK\x03\x04" + bytes(26), "program": b"\x7fELF\x02\x01\x01" + bytes(57), "json": b'{"picture": null}',
-             "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"}
+    texts = {
+        "text": b"this is a dress\n" * 20,
+        "html": b"<!doctype html><title>404 Not Found</title>",
+        "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        "pdf": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+        "zip": b"PK\x03\x04" + bytes(26),
+        "program": b"\x7fELF\x02\x01\x01" + bytes(57),
+        "json": b'{"picture": null}',
+        "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n",
+    }
     for index, (name, data) in enumerate(texts.items()):
         for suffix in (".jpg", list(SUFFIXES.values())[1 + index % 5]):
             yield f"{name}{suffix}", data, "error"
@@ -77,7 +96,7 @@ def _bombs():
     yield "bomb-claim.png", png(100_000, 100_000), "error"
     yield "bomb-over-cap.png", png(8000, 8000, bytes(8000 * 1001), bits=1, colour=0), "error"
     yield "bomb-warning.png", png(10_000, 10_000, bits=1, colour=0), "error"
-    yield "bomb-largest.png", png(2 ** 31 - 1, 2 ** 31 - 1), "error"
+    yield "bomb-largest.png", png(2**31 - 1, 2**31 - 1), "error"
     yield "no-width.png", png(0, 5), "error"
     yield "no-height.png", png(5, 0), "error"
     bitmap = bytearray(encode(sample(), "BMP"))
@@ -89,7 +108,7 @@ def _bombs():
     yield "bomb.gif", bytes(gif), "error"
     jpeg = bytearray(encode(sample(), "JPEG"))
     start = jpeg.index(b"\xff\xc0")
-    jpeg[start + 5:start + 9] = struct.pack(">HH", 65535, 65535)
+    jpeg[start + 5 : start + 9] = struct.pack(">HH", 65535, 65535)
     yield "bomb.jpg", bytes(jpeg), "error"
     webp = b"VP8X" + struct.pack("<IB3x", 10, 0) + struct.pack("<I", 16_000)[:3] + struct.pack("<I", 16_000)[:3]
     yield "bomb.webp", b"RIFF" + struct.pack("<I", len(webp) + 4) + b"WEBP" + webp, "error"
@@ -112,8 +131,11 @@ def _odd_but_good():
     yield "large.png", encode(Image.new("1", (4000, 3000), 1), "PNG"), "valid"
     frames = [sample(seed=seed) for seed in range(4)]
     for file_format in ("GIF", "WEBP", "PNG", "TIFF"):
-        yield (f"animated{SUFFIXES[file_format]}", encode(frames[0], file_format, save_all=True, append_images=frames[1:]),
-               "valid")
+        yield (
+            f"animated{SUFFIXES[file_format]}",
+            encode(frames[0], file_format, save_all=True, append_images=frames[1:]),
+            "valid",
+        )
     torn_exif = encode(sample(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(range(200)))
     yield "torn-exif.jpg", torn_exif, "valid"
 
@@ -132,7 +154,9 @@ def _not_decodable():
 
 
 def _no_regular_files(folder):
-    """Folders, links to nowhere or in a circle, pipes, devices, a locked file and one of 200 MB that takes no room on disk."""
+    """Folders, links to nowhere or in a circle, pipes, devices, a locked file and one of 200 MB that takes no room on
+    disk.
+    """
     for suffix in SUFFIXES.values():
         (folder / f"folder{suffix}").mkdir()
         yield f"folder{suffix}"
@@ -170,8 +194,13 @@ def _flipped(count):
 def write_hostile_files(folder):
     """Write the 200 files into an empty folder -> list of `HostileFile`."""
     folder, files = Path(folder), []
-    for kind, rows in {"truncated": _truncated(), "misnamed": _misnamed(), "bomb": _bombs(), "odd": _odd_but_good(),
-                       "noise": _not_decodable()}.items():
+    for kind, rows in {
+        "truncated": _truncated(),
+        "misnamed": _misnamed(),
+        "bomb": _bombs(),
+        "odd": _odd_but_good(),
+        "noise": _not_decodable(),
+    }.items():
         for name, data, expected in rows:
             (folder / name).write_bytes(data)
             files.append(HostileFile(folder / name, kind, expected))

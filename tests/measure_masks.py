@@ -3,11 +3,14 @@
     python tests/measure_masks.py [--photos FOLDER] [--sheet SHEET.png] [--count 60]
 
 Prints a table. Without photographs only the composites on drawn backgrounds are measured. No true masks exist for the
-photographs, so their quality is given in two weaker ways: do small changes of the photo leave the mask as it is, and how
+photographs, so their quality is given in two weaker ways: do small changes of the photo leave the mask as it is, and
+how
 good do the masks look on a contact sheet? The judgements are kept below with the share of the picture that each mask
-covered, so that the script can say which masks have changed since. "Bad": a large part is lost or much background is kept;
+covered, so that the script can say which masks have changed since. "Bad": a large part is lost or much background is
+kept;
 "usable": a visible part is lost (a cuff, a strap) or a hanger is kept; the rest is good.
 """
+
 import argparse
 import os
 import pathlib
@@ -17,9 +20,9 @@ import cv2
 import numpy as np
 
 from fashion_style.cloth.masks import garment_mask, mask_iou
-from fashion_style.garments import draw_garment, GARMENT_KINDS
-from fashion_style.images import read_picture, resize_picture, save_picture
 from fashion_style.drawing.sheets import contact_sheet
+from fashion_style.garments import GARMENT_KINDS, draw_garment
+from fashion_style.images import read_picture, resize_picture, save_picture
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
 SIZE = 160
@@ -27,9 +30,68 @@ JUDGED = {
     "seed": 2026,
     "usable": (7, 15, 25, 32, 36, 52),
     "bad": (16, 55),
-    "shares": (0.42, 0.42, 0.46, 0.37, 0.52, 0.50, 0.40, 0.55, 0.43, 0.33, 0.34, 0.42, 0.46, 0.31, 0.55, 0.37, 0.43, 0.43, 0.38, 0.36,
-               0.33, 0.41, 0.45, 0.43, 0.39, 0.59, 0.44, 0.46, 0.40, 0.43, 0.38, 0.57, 0.48, 0.30, 0.52, 0.44, 0.44, 0.33, 0.41, 0.45,
-               0.43, 0.43, 0.66, 0.47, 0.65, 0.49, 0.45, 0.41, 0.46, 0.37, 0.52, 0.53, 0.47, 0.41, 0.38, 0.58, 0.35, 0.54, 0.35, 0.43),
+    "shares": (
+        0.42,
+        0.42,
+        0.46,
+        0.37,
+        0.52,
+        0.50,
+        0.40,
+        0.55,
+        0.43,
+        0.33,
+        0.34,
+        0.42,
+        0.46,
+        0.31,
+        0.55,
+        0.37,
+        0.43,
+        0.43,
+        0.38,
+        0.36,
+        0.33,
+        0.41,
+        0.45,
+        0.43,
+        0.39,
+        0.59,
+        0.44,
+        0.46,
+        0.40,
+        0.43,
+        0.38,
+        0.57,
+        0.48,
+        0.30,
+        0.52,
+        0.44,
+        0.44,
+        0.33,
+        0.41,
+        0.45,
+        0.43,
+        0.43,
+        0.66,
+        0.47,
+        0.65,
+        0.49,
+        0.45,
+        0.41,
+        0.46,
+        0.37,
+        0.52,
+        0.53,
+        0.47,
+        0.41,
+        0.38,
+        0.58,
+        0.35,
+        0.54,
+        0.35,
+        0.43,
+    ),
 }
 
 
@@ -69,9 +131,12 @@ def choose_photos(folder, count, seed):
     files = sorted(folder.rglob("*.jpg"))
     chosen = np.random.default_rng(seed).choice(len(files), min(count, len(files)), replace=False)
     photos = [read_picture(files[number]) for number in chosen]
-    return [resize_picture(photo, tuple(max(8, round(side * SIZE / max(photo.shape[:2])))
-                                        for side in photo.shape[:2]), fit="stretch")
-            for photo in photos]
+    return [
+        resize_picture(
+            photo, tuple(max(8, round(side * SIZE / max(photo.shape[:2]))) for side in photo.shape[:2]), fit="stretch"
+        )
+        for photo in photos
+    ]
 
 
 def consistency(photos, masks):
@@ -92,8 +157,9 @@ def write_sheet(path, photos, masks, columns=6):
     cells = [cell for photo, mask in zip(photos, masks) for cell in (photo, mask * photo + (1 - mask) * pink)]
     cells = [resize_picture(cell, SIZE, fit="pad") for cell in cells]
     rows = [cells[start : start + 2 * columns] for start in range(0, len(cells), 2 * columns)]
-    save_picture(contact_sheet(rows, row_titles=[str(number * columns) for number in range(len(rows))], size=SIZE),
-                 path)
+    save_picture(
+        contact_sheet(rows, row_titles=[str(number * columns) for number in range(len(rows))], size=SIZE), path
+    )
 
 
 def _row(name, values):
@@ -107,8 +173,10 @@ def _judgement(shares):
         return ""
     usable, bad = len(JUDGED["usable"]), len(JUDGED["bad"])
     changed = np.flatnonzero(np.abs(shares - JUDGED["shares"]) > 0.03).tolist()
-    return (f"judged by eye on the sheet: {len(shares) - usable - bad} good, {usable} usable, {bad} bad of {len(shares)}; "
-            f"masks that have changed since: {changed or 'none'}")
+    return (
+        f"judged by eye on the sheet: {len(shares) - usable - bad} good, {usable} usable, {bad} bad of {len(shares)}; "
+        f"masks that have changed since: {changed or 'none'}"
+    )
 
 
 def _timed_masks(photos):
@@ -123,25 +191,37 @@ def _timed_masks(photos):
 
 def main():
     parser = argparse.ArgumentParser(description="Measure the quality of garment_mask.")
-    parser.add_argument("--photos", type=pathlib.Path, default=SHARED / "data" / "garments",
-                        help="folder with photographs")
+    parser.add_argument(
+        "--photos", type=pathlib.Path, default=SHARED / "data" / "garments", help="folder with photographs"
+    )
     parser.add_argument("--sheet", type=pathlib.Path, help="write the judged contact sheet to this file")
     parser.add_argument("--count", type=int, default=60, help="number of photographs (default 60)")
     options = parser.parse_args()
     rng = np.random.default_rng(JUDGED["seed"])
     print("| test | pictures | mean IoU | median | at least 0.9 | below 0.7 |\n|---|---|---|---|---|---|")
-    print(_row("drawn garments on drawn backgrounds", composite_overlaps([drawn_background(rng)
-                                                                          for _ in range(options.count)])))
+    print(
+        _row(
+            "drawn garments on drawn backgrounds",
+            composite_overlaps([drawn_background(rng) for _ in range(options.count)]),
+        )
+    )
     if not options.photos.is_dir():
         print(f"No photographs: {options.photos} is not a folder. Name one with --photos.")
         return
     photos = choose_photos(options.photos, options.count, JUDGED["seed"])
-    print(_row("drawn garments on borders of photographs", composite_overlaps([photo_background(photo)
-                                                                               for photo in photos])))
+    print(
+        _row(
+            "drawn garments on borders of photographs",
+            composite_overlaps([photo_background(photo) for photo in photos]),
+        )
+    )
     masks, spent = _timed_masks(photos)
     for name, values in consistency(photos, masks).items():
         print(_row(f"photograph and the same {name}", values))
-    print(f"processor time per photograph, long side {SIZE}: median {np.median(spent):.0f} ms, largest {spent.max():.0f} ms")
+    print(
+        f"processor time per photograph, long side {SIZE}: median {np.median(spent):.0f} ms, largest"
+        f" {spent.max():.0f} ms"
+    )
     shares = np.array([mask.mean() for mask in masks])
     if options.sheet:
         write_sheet(options.sheet, photos, masks)

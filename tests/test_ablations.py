@@ -1,4 +1,7 @@
-"""The ablations: variants change what their name says and nothing else, and the tutorial shows the figures that were measured."""
+"""The ablations: variants change what their name says and nothing else, and the tutorial shows the figures that were
+measured.
+"""
+
 import csv
 import pathlib
 import re
@@ -11,27 +14,34 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import ablations
 
-from fashion_style.studio.evaluation import DEMO_SETTINGS
 from fashion_style.comparison import BASELINES, ScorecardTable
+from fashion_style.studio.evaluation import DEMO_SETTINGS
 
 EVIDENCE = ablations.OUT
 
 
 def changes(name):
     """{setting: value} that a variant's settings have and the demo's, with as many steps, have not."""
-    plain, other = (dict(settings.to_dict(), steps=0) for settings in (DEMO_SETTINGS, ablations.variant_settings(name, 5)))
+    plain, other = (
+        dict(settings.to_dict(), steps=0) for settings in (DEMO_SETTINGS, ablations.variant_settings(name, 5))
+    )
     weights = {f"weights.{key}": value for key, value in other.pop("weights").items() if value != plain["weights"][key]}
     return {key: value for key, value in other.items() if value != plain[key]} | weights
 
 
 @pytest.mark.parametrize("name", ablations.VARIANTS)
 def test_a_variant_changes_what_its_name_says(name):
-    allowed = 0 if name == ablations.PLAIN else 2 if name in ("moments", "sliced") else 1  # a statistic comes with a weight of its own
+    # a statistic comes with a weight of its own
+    allowed = 0 if name == ablations.PLAIN else 2 if name in ("moments", "sliced") else 1
     assert len(changes(name)) == allowed, changes(name)
 
 
 def test_losses_are_cut_by_weight_zero():
-    for name, weight in {"no adversarial term": "adversarial", "no content loss": "content", "no style loss": "style"}.items():
+    for name, weight in {
+        "no adversarial term": "adversarial",
+        "no content loss": "content",
+        "no style loss": "style",
+    }.items():
         assert changes(name) == {f"weights.{weight}": 0.0}
 
 
@@ -45,7 +55,9 @@ def test_tables_mark_differences_that_show():
     values = np.random.default_rng(0).normal(size=(2, 12, len(ablations.FIGURES)))
     values[1] = values[0] + np.array([3, 0, 0, 0, -3]) + 0.01 * np.random.default_rng(1).normal(size=values[0].shape)
     values[1, :, 1] = values[0, :, 1] + np.tile([1, -1], 6)
-    text = ablations.tables(ScorecardTable("embedded", (ablations.PLAIN, "other"), ablations.FIGURES, values), {"other": ("1,000", "7")})
+    text = ablations.tables(
+        ScorecardTable("embedded", (ablations.PLAIN, "other"), ablations.FIGURES, values), {"other": ("1,000", "7")}
+    )
     figures, differences = text.split("Minus")
     assert "| 1,000 | 7 |" in figures and "**" not in figures
     content, ssim, *_, palette = differences.strip().splitlines()[-1].strip("| ").split(" | ")[1:]
@@ -56,12 +68,19 @@ def saved_means():
     """{row: [mean of every figure]} from the saved figures of every pair."""
     with open(EVIDENCE / "figures_garment.csv", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    return {row: [np.mean([float(line[figure]) for line in lines if line["row"] == row]) for figure in ablations.FIGURES] for row in {line["row"] for line in lines}}
+    return {
+        row: [np.mean([float(line[figure]) for line in lines if line["row"] == row]) for figure in ablations.FIGURES]
+        for row in {line["row"] for line in lines}
+    }
 
 
 def test_the_saved_table_is_that_of_the_saved_figures():
     table = (EVIDENCE / "table.md").read_text(encoding="utf-8").split("Minus")[0]
-    rows = {cells[0]: cells[1:6] for line in table.splitlines() if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 8}
+    rows = {
+        cells[0]: cells[1:6]
+        for line in table.splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 8
+    }
     means = saved_means()
     assert set(means) == {*BASELINES, *ablations.VARIANTS}
     for row, values in means.items():

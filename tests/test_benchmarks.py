@@ -1,4 +1,7 @@
-"""The benchmarks compare what can be compared: the loops make the same step, and the figures drawn from their rows are what they are called."""
+"""The benchmarks compare what can be compared: the loops make the same step, and the figures drawn from their rows are
+what they are called.
+"""
+
 import pathlib
 import sys
 
@@ -24,7 +27,9 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="module")
 def torch_python():
     """A Python that has PyTorch: this one, or that of the environment that `make bench` builds."""
-    pythons = [path for path in (pathlib.Path(sys.executable), ROOT / ".venv-torch" / "bin" / "python") if path.is_file()]
+    pythons = [
+        path for path in (pathlib.Path(sys.executable), ROOT / ".venv-torch" / "bin" / "python") if path.is_file()
+    ]
     python = next((path for path in pythons if common.ask_python("import torch; print(torch.__version__)", path)), None)
     if python is None:
         pytest.skip("needs PyTorch: neither this Python nor .venv-torch has it (make bench installs it there)")
@@ -32,11 +37,17 @@ def torch_python():
 
 
 def differences(start, first, second):
-    """Relative differences of two loops after two steps, losses of all layers; each loop: (script, python, further arguments)."""
+    """Relative differences of two loops after two steps, losses of all layers; each loop: (script, python, further
+    arguments).
+    """
     saved = []
     for script, python, *more in (first, second):
         saved.append(start.with_name(f"{script}{''.join(more)}.npz"))
-        common.must(common.run_row(script, "--start", start, "--layers", "deep", "--steps", 1, "--save", saved[-1], *more, python=python))
+        common.must(
+            common.run_row(
+                script, "--start", start, "--layers", "deep", "--steps", 1, "--save", saved[-1], *more, python=python
+            )
+        )
     return common.compare_outcomes(start, *saved)
 
 
@@ -46,7 +57,9 @@ def test_ours_is_the_articles_step(start):
 
 
 def test_the_step_in_pytorch_is_the_articles(start, torch_python):
-    found = differences(start, ("torch_loop.py", torch_python, "--double"), ("article_loop.py", sys.executable, "--double"))
+    found = differences(
+        start, ("torch_loop.py", torch_python, "--double"), ("article_loop.py", sys.executable, "--double")
+    )
     assert max(found.values()) < common.TOLERANCE, found
 
 
@@ -70,6 +83,11 @@ def test_a_ratio_ranges_from_slow_over_fast_to_fast_over_slow():
 
 def test_an_aim_is_judged_by_the_whole_range():
     verdicts = {aim: speed.verdict((10.0, 4.0, 32.0), aim) for aim in (None, 4.0, 9.0, 11.0, 33.0)}
-    assert verdicts == {None: "", 4.0: "met in the whole range", 9.0: "met at the median, not in the whole range",
-                        11.0: "missed at the median, not in the whole range", 33.0: "missed in the whole range"}
+    assert verdicts == {
+        None: "",
+        4.0: "met in the whole range",
+        9.0: "met at the median, not in the whole range",
+        11.0: "missed at the median, not in the whole range",
+        33.0: "missed in the whole range",
+    }
     assert speed.verdict(None, 3.0) == "not measured"

@@ -1,4 +1,5 @@
 """Checkpoints and forks: whole or not there, whatever happens; sealed, found again, and never mixed up."""
+
 import json
 import os
 import pathlib
@@ -11,19 +12,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fashion_style.errors import TrainingError
 from fashion_style.runs import checkpoints
 from fashion_style.runs.checkpoints import (
-    architecture_fingerprint, assign_arrays, best_checkpoint, find_checkpoint, list_checkpoints, newest_checkpoint,
-    read_checkpoint, save_checkpoint, write_checkpoint,
+    architecture_fingerprint,
+    assign_arrays,
+    best_checkpoint,
+    find_checkpoint,
+    list_checkpoints,
+    newest_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+    write_checkpoint,
 )
-from fashion_style.writing import writer_lock
-from fashion_style.runs.forks import fork
-from fashion_style.settings import changed_settings
-from fashion_style.runs.history import History, read_history
 from fashion_style.runs.folder import read_events
-from fashion_style.errors import TrainingError
-from fashion_style.settings import LossWeights, TrainingSettings
+from fashion_style.runs.forks import fork
+from fashion_style.runs.history import History, read_history
+from fashion_style.settings import LossWeights, TrainingSettings, changed_settings
 from fashion_style.training import Trainer
+from fashion_style.writing import writer_lock
 
 SMALL = TrainingSettings(size=32, batch=2, steps=6, width=4)
 HANG_GUARD = 600  # seconds
@@ -64,7 +71,10 @@ def two(tmp_path):
 
 
 # Damage --------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("damage", ["flip", "flip in the manifest", "truncate", "no manifest", "empty manifest", "no state", "a file instead"])
+@pytest.mark.parametrize(
+    "damage",
+    ["flip", "flip in the manifest", "truncate", "no manifest", "empty manifest", "no state", "a file instead"],
+)
 def test_a_damaged_checkpoint_is_passed_over_and_said(two, damage):
     newest = list_checkpoints(two)[-1]
     files = dict(state=newest / "state.npz", manifest=newest / "manifest.json")
@@ -95,13 +105,13 @@ def test_a_flipped_bit_anywhere_is_noticed_or_harmless(two, name):
     path, (old_settings, old_arrays) = list_checkpoints(two)[-1] / name, read_checkpoint(list_checkpoints(two)[-1])
     data, harmless = path.read_bytes(), []
     for place in range(len(data)):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << 5 * place % 8]) + data[place + 1:])
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << 5 * place % 8]) + data[place + 1 :])
         try:
             settings, arrays = read_checkpoint(path.parent)
         except TrainingError:
             continue
         assert settings == old_settings and all(np.array_equal(arrays[key], old_arrays[key]) for key in old_arrays)
-        harmless.append(data[place:place + 1])
+        harmless.append(data[place : place + 1])
     assert set(harmless) <= {b"e"}  # 1e-05 may become 1E-05
 
 
@@ -120,7 +130,9 @@ def test_nothing_usable_is_one_clear_error_that_says_why(two, tmp_path):
         newest_checkpoint(tmp_path / "none")
     for path in list_checkpoints(two):
         (path / "manifest.json").unlink()
-    with pytest.raises(TrainingError, match="no usable checkpoint.*step-00000004 cannot be used.*step-00000002 cannot be used"):
+    with pytest.raises(
+        TrainingError, match="no usable checkpoint.*step-00000004 cannot be used.*step-00000002 cannot be used"
+    ):
         newest_checkpoint(two)
 
 
@@ -157,9 +169,12 @@ def test_files_are_on_the_disk_before_the_name_and_the_name_before_anything_goes
         def act(*args, **more):
             done.append((kind, name_of(args)))
             return real(*args, **more)
+
         return act
 
-    monkeypatch.setattr(os, "fsync", told("sync", real_sync, lambda args: pathlib.Path(os.readlink(f"/proc/self/fd/{args[0]}")).name))
+    monkeypatch.setattr(
+        os, "fsync", told("sync", real_sync, lambda args: pathlib.Path(os.readlink(f"/proc/self/fd/{args[0]}")).name)
+    )
     monkeypatch.setattr(os, "replace", told("rename", real_replace, lambda args: pathlib.Path(args[1]).name))
     monkeypatch.setattr(shutil, "rmtree", told("remove", real_remove, lambda args: pathlib.Path(args[0]).name))
     if not os.path.isdir("/proc/self/fd"):
@@ -169,8 +184,8 @@ def test_files_are_on_the_disk_before_the_name_and_the_name_before_anything_goes
     begun = done.index(("rename", "step-00000006"))
     assert {("sync", "state.npz"), ("sync", "manifest.json"), ("sync", aside)} <= set(done[:begun])
     assert done[begun + 1] == ("sync", "checkpoints")
-    assert not any(kind == "remove" for kind, name in done[:begun + 2] if "step-" in name)
-    assert any(name.endswith("step-00000002") for kind, name in done[begun + 2:])
+    assert not any(kind == "remove" for kind, name in done[: begun + 2] if "step-" in name)
+    assert any(name.endswith("step-00000002") for kind, name in done[begun + 2 :])
 
 
 def test_what_dead_processes_left_is_swept_up_and_what_living_ones_write_is_not(two):
@@ -242,7 +257,10 @@ def test_scores_on_other_pictures_do_not_compete(tmp_path):
     write(tmp_path, 4, keep=1)
     assert steps(tmp_path) == [2, 4], "a checkpoint without a score says nothing about the pictures"
     write(tmp_path, 5, score=9.0, held_out="easy", keep=1)
-    assert steps(tmp_path) == [5] and json.loads((list_checkpoints(tmp_path)[0] / "manifest.json").read_text())["held_out"] == "easy"
+    assert (
+        steps(tmp_path) == [5]
+        and json.loads((list_checkpoints(tmp_path)[0] / "manifest.json").read_text())["held_out"] == "easy"
+    )
 
 
 def test_a_broken_checkpoint_neither_counts_as_kept_nor_as_best(tmp_path):
@@ -278,10 +296,14 @@ def test_the_fingerprint_is_of_names_and_shapes_alone():
     assert one == architecture_fingerprint(dict(reversed(state(7, 0.7).items())))
     assert one != architecture_fingerprint({"step/000": np.array(1), "generator/001": np.zeros((4, 5))})
     assert one != architecture_fingerprint({"step/000": np.array(1), "generator/000": np.zeros((5, 4))})
-    assert architecture_fingerprint({"a": tf.Variable(tf.zeros((2, 3)))}) == architecture_fingerprint({"a": np.zeros((2, 3))})
+    assert architecture_fingerprint({"a": tf.Variable(tf.zeros((2, 3)))}) == architecture_fingerprint(
+        {"a": np.zeros((2, 3))}
+    )
 
 
-@pytest.mark.parametrize("given", [dict(a=np.ones(2)), dict(a=np.ones(2), b=np.ones(4)), dict(a=np.ones(2), b=np.ones(3), c=np.ones(1))])
+@pytest.mark.parametrize(
+    "given", [dict(a=np.ones(2)), dict(a=np.ones(2), b=np.ones(4)), dict(a=np.ones(2), b=np.ones(3), c=np.ones(1))]
+)
 def test_arrays_that_do_not_fit_change_nothing(given):
     variables = dict(a=tf.Variable(tf.zeros(2)), b=tf.Variable(tf.zeros(3)))
     with pytest.raises(TrainingError, match="do not fit this architecture: [bc] needs"):
@@ -297,8 +319,19 @@ def test_one_writer_at_a_time_and_a_dead_one_holds_nothing(tmp_path):
         with pytest.raises(TrainingError, match="another process is writing"):
             with writer_lock(tmp_path):
                 pass
-    holder = subprocess.Popen([sys.executable, "-c", f"import filelock; lock = filelock.FileLock({str(tmp_path / 'writer.lock')!r}); lock.acquire(); print('held', flush=True); input()"],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            (
+                f"import filelock; lock = filelock.FileLock({str(tmp_path / 'writer.lock')!r}); lock.acquire();"
+                " print('held', flush=True); input()"
+            ),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(TrainingError, match="another process is writing"):
         with writer_lock(tmp_path):
@@ -348,7 +381,12 @@ def contents(folder):
 def test_changes_are_loss_weights_or_settings():
     weights = LossWeights()
     changed = changed_settings(SMALL, dict(style=weights.style + 1, learning_rate=0.5, batch=4))
-    assert (changed.weights.style, changed.weights.content, changed.learning_rate, changed.batch) == (weights.style + 1, weights.content, 0.5, 4)
+    assert (changed.weights.style, changed.weights.content, changed.learning_rate, changed.batch) == (
+        weights.style + 1,
+        weights.content,
+        0.5,
+        4,
+    )
     assert changed_settings(SMALL, {}) == SMALL
     both = changed_settings(SMALL, dict(weights=LossWeights(content=9.0), style=7.0)).weights
     assert (both.content, both.style) == (9.0, 7.0)
@@ -366,9 +404,13 @@ def test_a_fork_has_the_old_state_the_new_settings_and_the_history_up_to_there(t
     assert TrainingSettings.from_dict(json.loads((new / "settings.json").read_text())) == settings
     _, old = read_checkpoint(find_checkpoint(trained, 3))
     assert arrays.keys() == old.keys() and all(np.array_equal(arrays[name], old[name]) for name in old)
-    assert [row["step"] for row in read_history(new)] == [1, 2, 3] and str(read_history(new)) == str(read_history(trained)[:3])
+    assert [row["step"] for row in read_history(new)] == [1, 2, 3] and str(read_history(new)) == str(
+        read_history(trained)[:3]
+    )
     assert (new / "pictures.json").read_bytes() == (trained / "pictures.json").read_bytes() and (new / "grids").is_dir()
-    assert json.loads((new / "fork.json").read_text()) == dict(run=str(trained), step=3, changes=dict(style=8.0, batch=4))
+    assert json.loads((new / "fork.json").read_text()) == dict(
+        run=str(trained), step=3, changes=dict(style=8.0, batch=4)
+    )
     assert contents(trained) == before
 
 
@@ -385,8 +427,10 @@ def test_a_score_of_other_weights_does_not_compete(trained, tmp_path):
 
 
 def test_a_rate_set_by_hand_is_meant_as_it_stands(trained, tmp_path):
-    scale = {name: newest_checkpoint(fork(trained, 3, tmp_path / name, **{name: value}))[1]["rate_scale/000"]
-             for name, value in (("learning_rate", 1e-4), ("critic_learning_rate", 1e-4), ("style", 3.0))}
+    scale = {
+        name: newest_checkpoint(fork(trained, 3, tmp_path / name, **{name: value}))[1]["rate_scale/000"]
+        for name, value in (("learning_rate", 1e-4), ("critic_learning_rate", 1e-4), ("style", 3.0))
+    }
     assert scale == dict(learning_rate=1.0, critic_learning_rate=1.0, style=0.25)
 
 
@@ -394,29 +438,53 @@ def test_a_fork_made_inside_the_run_s_folder_lies_beside_it(trained, monkeypatch
     for place, name in ((trained, "."), (trained / "checkpoints", "..")):
         monkeypatch.chdir(place)
         made = fork(name, 3)
-        assert made.parent == trained.parent and made.name.startswith("old-from-3") and newest_checkpoint(made)[0] == newest_checkpoint(trained)[0]
+        assert (
+            made.parent == trained.parent
+            and made.name.startswith("old-from-3")
+            and newest_checkpoint(made)[0] == newest_checkpoint(trained)[0]
+        )
         shutil.rmtree(made)
 
 
-@pytest.mark.parametrize("changes, comparable", [(dict(batch=4), True), (dict(learning_rate=1e-4), True), (dict(size=48), False), (dict(mask_share=0.0), False), (dict(distance="article"), False),
-                                                 (dict(style_layers=("block1_conv1",)), False)])
+@pytest.mark.parametrize(
+    "changes, comparable",
+    [
+        (dict(batch=4), True),
+        (dict(learning_rate=1e-4), True),
+        (dict(size=48), False),
+        (dict(mask_share=0.0), False),
+        (dict(distance="article"), False),
+        (dict(style_layers=("block1_conv1",)), False),
+    ],
+)
 def test_a_fork_keeps_its_score_only_on_the_same_scale(trained, tmp_path, changes, comparable):
     new, names = fork(trained, 3, tmp_path / "new", **changes), ("score", "held_out")
     assert (best_checkpoint(new) is not None) == comparable
     old, kept = (json.loads((find_checkpoint(run, 3) / "manifest.json").read_bytes()) for run in (trained, new))
-    assert old["held_out"] and [kept[name] for name in names] == ([old[name] for name in names] if comparable else [None, None])
-    assert [event["what"] for event in read_events(new)] == ["forked"] and str(next(iter(changes))) in read_events(new)[0]["text"]
+    assert old["held_out"] and [kept[name] for name in names] == (
+        [old[name] for name in names] if comparable else [None, None]
+    )
+    assert [event["what"] for event in read_events(new)] == ["forked"] and str(next(iter(changes))) in read_events(new)[
+        0
+    ]["text"]
 
 
 def test_names_of_forks(trained):
     try:
-        assert [fork(trained, step).name for step in (3, 3, "best", 5)] == ["old-from-3", "old-from-3-2", "old-from-3-3", "old-from-5"]
+        assert [fork(trained, step).name for step in (3, 3, "best", 5)] == [
+            "old-from-3",
+            "old-from-3-2",
+            "old-from-3-3",
+            "old-from-5",
+        ]
     finally:
         for path in trained.parent.glob("old-from*"):
             shutil.rmtree(path)
 
 
-@pytest.mark.parametrize("changes", [dict(width=8), dict(critic="article"), dict(constraint="spectral_norm"), dict(generator="article")])
+@pytest.mark.parametrize(
+    "changes", [dict(width=8), dict(critic="article"), dict(constraint="spectral_norm"), dict(generator="article")]
+)
 def test_another_architecture_is_refused_when_the_fork_is_made(trained, tmp_path, changes):
     with pytest.raises(TrainingError, match=f"a fork keeps its networks.*{next(iter(changes))}"):
         fork(trained, 3, tmp_path / "new", **changes)

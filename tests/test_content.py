@@ -1,4 +1,5 @@
 """Content losses against direct NumPy sums, gradients against finite differences, and content inversion."""
+
 import keras
 import numpy as np
 import pytest
@@ -61,20 +62,23 @@ def test_shapes_that_differ_are_refused(loss):
 
 def test_relative_loss_against_numpy():
     base, target = random_features(2, 3, 4, 5, 6)
-    expected = np.mean([np.mean((one - other) ** 2) / np.mean(other ** 2) for one, other in zip(base, target)])
+    expected = np.mean([np.mean((one - other) ** 2) / np.mean(other**2) for one, other in zip(base, target)])
     assert float(relative_content_loss(base, target)) == pytest.approx(expected, rel=1e-5)
     assert float(relative_content_loss(1000 * base, 1000 * target)) == pytest.approx(expected, rel=1e-4)
     assert float(relative_content_loss(base[0], target[0])) == pytest.approx(
-        np.mean((base[0] - target[0]) ** 2) / np.mean(target[0] ** 2), rel=1e-5)
+        np.mean((base[0] - target[0]) ** 2) / np.mean(target[0] ** 2), rel=1e-5
+    )
     assert float(relative_content_loss(0 * target, target)) == pytest.approx(1)
 
 
 def test_mask_weights_the_positions():
     base, target = random_features(2, 2, 4, 4, 6)
     mask = np.random.default_rng(3).uniform(size=(2, 4, 4, 1)).astype("float32")
-    expected = np.mean([(m * (b - t) ** 2).sum() / (m * t ** 2).sum() for b, t, m in zip(base, target, mask)])
+    expected = np.mean([(m * (b - t) ** 2).sum() / (m * t**2).sum() for b, t, m in zip(base, target, mask)])
     assert float(relative_content_loss(base, target, mask)) == pytest.approx(expected, rel=1e-5)
-    assert float(relative_content_loss(base, target, np.ones_like(mask))) == pytest.approx(float(relative_content_loss(base, target)), rel=1e-5)
+    assert float(relative_content_loss(base, target, np.ones_like(mask))) == pytest.approx(
+        float(relative_content_loss(base, target)), rel=1e-5
+    )
 
 
 def test_large_mask_is_averaged_down_to_the_layer():
@@ -82,7 +86,7 @@ def test_large_mask_is_averaged_down_to_the_layer():
     mask = np.zeros((1, 8, 8, 1), "float32")
     mask[:, :4, :4], mask[:, 4:, 4:6] = 1, 1
     weight = np.array([[1, 0], [0, 0.5]])[None, ..., None]
-    expected = (weight * (base - target) ** 2).sum() / (weight * target ** 2).sum()
+    expected = (weight * (base - target) ** 2).sum() / (weight * target**2).sum()
     assert float(relative_content_loss(base, target, mask)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -100,28 +104,44 @@ def test_total_variation_against_numpy():
     expected = (np.abs(np.diff(pictures, axis=1)).sum() + np.abs(np.diff(pictures, axis=2)).sum()) / pictures.size
     assert float(total_variation(pictures)) == pytest.approx(expected, rel=1e-5)
     assert float(total_variation(pictures[0])) == pytest.approx(
-        (np.abs(np.diff(pictures[0], axis=0)).sum() + np.abs(np.diff(pictures[0], axis=1)).sum()) / pictures[0].size, rel=1e-5)
+        (np.abs(np.diff(pictures[0], axis=0)).sum() + np.abs(np.diff(pictures[0], axis=1)).sum()) / pictures[0].size,
+        rel=1e-5,
+    )
     assert float(total_variation(np.ones((4, 4, 3)))) == 0
 
 
 def test_unknown_sizes_in_a_graph():
     anything = tf.TensorSpec((None, None, None, None))
-    traced = [tf.function(loss, input_signature=signature) for loss, signature in
-              ((content_loss, [anything] * 2), (relative_content_loss, [anything] * 3), (total_variation, [anything]))]
+    traced = [
+        tf.function(loss, input_signature=signature)
+        for loss, signature in (
+            (content_loss, [anything] * 2),
+            (relative_content_loss, [anything] * 3),
+            (total_variation, [anything]),
+        )
+    ]
     for shape in ((1, 4, 4, 3), (2, 6, 5, 8)):
         base, target = random_features(2, *shape)
         mask = np.abs(random_features(*shape[:3], 1, seed=5))
         np.testing.assert_allclose(traced[0](base, target), content_loss(base, target), rtol=1e-5)
         np.testing.assert_allclose(traced[1](base, target, mask), relative_content_loss(base, target, mask), rtol=1e-5)
         np.testing.assert_allclose(traced[2](base), total_variation(base), rtol=1e-5)
-        assert all(value.shape == () for value in (traced[0](base, target), traced[1](base, target, mask), traced[2](base)))
+        assert all(
+            value.shape == () for value in (traced[0](base, target), traced[1](base, target, mask), traced[2](base))
+        )
 
 
 def test_inversion_finds_the_picture_when_the_features_are_the_pixels():
     picture = np.random.default_rng(0).uniform(-0.9, 0.9, (8, 8, 3)).astype("float32")
     seen = []
-    found, losses = invert_features(lambda pictures: {"pixels": 2.0 * pictures}, picture, "pixels", steps=120, learning_rate=0.05,
-                                    callback=lambda step, loss: seen.append((step, loss)))
+    found, losses = invert_features(
+        lambda pictures: {"pixels": 2.0 * pictures},
+        picture,
+        "pixels",
+        steps=120,
+        learning_rate=0.05,
+        callback=lambda step, loss: seen.append((step, loss)),
+    )
     assert found.shape == picture.shape and np.abs(found - picture).max() < 0.05
     assert losses[-1] < losses[0] / 100 and [step for step, _ in seen] == list(range(120))
     np.testing.assert_allclose([loss for _, loss in seen], losses)
@@ -131,7 +151,12 @@ def test_inversion_is_repeatable_and_stays_in_range():
     convolution = keras.layers.Conv2D(4, 3, padding="same", kernel_initializer=keras.initializers.HeNormal(1))
     convolution.build((None, None, None, 3))
     picture = np.random.default_rng(0).uniform(-1, 1, (8, 8, 3)).astype("float32")
-    extractor = lambda pictures: {"layer": tf.nn.relu(convolution(pictures))}
-    runs = [invert_features(extractor, picture, "layer", steps=5, learning_rate=1.0, seed=seed)[0] for seed in (1, 1, 2)]
+
+    def extractor(pictures):
+        return {"layer": tf.nn.relu(convolution(pictures))}
+
+    runs = [
+        invert_features(extractor, picture, "layer", steps=5, learning_rate=1.0, seed=seed)[0] for seed in (1, 1, 2)
+    ]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2]) and np.abs(runs[0]).max() <= 1

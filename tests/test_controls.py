@@ -1,4 +1,5 @@
 """What all panels share, without a browser: errors are said, nothing is lost, names are there, nothing is left behind."""
+
 import base64
 import io
 import threading
@@ -7,18 +8,23 @@ import ipywidgets as widgets
 import nbformat
 import numpy as np
 import pytest
+from hostile import png, write_hostile_files
 from ipywidgets.widgets.widget import _instances
 from nbconvert import HTMLExporter
 from PIL import Image
 
 from fashion_style.errors import PanelError
-from fashion_style.panels.panel import guarded, Panel
+from fashion_style.images import encode_picture, open_picture
+from fashion_style.panels.panel import Panel, guarded
 from fashion_style.panels.parts import (
-    embedded_garments, embedded_patterns, labelled_slider, LatestWins, picture_widget, small_png,
+    LatestWins,
+    embedded_garments,
+    embedded_patterns,
+    labelled_slider,
+    picture_widget,
+    small_png,
 )
 from fashion_style.panels.picture_choice import PictureChoice
-from fashion_style.images import encode_picture, open_picture
-from hostile import png, write_hostile_files
 
 RED = np.broadcast_to(np.array([1, -1, -1], "float32"), (20, 30, 3)).copy()
 GREY = np.zeros((20, 20, 3), "float32")
@@ -37,7 +43,11 @@ class SmallPanel(Panel):
         self.many = PictureChoice(self, "Prints", {"red": RED, "grey": GREY, "again": GREY}, most=2)
         self.control("garment", self.one, "name")
         self.control("prints", self.many, "names")
-        rows = [labelled_slider("strength", 0.5, 0.0, 1.0, 0.1), labelled_slider("rate", 1e-3, 1e-5, 1e-1, 0.1, logarithmic=True), labelled_slider("steps", 2, 1, 5, 1)]
+        rows = [
+            labelled_slider("strength", 0.5, 0.0, 1.0, 0.1),
+            labelled_slider("rate", 1e-3, 1e-5, 1e-1, 0.1, logarithmic=True),
+            labelled_slider("steps", 2, 1, 5, 1),
+        ]
         self.rows = dict(zip(("strength", "rate", "steps"), rows))
         for name, (_, slider) in self.rows.items():
             self.control(name, slider)
@@ -62,7 +72,8 @@ def upload(choice, data, name):
     choice._uploaded({"new": ({"content": memoryview(data), "name": name},)})
 
 
-# State -------------------------------------------------------------------------------------------------------------------
+# State
+# -------------------------------------------------------------------------------------------------------------------
 def test_state_goes_out_and_back_with_one_refresh(panel):
     wanted = dict(garment="grey", prints=("again", "red"), strength=0.3, rate=0.01, steps=4)
     panel.set_state(**wanted)
@@ -71,7 +82,19 @@ def test_state_goes_out_and_back_with_one_refresh(panel):
     assert panel.state() == wanted
 
 
-@pytest.mark.parametrize("wrong", [dict(strength=1.5), dict(rate=1.0), dict(steps=0), dict(garment="sock"), dict(prints=[]), dict(prints=["red", "grey", "again"]), dict(strength="much"), dict(colour=1)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(strength=1.5),
+        dict(rate=1.0),
+        dict(steps=0),
+        dict(garment="sock"),
+        dict(prints=[]),
+        dict(prints=["red", "grey", "again"]),
+        dict(strength="much"),
+        dict(colour=1),
+    ],
+)
 def test_a_wrong_value_changes_nothing(panel, wrong):
     before = panel.state()
     with pytest.raises(PanelError):
@@ -89,10 +112,15 @@ def test_a_moved_slider_moves_its_text_and_the_other_way_round(panel):
     assert panel.refreshed == 6
 
 
-# Errors ------------------------------------------------------------------------------------------------------------------
+# Errors
+# ------------------------------------------------------------------------------------------------------------------
 def test_an_error_in_a_handler_is_said_and_cleared_when_put_right(panel):
     panel.rows["steps"][1].value = 5
-    assert panel.said == "RuntimeError: five is too much <b>" and "<b>" not in panel.status.value and 'role="status"' in panel.status.value
+    assert (
+        panel.said == "RuntimeError: five is too much <b>"
+        and "<b>" not in panel.status.value
+        and 'role="status"' in panel.status.value
+    )
     panel.rows["steps"][1].value = 4
     assert panel.said == "Ready." and "fs-error" not in panel.status.value
 
@@ -110,7 +138,11 @@ def test_guarded_lets_an_interrupt_through(panel):
 
 
 def test_hostile_uploads_get_a_message_and_the_old_picture_stays(panel, tmp_path):
-    for name, data in (("letter.jpg", b"dear madam"), ("nothing.png", b""), ("bomb.png", png(10_000, 10_000, b"", bits=1, colour=0))):
+    for name, data in (
+        ("letter.jpg", b"dear madam"),
+        ("nothing.png", b""),
+        ("bomb.png", png(10_000, 10_000, b"", bits=1, colour=0)),
+    ):
         panel.say("")
         upload(panel.one, data, name)
         assert panel.said.startswith(name + ":") and panel.failed, panel.said
@@ -125,19 +157,22 @@ def test_hostile_uploads_get_a_message_and_the_old_picture_stays(panel, tmp_path
         panel.one._set(["red"])
 
 
-# Pictures ----------------------------------------------------------------------------------------------------------------
+# Pictures
+# ----------------------------------------------------------------------------------------------------------------
 def test_several_uploads_at_once(panel):
     assert panel.many._upload.multiple and not panel.one._upload.multiple
     files = [("a.png", encode_picture(RED)), ("b.png", b"no picture"), ("c.png", encode_picture(GREY))]
     panel.many._uploaded({"new": tuple({"content": memoryview(data), "name": name} for name, data in files)})
-    assert panel.failed and panel.said.startswith("b.png:") and list(panel.many._pictures)[3:] == ["a.png", "c.png"], "a bad file keeps no other out"
+    assert panel.failed and panel.said.startswith("b.png:") and list(panel.many._pictures)[3:] == ["a.png", "c.png"], (
+        "a bad file keeps no other out"
+    )
     assert panel.many.names == ("red", "c.png"), "there was room for two"
 
 
 def test_a_number_beside_a_slider_is_short_enough_to_be_read(panel):
     box, slider = panel.rows["rate"]
-    slider.value = 10 ** -3.1
-    assert box.children[0].value == 0.000794 and slider.value == 10 ** -3.1, "the slider keeps its own number"
+    slider.value = 10**-3.1
+    assert box.children[0].value == 0.000794 and slider.value == 10**-3.1, "the slider keeps its own number"
 
 
 def test_an_upload_is_chosen_and_its_name_is_its_own(panel):
@@ -159,7 +194,11 @@ def test_clicks_add_and_remove_up_to_the_limit(panel):
     panel.many._clicked("again")
     assert panel.failed and panel.many.names == ("red", "grey")
     panel.many._clicked("red")
-    assert panel.many.names == ("grey",) and [button.description for button in panel.many._buttons.values()] == ["red", "✓ grey", "again"]
+    assert panel.many.names == ("grey",) and [button.description for button in panel.many._buttons.values()] == [
+        "red",
+        "✓ grey",
+        "again",
+    ]
     panel.many._clicked("grey")
     assert panel.failed and panel.many.names == ("grey",), "the last one cannot be taken away"
 
@@ -179,7 +218,8 @@ def test_a_live_picture_is_a_jpeg_of_fixed_size(panel):
     assert panel.frame.tooltip == "a picture" and panel.frame.description == ""
 
 
-# Names -------------------------------------------------------------------------------------------------------------------
+# Names
+# -------------------------------------------------------------------------------------------------------------------
 def all_widgets(root):
     yield root
     for child in getattr(root, "children", ()):
@@ -192,10 +232,13 @@ def test_every_control_has_a_name_and_no_box_has_a_tooltip(panel):
             assert not widget.tooltip, "a tooltip on a box breaks its view"
         elif not isinstance(widget, widgets.HTML):
             assert widget.tooltip, widget
-            assert widget.description or isinstance(widget, (widgets.FloatSlider, widgets.FloatLogSlider, widgets.IntSlider, widgets.Image)), widget
+            assert widget.description or isinstance(
+                widget, (widgets.FloatSlider, widgets.FloatLogSlider, widgets.IntSlider, widgets.Image)
+            ), widget
 
 
-# Fallback, re-runs, threads ----------------------------------------------------------------------------------------------
+# Fallback, re-runs, threads
+# ----------------------------------------------------------------------------------------------
 def test_the_fallback_is_text_and_a_png(panel):
     bundle = panel._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle and "strength 0.5" in bundle["text/plain"]
@@ -207,7 +250,9 @@ def test_the_fallback_is_text_and_a_png(panel):
 
 def test_an_exported_page_shows_the_still(panel):
     bundle = panel._repr_mimebundle_()
-    cell = nbformat.v4.new_code_cell("panel", outputs=[nbformat.v4.new_output("execute_result", data=bundle, execution_count=1)])
+    cell = nbformat.v4.new_code_cell(
+        "panel", outputs=[nbformat.v4.new_output("execute_result", data=bundle, execution_count=1)]
+    )
     page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
     assert bundle["image/png"][:200] in page and "application/vnd.jupyter.widget-view+json" not in page
 

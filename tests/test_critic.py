@@ -1,4 +1,5 @@
 """Independent checks of fashion_style.critic: counts by hand, fields by gradient, singular values by NumPy."""
+
 import keras
 import numpy as np
 import pytest
@@ -6,8 +7,16 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from fashion_style.critic import (
-    build_dense_critic, build_discriminator, build_style_critic, fig_patch_map, fig_receptive_fields, patchgan_layers,
-    receptive_box, receptive_field, receptive_field_by_gradient, receptive_field_table,
+    build_dense_critic,
+    build_discriminator,
+    build_style_critic,
+    fig_patch_map,
+    fig_receptive_fields,
+    patchgan_layers,
+    receptive_box,
+    receptive_field,
+    receptive_field_by_gradient,
+    receptive_field_table,
 )
 
 
@@ -25,13 +34,20 @@ def plain_critic(pairs):
 
 def test_discriminator_is_the_articles():
     model = build_discriminator()
-    by_hand = sum(16 * incoming * outgoing + outgoing
-                  for incoming, outgoing in ((3, 64), (64, 128), (128, 256), (256, 512), (512, 1)))
+    by_hand = sum(
+        16 * incoming * outgoing + outgoing
+        for incoming, outgoing in ((3, 64), (64, 128), (128, 256), (256, 512), (512, 1))
+    )
     assert model.count_params() == by_hand == 2_764_737
     assert model.output_shape == (None, 32, 32, 1)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert [(layer.kernel_size[0], layer.strides[0], layer.filters, layer.padding) for layer in convolutions] == [
-        (4, 2, 64, "same"), (4, 2, 128, "same"), (4, 2, 256, "same"), (4, 1, 512, "same"), (4, 1, 1, "same")]
+        (4, 2, 64, "same"),
+        (4, 2, 128, "same"),
+        (4, 2, 256, "same"),
+        (4, 1, 512, "same"),
+        (4, 1, 1, "same"),
+    ]
     assert convolutions[-1].activation is keras.activations.linear
     slopes = [layer.negative_slope for layer in model.layers if isinstance(layer, keras.layers.LeakyReLU)]
     assert np.allclose(slopes, [0.2] * 4)
@@ -68,8 +84,17 @@ def test_patchgan_fields(downsamplings, field):
     assert receptive_field(patchgan_layers(downsamplings)) == field
 
 
-@pytest.mark.parametrize("pairs", [((4, 2), (4, 1), (4, 1)), patchgan_layers(2), ((3, 1), (3, 1)), ((3, 2), (5, 2), (3, 1)), ((1, 1),),
-                                   ((7, 3), (3, 1))])
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        ((4, 2), (4, 1), (4, 1)),
+        patchgan_layers(2),
+        ((3, 1), (3, 1)),
+        ((3, 2), (5, 2), (3, 1)),
+        ((1, 1),),
+        ((7, 3), (3, 1)),
+    ],
+)
 def test_field_by_gradient_equals_recurrence(pairs):
     assert receptive_field_by_gradient(plain_critic(pairs), 96) == receptive_field(pairs)
 
@@ -125,7 +150,9 @@ def test_style_critic_forgets_positions_of_the_style():
 def test_style_critic_is_a_projection():
     """Score = w.h + b + e.h, recomputed in NumPy from the model's own h and e."""
     model = build_style_critic(4)
-    inner = keras.Model(model.inputs, [model.get_layer("picture_activation_4").output, model.get_layer("style_vector").output])
+    inner = keras.Model(
+        model.inputs, [model.get_layer("picture_activation_4").output, model.get_layer("style_vector").output]
+    )
     inputs = [random_pictures(2, 24, 24), random_pictures(2, 16, 16, seed=1)]
     hidden, wanted = (array.numpy() for array in inner(inputs))
     weight, bias = (array.numpy() for array in model.get_layer("score").weights)
@@ -157,8 +184,14 @@ def test_style_critic_survives_flat_style_pictures():
     assert all(np.all(np.isfinite(gradient)) for gradient in gradients)
 
 
-@pytest.mark.parametrize("build, conditional", [(lambda: build_discriminator(None, width=4), False), (lambda: build_style_critic(4), True),
-                                                (lambda: build_style_critic(4, spectral=True), True)])
+@pytest.mark.parametrize(
+    "build, conditional",
+    [
+        (lambda: build_discriminator(None, width=4), False),
+        (lambda: build_style_critic(4), True),
+        (lambda: build_style_critic(4, spectral=True), True),
+    ],
+)
 def test_gradient_penalty_can_be_differentiated_and_lowered(build, conditional):
     keras.utils.set_random_seed(0)
     model, pictures, style = build(), random_pictures(2, 32, 32), random_pictures(2, 24, 24, seed=1)
@@ -170,12 +203,16 @@ def test_gradient_penalty_can_be_differentiated_and_lowered(build, conditional):
         with tf.GradientTape() as outer:
             with tf.GradientTape() as inner:
                 inner.watch(pictures)
-                scores = tf.reduce_mean(model([pictures, style] if conditional else pictures, training=True), axis=(1, 2, 3))
+                scores = tf.reduce_mean(
+                    model([pictures, style] if conditional else pictures, training=True), axis=(1, 2, 3)
+                )
             slopes = inner.gradient(scores, pictures)
             norms = tf.sqrt(tf.reduce_sum(tf.square(slopes), axis=(1, 2, 3)) + 1e-12)
             penalty = tf.reduce_mean(tf.square(norms - 1.0))
-        gradients = [tf.zeros_like(variable) if gradient is None else gradient for variable, gradient in
-                     zip(model.trainable_variables, outer.gradient(penalty, model.trainable_variables))]
+        gradients = [
+            tf.zeros_like(variable) if gradient is None else gradient
+            for variable, gradient in zip(model.trainable_variables, outer.gradient(penalty, model.trainable_variables))
+        ]
         optimizer.apply(gradients)
         return penalty, [tf.reduce_sum(tf.abs(gradient)) for gradient in gradients]
 
@@ -188,15 +225,26 @@ def test_gradient_penalty_can_be_differentiated_and_lowered(build, conditional):
     assert np.all(np.isfinite(penalties))
 
 
-@pytest.mark.parametrize("build", [lambda: build_discriminator(None, width=8, spectral=True), lambda: build_dense_critic(32, width=4, spectral=True),
-                                   lambda: build_style_critic(8, spectral=True)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: build_discriminator(None, width=8, spectral=True),
+        lambda: build_dense_critic(32, width=4, spectral=True),
+        lambda: build_style_critic(8, spectral=True),
+    ],
+)
 def test_spectral_kernels_have_norm_one_after_training_calls(build):
     keras.utils.set_random_seed(1)
     model, pictures = build(), random_pictures(1, 32, 32)
     wrapped = [layer for layer in model.layers if isinstance(layer, keras.layers.SpectralNormalization)]
     weighted = [layer for layer in model.layers if layer.count_params()]
     assert wrapped == weighted
-    norms = lambda: np.array([np.linalg.norm(layer.kernel.numpy().reshape(-1, layer.kernel.shape[-1]), 2) for layer in wrapped])
+
+    def norms():
+        return np.array(
+            [np.linalg.norm(layer.kernel.numpy().reshape(-1, layer.kernel.shape[-1]), 2) for layer in wrapped]
+        )
+
     inputs, before = [pictures, pictures] if len(model.inputs) == 2 else pictures, norms()
     model(inputs, training=False)
     np.testing.assert_array_equal(norms(), before)
@@ -222,17 +270,20 @@ def test_scores_stay_float32_under_mixed_precision():
     assert models[0](pictures).dtype == tf.float32 and models[1]([pictures, pictures]).dtype == tf.float32
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: build_discriminator("256"), ["'256'", "whole number", "size=256"]),
-    (lambda: build_discriminator(4), ["4", "at least 8"]),
-    (lambda: build_dense_critic(None), ["None", "whole number"]),
-    (lambda: build_style_critic(0), ["width 0", "width=32"]),
-    (lambda: receptive_field([]), ["non-empty list", "patchgan_layers(3)"]),
-    (lambda: receptive_field([(4, 0)]), ["(4, 0)", "at least 1"]),
-    (lambda: receptive_field([(4, 2, 1)]), ["(4, 2, 1)", "(kernel, stride)"]),
-    (lambda: receptive_field_by_gradient(plain_critic(patchgan_layers(3)), 64), ["border", "size=128"]),
-    (lambda: receptive_box(build_dense_critic(16, width=2), 16), ["(1, 1)", "score map"]),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: build_discriminator("256"), ["'256'", "whole number", "size=256"]),
+        (lambda: build_discriminator(4), ["4", "at least 8"]),
+        (lambda: build_dense_critic(None), ["None", "whole number"]),
+        (lambda: build_style_critic(0), ["width 0", "width=32"]),
+        (lambda: receptive_field([]), ["non-empty list", "patchgan_layers(3)"]),
+        (lambda: receptive_field([(4, 0)]), ["(4, 0)", "at least 1"]),
+        (lambda: receptive_field([(4, 2, 1)]), ["(4, 2, 1)", "(kernel, stride)"]),
+        (lambda: receptive_field_by_gradient(plain_critic(patchgan_layers(3)), 64), ["border", "size=128"]),
+        (lambda: receptive_box(build_dense_critic(16, width=2), 16), ["(1, 1)", "score map"]),
+    ],
+)
 def test_errors_say_what_to_do(call, words):
     with pytest.raises(ValueError) as caught:
         call()

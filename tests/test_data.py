@@ -1,4 +1,7 @@
-"""sources and data: a fair split, bounded memory, batches that are a pure function of (seed, step), and no crash by bad files."""
+"""sources and data: a fair split, bounded memory, batches that are a pure function of (seed, step), and no crash by bad
+files.
+"""
+
 import os
 import shutil
 import threading
@@ -8,21 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
-
-from fashion_style import data
-from fashion_style.reading import sources
-from fashion_style.reading.files import file_share, PartNames
-from fashion_style.data import Batch, batches, held_out_pairs, make_batch, pipeline_speed
-from fashion_style.errors import DataError
-from fashion_style.reading.sources import folder_source, garment_source, pattern_source, PictureSource
-from fashion_style.errors import FashionStyleError, PictureError
-from fashion_style.images import open_picture, save_picture, to_float, to_uint8
-from fashion_style.drawing.palettes import palette_array
-from fashion_style.patterns import FAMILIES
 from hostile import write_hostile_files
 
-pytestmark = [pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"), pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
+from fashion_style import data
+from fashion_style.data import Batch, batches, held_out_pairs, make_batch, pipeline_speed
+from fashion_style.drawing.palettes import palette_array
+from fashion_style.errors import DataError, FashionStyleError, PictureError
+from fashion_style.images import save_picture, to_float, to_uint8
+from fashion_style.patterns import FAMILIES
+from fashion_style.reading import sources
+from fashion_style.reading.files import PartNames, file_share
+from fashion_style.reading.sources import PictureSource, folder_source, garment_source, pattern_source
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+]
 PARTS = ("content", "style", "mask")
 
 
@@ -34,14 +38,20 @@ def random_picture(seed, height=48, width=40):
 def write_pictures(folder, count, start=0):
     """`count` different PNG files in a folder -> their paths."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return [save_picture(random_picture(start + number), Path(folder) / f"{start + number:03}.png") for number in range(count)]
+    return [
+        save_picture(random_picture(start + number), Path(folder) / f"{start + number:03}.png")
+        for number in range(count)
+    ]
 
 
 def memory_source(pictures, masks=None, labels=None):
     """Arrays as a source."""
     masks = masks or [None] * len(pictures)
-    return PictureSource(tuple(map(str, range(len(pictures)))), lambda index: (pictures[index], masks[index]),
-                         labels or ("",) * len(pictures))
+    return PictureSource(
+        tuple(map(str, range(len(pictures)))),
+        lambda index: (pictures[index], masks[index]),
+        labels or ("",) * len(pictures),
+    )
 
 
 def equal(first, second):
@@ -49,7 +59,9 @@ def equal(first, second):
     return all(np.array_equal(getattr(first, part), getattr(second, part)) for part in PARTS)
 
 
-# --- the split -------------------------------------------------------------------------------------------------------------
+# --- the split
+# -------------------------------------------------------------------------------------------------------------
+
 
 def contents_of(names):
     """The bytes of files, whatever they are called now."""
@@ -60,13 +72,17 @@ def test_split_is_complete_disjoint_and_near_its_share(tmp_path):
     write_pictures(tmp_path, 300)
     parts = {part: folder_source(tmp_path, part=part, held_out=0.2) for part in ("train", "held_out", "all")}
     assert set(parts["train"].names).isdisjoint(parts["held_out"].names)
-    assert set(parts["train"].names) | set(parts["held_out"].names) == set(parts["all"].names) and len(parts["all"]) == 300
+    assert (
+        set(parts["train"].names) | set(parts["held_out"].names) == set(parts["all"].names) and len(parts["all"]) == 300
+    )
     assert 36 <= len(parts["held_out"]) <= 84  # 60 expected, standard deviation 7
 
 
 def test_split_survives_renaming_moving_copying_and_new_files(tmp_path):
     paths = write_pictures(tmp_path / "a", 60)
-    before = {part: contents_of(folder_source(tmp_path, part=part, held_out=0.3).names) for part in ("train", "held_out")}
+    before = {
+        part: contents_of(folder_source(tmp_path, part=part, held_out=0.3).names) for part in ("train", "held_out")
+    }
     order = [Path(name).read_bytes() for name in folder_source(tmp_path, part="all").names]
     for number, path in enumerate(paths):
         (tmp_path / "b" / str(number % 3)).mkdir(parents=True, exist_ok=True)
@@ -74,7 +90,9 @@ def test_split_survives_renaming_moving_copying_and_new_files(tmp_path):
     assert order == [Path(name).read_bytes() for name in folder_source(tmp_path, part="all").names]
     shutil.copytree(tmp_path / "b", tmp_path / "copies")
     write_pictures(tmp_path / "new", 40, start=500)
-    after = {part: contents_of(folder_source(tmp_path, part=part, held_out=0.3).names) for part in ("train", "held_out")}
+    after = {
+        part: contents_of(folder_source(tmp_path, part=part, held_out=0.3).names) for part in ("train", "held_out")
+    }
     for part in before:
         assert before[part] <= after[part]
     assert after["train"].isdisjoint(after["held_out"])
@@ -107,7 +125,9 @@ def test_one_picture_cannot_be_held_out(tmp_path):
         folder_source(tmp_path, part="held_out")
 
 
-# --- folders -----------------------------------------------------------------------------------------------------------------
+# --- folders
+# -----------------------------------------------------------------------------------------------------------------
+
 
 def test_unusable_folders(tmp_path):
     (tmp_path / "empty" / "deep").mkdir(parents=True)
@@ -115,15 +135,33 @@ def test_unusable_folders(tmp_path):
     (tmp_path / "bad" / "a.jpg").write_text("text")
     (tmp_path / "file.png").write_text("text")
     (tmp_path / "loop").symlink_to("loop")
-    for folder in (tmp_path / "missing", tmp_path / "empty", tmp_path / "bad", tmp_path / "file.png", tmp_path / "loop", [], None, 3,
-                   [None], "", "a\0b", [tmp_path / "bad", tmp_path / "missing"]):
+    for folder in (
+        tmp_path / "missing",
+        tmp_path / "empty",
+        tmp_path / "bad",
+        tmp_path / "file.png",
+        tmp_path / "loop",
+        [],
+        None,
+        3,
+        [None],
+        "",
+        "a\0b",
+        [tmp_path / "bad", tmp_path / "missing"],
+    ):
         with pytest.raises(DataError) as caught:
             folder_source(folder)
         assert isinstance(caught.value, FashionStyleError) and "\n" not in str(caught.value)
     with pytest.raises(DataError, match="1 of them bad"):
         folder_source(tmp_path / "bad")
     write_pictures(tmp_path / "good", 2)
-    for options in (dict(part="test"), dict(held_out=1.0), dict(held_out=-0.1), dict(working_size=0), dict(working_size="big")):
+    for options in (
+        dict(part="test"),
+        dict(held_out=1.0),
+        dict(held_out=-0.1),
+        dict(working_size=0),
+        dict(working_size="big"),
+    ):
         with pytest.raises(DataError):
             folder_source(tmp_path / "good", **options)
 
@@ -147,8 +185,9 @@ def test_200_hostile_files_in_a_folder(tmp_path):
     source = folder_source(tmp_path, part="all", working_size=32)
     good = [index for index in range(len(source)) if source.good(index) == index]
     walked = {file.path for file in files if not (file.path.is_dir() and not file.path.is_symlink())}
-    assert {Path(error.name) for error in source.skipped} | {Path(source.names[index]) for index in good} \
-        == walked | set((tmp_path / "good").iterdir())
+    assert {Path(error.name) for error in source.skipped} | {
+        Path(source.names[index]) for index in good
+    } == walked | set((tmp_path / "good").iterdir())
     errors = {file.path for file in files if file.expected == "error"} & walked
     assert errors <= {Path(error.name) for error in source.skipped}
     assert len(source.skipped) + len(good) == len(walked) + 5 and len(good) > 20
@@ -191,13 +230,17 @@ def test_mask_that_fails_is_a_bad_file_and_no_crash(tmp_path, monkeypatch):
         folder_source(tmp_path, masks=True)
 
 
-# --- memory ------------------------------------------------------------------------------------------------------------------
+# --- memory
+# ------------------------------------------------------------------------------------------------------------------
+
 
 def test_memory_is_bounded_and_least_recently_used_goes_first():
     reads = []
+
     def read(index):
         reads.append(index)
         return random_picture(index, 10, 10), np.zeros((10, 10), np.uint8)
+
     source = PictureSource(tuple("abcdef"), read, tuple("abcdef"), cache_bytes=1200)
     for index in (0, 1, 2, 0, 3, 0, 1, 2, 2):
         source.load(index)
@@ -212,9 +255,11 @@ def test_picture_larger_than_the_memory_still_loads():
 
 def test_bad_file_is_read_once_and_counted_once_also_by_threads():
     reads = []
+
     def read(index):
         reads.append(index)
         raise PictureError(index, "bad", "Look")
+
     source = PictureSource(("a", "b"), read, ("", ""))
     threads = [threading.Thread(target=source.good) for _ in range(8)]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
@@ -227,6 +272,7 @@ def test_memory_of_bad_files_is_bounded_and_holds_no_frames():
     def read(index):
         large = bytes(10_000)
         raise PictureError(index, f"bad {len(large)}", "Look")
+
     source = PictureSource(range(5000), read, range(5000))
     assert source.good() is None and source.good(4000) is None
     assert source.skipped.total == 5000 and len(source.skipped) == 1000 and "5,000 bad" in source.report()
@@ -239,10 +285,12 @@ def test_memory_of_bad_files_is_bounded_and_holds_no_frames():
 
 def test_next_good_picture_goes_around_the_end():
     bad = {0, 3, 4}
+
     def read(index):
         if index in bad:
             raise PictureError(index, "bad", "Look")
         return random_picture(index), None
+
     source = PictureSource(tuple("abcde"), read, ("",) * 5)
     assert [source.good(start) for start in range(5)] == [1, 1, 2, 1, 1]
     number, pair = source.load_from(4)
@@ -254,7 +302,9 @@ def test_amount_in_words():
     assert PictureSource(range(10_000), None, range(10_000)).amount() == "more than 1,024"
 
 
-# --- batches -----------------------------------------------------------------------------------------------------------------
+# --- batches
+# -----------------------------------------------------------------------------------------------------------------
+
 
 @pytest.fixture(scope="module")
 def embedded():
@@ -273,7 +323,10 @@ def test_shapes_types_ranges(embedded):
 def test_same_seed_same_batch(embedded):
     fresh = garment_source(count=12, size=48), pattern_source(count=20, size=48)
     for step in (7, 0, 123456):
-        assert equal(make_batch(*embedded, batch_size=5, size=24, seed=3, step=step), make_batch(*fresh, batch_size=5, size=24, seed=3, step=step))
+        assert equal(
+            make_batch(*embedded, batch_size=5, size=24, seed=3, step=step),
+            make_batch(*fresh, batch_size=5, size=24, seed=3, step=step),
+        )
     first = make_batch(*embedded, batch_size=5, size=24, seed=3, step=0)
     for other in (dict(seed=4, step=0), dict(seed=3, step=1)):
         assert not equal(first, make_batch(*embedded, batch_size=5, size=24, **other))
@@ -298,10 +351,15 @@ def test_nothing_depends_on_global_random_state(embedded):
 
 def taken(source_pair, count, **options):
     """The first batches of the data set."""
-    return [Batch(*(part.numpy() for part in element)) for element in batches(*source_pair, batch_size=4, size=24, **options).take(count)]
+    return [
+        Batch(*(part.numpy() for part in element))
+        for element in batches(*source_pair, batch_size=4, size=24, **options).take(count)
+    ]
 
 
-@pytest.mark.parametrize("amount, bad, hopeless", [(8, 5, False), (8, 6, True), (4, 3, False), (100, 50, False), (100, 99, True)])
+@pytest.mark.parametrize(
+    "amount, bad, hopeless", [(8, 5, False), (8, 6, True), (4, 3, False), (100, 50, False), (100, 99, True)]
+)
 def test_a_source_tells_when_hardly_any_picture_can_be_read(amount, bad, hopeless):
     def read(index):
         if index < bad:
@@ -345,18 +403,28 @@ def test_data_set_has_static_shapes_and_can_be_read_twice(embedded):
 def test_slow_pictures_do_not_change_the_order():
     """Workers that finish in another order than they began still deliver in order."""
     import time
+
     def read(index):
         time.sleep(0.02 * (index % 3))
         return np.full((8, 8, 3), index, np.uint8), None
+
     source = PictureSource(tuple(map(str, range(12))), read, ("",) * 12, cache_bytes=0)
     for number, element in enumerate(batches(source, source, batch_size=1, size=8, workers=4).take(12)):
-        assert (element[0].numpy() == make_batch(source, source, batch_size=1, size=8, seed=0, step=number).content).all()
+        assert (
+            element[0].numpy() == make_batch(source, source, batch_size=1, size=8, seed=0, step=number).content
+        ).all()
 
 
 def test_each_picture_comes_once_an_epoch():
     source = memory_source([np.full((8, 8, 3), 10 * number, np.uint8) for number in range(7)])
-    seen = [value for step in range(14) for value in to_uint8(make_batch(source, source, batch_size=3, size=8, seed=1, step=step).content)[:, 0, 0, 0].tolist()]
-    epochs = [seen[begin:begin + 7] for begin in range(0, 42, 7)]
+    seen = [
+        value
+        for step in range(14)
+        for value in to_uint8(make_batch(source, source, batch_size=3, size=8, seed=1, step=step).content)[
+            :, 0, 0, 0
+        ].tolist()
+    ]
+    epochs = [seen[begin : begin + 7] for begin in range(0, 42, 7)]
     assert all(sorted(epoch) == [10 * number for number in range(7)] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
@@ -368,7 +436,10 @@ def test_each_number_comes_once_an_epoch_also_where_the_first_is_shuffled_in_blo
     assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
     if count > 2:
         assert epochs[0] != epochs[1] != epochs[2] and epochs[0] != list(range(count))
-        other = [data._number(source, 3, 1, place) for place in range(count)], [data._number(source, 4, 0, place) for place in range(count)]
+        other = (
+            [data._number(source, 3, 1, place) for place in range(count)],
+            [data._number(source, 4, 0, place) for place in range(count)],
+        )
         assert epochs[0] != other[0] and epochs[0] != other[1]
 
 
@@ -385,7 +456,10 @@ def test_garments_and_styles_are_paired_anew_each_epoch():
 def test_mask_and_picture_share_their_window(shape):
     """A garment that is white where the mask is 1, on black: after window, flip and resize both must still agree."""
     random = np.random.default_rng(0)
-    masks = [(np.kron(random.random((40, 40)) > 0.5, np.ones((5, 5)))[: shape[0], : shape[1]] * 255).astype(np.uint8) for _ in range(6)]
+    masks = [
+        (np.kron(random.random((40, 40)) > 0.5, np.ones((5, 5)))[: shape[0], : shape[1]] * 255).astype(np.uint8)
+        for _ in range(6)
+    ]
     for mask in masks:  # a black margin: beyond the picture the mask is 0
         mask[:8], mask[-8:], mask[:, :8], mask[:, -8:] = 0, 0, 0, 0
     source = memory_source([np.repeat(mask[..., None], 3, axis=2) for mask in masks], masks)
@@ -404,17 +478,33 @@ def test_source_without_masks_gives_ones():
 def test_windows_vary_in_place_scale_and_direction():
     ramp = np.tile(np.arange(0, 250, 2, dtype=np.uint8)[None, :, None], (125, 1, 3))
     upright = np.ascontiguousarray(ramp.transpose(1, 0, 2))
-    styles = [make_batch(memory_source([ramp]), memory_source([picture]), batch_size=64, size=16, seed=0, step=0).style for picture in (ramp, upright)]
+    styles = [
+        make_batch(memory_source([ramp]), memory_source([picture]), batch_size=64, size=16, seed=0, step=0).style
+        for picture in (ramp, upright)
+    ]
     slopes = styles[0][:, 8, -1, 0] - styles[0][:, 8, 0, 0]
     falls = styles[1][:, -1, 8, 0] - styles[1][:, 0, 8, 0]
     for steps in (slopes, falls):
         assert 16 < (steps > 0).sum() < 48  # flipped about half of the time
         assert 1.5 < np.abs(steps).max() / np.abs(steps).min() < 2.2  # scale from 50 to 100 %
-    garments = make_batch(memory_source([upright]), memory_source([ramp]), batch_size=64, size=16, seed=0, step=0).content
+    garments = make_batch(
+        memory_source([upright]), memory_source([ramp]), batch_size=64, size=16, seed=0, step=0
+    ).content
     assert (garments[:, -1, 8, 0] > garments[:, 0, 8, 0]).all()  # garments never stand upside down
 
 
-@pytest.mark.parametrize("wrong", [dict(batch_size=0), dict(batch_size=2.5), dict(size=0), dict(seed=-1), dict(step=-1), dict(step=None), dict(size=True)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(batch_size=0),
+        dict(batch_size=2.5),
+        dict(size=0),
+        dict(seed=-1),
+        dict(step=-1),
+        dict(step=None),
+        dict(size=True),
+    ],
+)
 def test_wrong_numbers(embedded, wrong):
     with pytest.raises(DataError):
         make_batch(*embedded, **{**dict(batch_size=2, size=8, seed=0, step=0), **wrong})
@@ -426,7 +516,9 @@ def test_wrong_numbers_for_the_data_set_are_refused_at_once(embedded, wrong):
         batches(*embedded, **{**dict(batch_size=2, size=8), **wrong})
 
 
-# --- bad files while it runs ---------------------------------------------------------------------------------------------------
+# --- bad files while it runs
+# ---------------------------------------------------------------------------------------------------
+
 
 def test_bad_file_is_replaced_deterministically(tmp_path):
     paths = write_pictures(tmp_path, 8)
@@ -437,7 +529,7 @@ def test_bad_file_is_replaced_deterministically(tmp_path):
     assert victim in paths
     length = victim.stat().st_size
     damaged = bytearray(victim.read_bytes())
-    damaged[length // 2:] = bytes(length - length // 2)
+    damaged[length // 2 :] = bytes(length - length // 2)
     runs = []
     for _ in range(2):
         source = folder_source(tmp_path, part="all")  # scanned while good: same order; read when bad
@@ -504,7 +596,9 @@ def replace_by_garbage(path, kind):
     elif kind == "loop":
         path.symlink_to(path.name)
     elif kind != "deleted":
-        path.write_bytes({"text": b"no picture", "empty": b"", "torn": data[:len(data) // 2], "noise": os.urandom(len(data))}[kind])
+        path.write_bytes(
+            {"text": b"no picture", "empty": b"", "torn": data[: len(data) // 2], "noise": os.urandom(len(data))}[kind]
+        )
 
 
 @pytest.mark.parametrize("kind", ["deleted", "folder", "loop", "text", "empty", "torn", "noise"])
@@ -522,7 +616,9 @@ def test_garbage_that_appears_while_training_is_skipped_and_counted(kind, tmp_pa
     assert "3 bad" in source.report()
 
 
-# --- many files ------------------------------------------------------------------------------------------------------------------
+# --- many files
+# ------------------------------------------------------------------------------------------------------------------
+
 
 def write_many(folder, count):
     """`count` small pictures, all with other bytes: a few real ones with different ends -> the folder."""
@@ -543,7 +639,10 @@ def many(tmp_path_factory):
 def looked(monkeypatch):
     """The files that sources look into for the split."""
     names = []
-    noted = lambda name, seed: (names.append(name), file_share(name, seed))[1]
+
+    def noted(name, seed):
+        return (names.append(name), file_share(name, seed))[1]
+
     monkeypatch.setattr(sources, "PartNames", partial(PartNames, share=noted))
     return names
 
@@ -588,7 +687,10 @@ def test_moving_the_folder_and_renaming_in_a_small_one_change_no_batch(tmp_path)
     large, small = write_many(tmp_path / "a" / "styles", 1500), tmp_path / "small"
     write_pictures(small, 20)
     plain = memory_source([random_picture(0)])
-    style = lambda folder: make_batch(plain, folder_source(folder), batch_size=8, size=16, seed=0, step=1).style
+
+    def style(folder):
+        return make_batch(plain, folder_source(folder), batch_size=8, size=16, seed=0, step=1).style
+
     before = style(large), style(small)
     large.rename(tmp_path / "moved")
     for path in sorted(small.iterdir()):
@@ -601,6 +703,7 @@ def test_exam_looks_at_1024_labels_only():
         def __getitem__(self, number):
             assert number < 1024
             return "abc"[number % 3]
+
     source = PictureSource(Noted(), lambda index: (random_picture(index), None), Noted())
     assert held_out_pairs(source, source, 6, size=16).content.shape == (6, 16, 16, 3)
 
@@ -629,7 +732,9 @@ def test_all_of_many_files_lost_is_one_clear_error(tmp_path):
         next(iter(batches(source, source, batch_size=2, size=16)))
 
 
-# --- embedded sets and held-out pairs --------------------------------------------------------------------------------------------
+# --- embedded sets and held-out pairs
+# --------------------------------------------------------------------------------------------
+
 
 def test_embedded_parts_are_disjoint_and_repeatable():
     for make in (garment_source, pattern_source):
@@ -641,7 +746,12 @@ def test_embedded_parts_are_disjoint_and_repeatable():
         again, _ = make(count=40, size=32).load(1)
         assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8 and (picture == again).all()
         assert (mask is None) == (make is pattern_source)
-        for wrong in (dict(part="x"), dict(count=0), dict(size=0), {"kinds" if make is garment_source else "families": ("anorak?",)}):
+        for wrong in (
+            dict(part="x"),
+            dict(count=0),
+            dict(size=0),
+            {"kinds" if make is garment_source else "families": ("anorak?",)},
+        ):
             with pytest.raises(DataError):
                 make(**wrong)
 
@@ -656,7 +766,9 @@ def test_held_out_pairs_are_whole_unflipped_and_varied():
     pairs = held_out_pairs(contents, memory_source(pictures), 9, size=32)
     known = {to_float(picture).tobytes(): number for number, picture in enumerate(pictures)}
     numbers = [known[np.ascontiguousarray(picture).tobytes()] for picture in pairs.content]
-    assert sorted(numbers) == list(range(9)) and sorted(known[np.ascontiguousarray(picture).tobytes()] for picture in pairs.style) == list(range(9))
+    assert sorted(numbers) == list(range(9)) and sorted(
+        known[np.ascontiguousarray(picture).tobytes()] for picture in pairs.style
+    ) == list(range(9))
     assert sorted("aaaaaabbc"[number] for number in numbers[:3]) == ["a", "b", "c"]
     assert equal(pairs, held_out_pairs(contents, memory_source(pictures), 9, size=32))
     assert not equal(pairs, held_out_pairs(contents, memory_source(pictures), 9, size=32, seed=1))
@@ -672,7 +784,9 @@ def test_held_out_pair_shows_a_tall_garment_whole():
     assert (to_uint8(pairs.style[0]) == 100).all()
 
 
-# --- speed and real folders --------------------------------------------------------------------------------------------------------
+# --- speed and real folders
+# --------------------------------------------------------------------------------------------------------
+
 
 def test_pipeline_speed(embedded):
     assert pipeline_speed(*embedded, size=48, seconds=0.5, workers=1) > 100

@@ -1,4 +1,5 @@
 """Folders of results: taken by one process alone, written whole, never over older ones."""
+
 import json
 import os
 import threading
@@ -6,10 +7,10 @@ import threading
 import numpy as np
 import pytest
 
-from fashion_style.studio import evaluation as demo
-from fashion_style.studio.evaluation import claimed_folder, DEMO_SETTINGS, run_demo, write_evaluation
-from fashion_style.writing import free_folder
 from fashion_style.errors import DesignError
+from fashion_style.studio import evaluation as demo
+from fashion_style.studio.evaluation import DEMO_SETTINGS, claimed_folder, run_demo, write_evaluation
+from fashion_style.writing import free_folder
 
 
 def test_the_next_free_folder(tmp_path, monkeypatch):
@@ -67,7 +68,10 @@ def test_an_error_leaves_no_empty_folder_and_never_takes_results_away(tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path, where):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(DesignError, match="cannot write results here.*Name a folder"), claimed_folder(tmp_path / where, DEMO_SETTINGS):
+    with (
+        pytest.raises(DesignError, match="cannot write results here.*Name a folder"),
+        claimed_folder(tmp_path / where, DEMO_SETTINGS),
+    ):
         pass
 
 
@@ -81,7 +85,16 @@ def test_every_file_of_an_evaluation_is_whole_or_not_there(tmp_path, monkeypatch
 
     paths = write_evaluation(Invented, [], tmp_path / "whole", DEMO_SETTINGS)
     names = sorted(os.listdir(tmp_path / "whole"))
-    assert names == ["contact_sheet.jpg", "design-01.png", "design-02.png", "loss_curves.png", "scorecard.md", "scorecard_garment.csv", "scorecard_whole.csv", "settings.json"]
+    assert names == [
+        "contact_sheet.jpg",
+        "design-01.png",
+        "design-02.png",
+        "loss_curves.png",
+        "scorecard.md",
+        "scorecard_garment.csv",
+        "scorecard_whole.csv",
+        "settings.json",
+    ]
     assert paths["curves"].read_bytes().startswith(b"\x89PNG") and paths["scorecard"].read_text() == "words"
     sizes = {name: (tmp_path / "whole" / name).stat().st_size for name in names}
 
@@ -98,7 +111,10 @@ def test_every_file_of_an_evaluation_is_whole_or_not_there(tmp_path, monkeypatch
         left.clear()
         with pytest.raises(Exception, match="No space left on device"):
             write_evaluation(Invented, [], tmp_path / f"full-{limit}", DEMO_SETTINGS)
-        assert all((tmp_path / f"full-{limit}" / name).stat().st_size == sizes[name] for name in os.listdir(tmp_path / f"full-{limit}"))
+        assert all(
+            (tmp_path / f"full-{limit}" / name).stat().st_size == sizes[name]
+            for name in os.listdir(tmp_path / f"full-{limit}")
+        )
 
 
 def test_a_stopped_demo_says_how_to_go_on_and_is_an_interrupt(tmp_path, monkeypatch, capsys):
@@ -120,5 +136,8 @@ def test_a_stopped_demo_says_how_to_go_on_and_is_an_interrupt(tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run_demo(tmp_path / "designs", opened=noted.append)
     said = capsys.readouterr().out
-    assert noted == [tmp_path / "designs" / "run"] and f"stopped after step 7; go on with: fashion-style train --resume {noted[0]}" in said
+    assert (
+        noted == [tmp_path / "designs" / "run"]
+        and f"stopped after step 7; go on with: fashion-style train --resume {noted[0]}" in said
+    )
     assert sorted(os.listdir(tmp_path / "designs")) == ["first_look.jpg", "settings.json"]

@@ -1,4 +1,5 @@
 """What a designer asks of trained weights: strength, mixes, scale, colours, lock, any size."""
+
 import json
 from dataclasses import replace
 
@@ -6,25 +7,29 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style import design as design_room
-from fashion_style.studio import evaluation as demo
-from fashion_style.studio.evaluation import rival_differences, run_demo, verdict
+from fashion_style.comparison import ScorecardTable
 from fashion_style.design import (
-    Designer, keep_garment_colours, load_designer, lock_garment, propose, seam_step_ratio, tile_style,
+    Designer,
+    keep_garment_colours,
+    load_designer,
+    lock_garment,
+    propose,
+    seam_step_ratio,
+    tile_style,
 )
-from fashion_style.errors import DesignError
+from fashion_style.errors import DesignError, PictureError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator
-from fashion_style.style_generator import build_style_generator
-from fashion_style.errors import PictureError
 from fashion_style.images import to_uint8
-from fashion_style.comparison import ScorecardTable
-from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
-from fashion_style.errors import TrainingError
-from fashion_style.settings import TrainingSettings
-from fashion_style.training import build_networks, Trainer
+from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style.runs.weights import export_generator
+from fashion_style.settings import TrainingSettings
+from fashion_style.studio import evaluation as demo
+from fashion_style.studio.evaluation import rival_differences, run_demo, verdict
+from fashion_style.style_generator import build_style_generator
+from fashion_style.training import Trainer, build_networks
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,9 @@ def test_outside_the_mask_every_bit_stays(designer, garment, style):
 
 
 def test_strength_goes_from_the_garment_to_the_style(designer, garment, style):
-    pictures = [designer.stylize(garment.picture, style, strength=strength, lock=False).picture for strength in (0.0, 0.3, 1.0)]
+    pictures = [
+        designer.stylize(garment.picture, style, strength=strength, lock=False).picture for strength in (0.0, 0.3, 1.0)
+    ]
     np.testing.assert_array_equal(pictures[0], garment.picture)
     changes = [np.abs(picture - garment.picture).mean() for picture in pictures]
     assert changes[0] < changes[1] < changes[2]
@@ -69,9 +76,16 @@ def test_a_generator_trained_in_bfloat16_designs_like_the_same_weights_in_float3
     garment, *styles = rng.uniform(-1, 1, (3, 48, 40, 3)).astype("float32")
     for precision in ("float32", "mixed_bfloat16"):
         designer = Designer(build_networks(TrainingSettings(width=4, paths=paths, precision=precision))[0])
-        pictures.append([designer.stylize(garment, style, mask=np.ones((48, 40, 1), "float32"), strength=0.8).picture for style in (styles[0], styles)])
+        pictures.append(
+            [
+                designer.stylize(garment, style, mask=np.ones((48, 40, 1), "float32"), strength=0.8).picture
+                for style in (styles[0], styles)
+            ]
+        )
     for plain, mixed in zip(*pictures):
-        assert mixed.dtype == np.float32 and 0 < np.abs(mixed - plain).max() < 0.2 and np.abs(mixed - plain).mean() < 0.02
+        assert (
+            mixed.dtype == np.float32 and 0 < np.abs(mixed - plain).max() < 0.2 and np.abs(mixed - plain).mean() < 0.02
+        )
 
 
 def test_a_run_trained_in_bfloat16_is_loaded_in_float32(tmp_path):
@@ -93,7 +107,10 @@ def test_fifty_sizes_are_one_trace(designer, style):
 
 def test_a_mix_lies_between_and_weights_count(designer, garment, style):
     other = draw_pattern("leopard", 64, seed=1)
-    alone, both, mostly = (designer.stylize(garment.picture, [style, other], weights=weights, lock=False).picture for weights in ([1, 0], [1, 1], [9, 1]))
+    alone, both, mostly = (
+        designer.stylize(garment.picture, [style, other], weights=weights, lock=False).picture
+        for weights in ([1, 0], [1, 1], [9, 1])
+    )
     np.testing.assert_allclose(alone, designer.stylize(garment.picture, style, lock=False).picture, atol=1e-5)
     assert np.abs(mostly - alone).mean() < np.abs(both - alone).mean()
 
@@ -117,7 +134,11 @@ def test_tiles_repeat_seamlessly_and_photos_are_mirrored():
     ramp = np.broadcast_to(np.linspace(-1, 1, 64, dtype="float32")[:, None, None], (64, 64, 3))
     laid = tile_style(ramp, 128, 128, motif_scale=0.5)
     np.testing.assert_allclose(laid[:64], laid[127:63:-1])
-    assert tile_style(style, 40, 90).shape == (40, 90, 3) and tile_style(style, 32, 32, motif_scale=3.0).shape == (32, 32, 3)
+    assert tile_style(style, 40, 90).shape == (40, 90, 3) and tile_style(style, 32, 32, motif_scale=3.0).shape == (
+        32,
+        32,
+        3,
+    )
 
 
 def test_lock_blends_at_soft_edges():
@@ -125,10 +146,35 @@ def test_lock_blends_at_soft_edges():
     np.testing.assert_array_equal(lock_garment(generated, garment, mask)[0, :, 0], [-1, 0, 1])
 
 
-@pytest.mark.parametrize("wrong", [dict(strength=1.5), dict(strength=float("nan")), dict(motif_scale=0.0), dict(weights=[1, 2]), dict(weights=[-1]),
-                                   dict(weights=[0]), dict(weights=[np.nan]), dict(weights=[np.inf]), dict(weights="a"), dict(strength="1"), dict(strength=True),
-                                   dict(motif_scale=21), dict(motif_scale=np.nan), dict(motif_scale=None), dict(size=15), dict(size=64.5), dict(size="64"),
-                                   dict(size=10 ** 400), dict(size=4097), dict(mask="all"), dict(mask=np.zeros((0, 0))), dict(mask=np.full((96, 96), np.nan)), dict(mask=np.zeros((4, 4, 1))), dict(mask=np.full((96, 96, 1), 2.0))])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(strength=1.5),
+        dict(strength=float("nan")),
+        dict(motif_scale=0.0),
+        dict(weights=[1, 2]),
+        dict(weights=[-1]),
+        dict(weights=[0]),
+        dict(weights=[np.nan]),
+        dict(weights=[np.inf]),
+        dict(weights="a"),
+        dict(strength="1"),
+        dict(strength=True),
+        dict(motif_scale=21),
+        dict(motif_scale=np.nan),
+        dict(motif_scale=None),
+        dict(size=15),
+        dict(size=64.5),
+        dict(size="64"),
+        dict(size=10**400),
+        dict(size=4097),
+        dict(mask="all"),
+        dict(mask=np.zeros((0, 0))),
+        dict(mask=np.full((96, 96), np.nan)),
+        dict(mask=np.zeros((4, 4, 1))),
+        dict(mask=np.full((96, 96, 1), 2.0)),
+    ],
+)
 def test_wrong_numbers_are_refused_with_what_was_received(designer, garment, style, wrong):
     with pytest.raises(DesignError, match="Received"):
         designer.stylize(garment.picture, style, **wrong)
@@ -163,7 +209,9 @@ def test_a_generator_without_a_print_head_works_at_full_size_up_to_its_own_limit
     monkeypatch.setattr(design_room, "WORKING_PIXELS", 500)  # what prints is painted small above this
     one_path = Designer(build_style_generator(width=4, blocks=1, paths=paths))
     garment = np.zeros((30, 30, 3), "float32")
-    picture = one_path.stylize(garment, [style, style[::-1]], weights=[1, 2], strength=0.5, mask=np.ones((30, 30)), size=30).picture
+    picture = one_path.stylize(
+        garment, [style, style[::-1]], weights=[1, 2], strength=0.5, mask=np.ones((30, 30)), size=30
+    ).picture
     assert picture.shape == (30, 30, 3) and picture.any()
     with pytest.raises(DesignError, match=f"at most {allowed:,} in all"):
         one_path.stylize(garment, style, mask=np.ones((30, 30)), size=200)
@@ -179,7 +227,11 @@ def test_a_style_is_never_too_large(designer, garment, style):
 def test_a_large_scale_enlarges_only_what_is_seen(shape, monkeypatch):
     made = []
     resize = design_room.resize_picture
-    monkeypatch.setattr(design_room, "resize_picture", lambda picture, size, **options: made.append(np.prod(size)) or resize(picture, size, **options))
+    monkeypatch.setattr(
+        design_room,
+        "resize_picture",
+        lambda picture, size, **options: made.append(np.prod(size)) or resize(picture, size, **options),
+    )
     picture = np.random.default_rng(0).uniform(-1, 1, shape + (3,)).astype("float32")
     assert tile_style(picture, 400, 300, motif_scale=20).shape == (400, 300, 3)
     assert max(made) <= 4 * 400 * 300
@@ -204,7 +256,7 @@ def wraps(picture):
 def test_drawn_repeats_wrap_and_cut_out_pictures_do_not(size):
     drawn = {(family, seed): draw_pattern(family, size, seed=seed) for family in PATTERN_FAMILIES for seed in (0, 1)}
     wrapped = np.mean([wraps(picture) for picture in drawn.values()])
-    cut = np.mean([wraps(picture[:size * 61 // 96, :size * 71 // 96]) for picture in drawn.values()])
+    cut = np.mean([wraps(picture[: size * 61 // 96, : size * 71 // 96]) for picture in drawn.values()])
     assert wrapped >= 0.95 and cut < 0.4, (wrapped, cut)
     assert seam_step_ratio(np.zeros((8, 8, 3), "uint8")) == 1.0
 
@@ -230,7 +282,9 @@ def test_few_photographed_fabrics_wrap(shared_data):
 
 
 def test_masks_may_be_flat_and_follow_the_size(designer, garment, style):
-    np.testing.assert_array_equal(designer.stylize(garment.picture, style, mask=garment.mask[..., 0]).mask, garment.mask)
+    np.testing.assert_array_equal(
+        designer.stylize(garment.picture, style, mask=garment.mask[..., 0]).mask, garment.mask
+    )
     assert designer.stylize(garment.picture, style, mask=garment.mask, size=48).mask.shape == (48, 48, 1)
     assert designer.stylize(garment.picture, style, mask=garment.mask[::2, ::2], size=48).mask.shape == (48, 48, 1)
 
@@ -239,19 +293,50 @@ def test_float_pictures_are_converted_and_clipped(designer, style):
     grey = np.linspace(-1.005, 1.005, 32 * 32).reshape(32, 32)
     for picture in (grey, grey[..., None], np.repeat(grey[..., None], 3, axis=2)):
         shown = designer.stylize(picture, style, strength=0, lock=False).picture
-        assert shown.shape == (32, 32, 3) and np.abs(shown).max() <= 1 and np.abs(shown[..., 0] - np.clip(grey, -1, 1)).max() < 0.005
+        assert (
+            shown.shape == (32, 32, 3)
+            and np.abs(shown).max() <= 1
+            and np.abs(shown[..., 0] - np.clip(grey, -1, 1)).max() < 0.005
+        )
     with pytest.raises(PictureError):
         designer.stylize(np.zeros((32, 32, 2)), style)
 
 
 def test_recipes_are_plain_and_shares_cannot_overflow(designer, garment, style):
-    recipe = designer.stylize(garment.picture, [style, style], mask=garment.mask, weights=np.array([1e308, 1e308]), strength=np.float32(0.5), motif_scale=np.int64(1)).recipe
-    assert json.loads(json.dumps(recipe)) == recipe and recipe["weights"] == [0.5, 0.5] and type(recipe["strength"]) is type(recipe["motif_scale"]) is float
+    recipe = designer.stylize(
+        garment.picture,
+        [style, style],
+        mask=garment.mask,
+        weights=np.array([1e308, 1e308]),
+        strength=np.float32(0.5),
+        motif_scale=np.int64(1),
+    ).recipe
+    assert (
+        json.loads(json.dumps(recipe)) == recipe
+        and recipe["weights"] == [0.5, 0.5]
+        and type(recipe["strength"]) is type(recipe["motif_scale"]) is float
+    )
 
 
-@pytest.mark.parametrize("wrong", [dict(preference={"dots": 1}), dict(preference=["gingham"]), dict(preference={"gingham": "much"}), dict(preference={"gingham": 0}),
-                                   dict(preference={"gingham": np.inf}), dict(preference={"gingham": -1}), dict(count=0), dict(count=1.5), dict(count="2"),
-                                   dict(seed=-1), dict(seed=None), dict(styles={}), dict(styles=None), dict(styles=["gingham"])])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(preference={"dots": 1}),
+        dict(preference=["gingham"]),
+        dict(preference={"gingham": "much"}),
+        dict(preference={"gingham": 0}),
+        dict(preference={"gingham": np.inf}),
+        dict(preference={"gingham": -1}),
+        dict(count=0),
+        dict(count=1.5),
+        dict(count="2"),
+        dict(seed=-1),
+        dict(seed=None),
+        dict(styles={}),
+        dict(styles=None),
+        dict(styles=["gingham"]),
+    ],
+)
 def test_wrong_wishes_for_proposals_are_refused(designer, garment, style, wrong):
     wishes = dict(styles={"gingham": style}, count=1) | wrong
     with pytest.raises(DesignError, match="Received"):
@@ -260,7 +345,10 @@ def test_wrong_wishes_for_proposals_are_refused(designer, garment, style, wrong)
 
 def test_proposals_follow_preference_and_seed(designer, garment, style):
     shelf = {"gingham": style, "leopard": draw_pattern("leopard", 64, seed=1)}
-    first, again = (propose(designer, garment.picture, shelf, 3, preference={"leopard": 1e-310}, seed=3, mask=garment.mask) for _ in range(2))
+    first, again = (
+        propose(designer, garment.picture, shelf, 3, preference={"leopard": 1e-310}, seed=3, mask=garment.mask)
+        for _ in range(2)
+    )
     assert [design.recipe["styles"] for design in first] == [["leopard"]] * 3
     assert all((one.picture == other.picture).all() for one, other in zip(first, again))
 
@@ -270,8 +358,10 @@ def test_weights_go_through_a_run_and_an_export(garment, style, tmp_path):
     save_checkpoint(trainer, tmp_path / "run")
     sha = export_generator(tmp_path / "run", tmp_path / "small.npz")
     assert len(sha) == 64
-    direct, from_run, from_file = (d.stylize(garment.picture, style, lock=False).picture
-                                   for d in (Designer(trainer.generator), load_designer(tmp_path / "run"), load_designer(tmp_path / "small.npz")))
+    direct, from_run, from_file = (
+        d.stylize(garment.picture, style, lock=False).picture
+        for d in (Designer(trainer.generator), load_designer(tmp_path / "run"), load_designer(tmp_path / "small.npz"))
+    )
     np.testing.assert_allclose(direct, from_run, atol=1e-5)
     np.testing.assert_allclose(direct, from_file, atol=0.02)  # float16 on disk
 
@@ -321,17 +411,32 @@ def stop_at_once(*arguments, **more):
 
 
 def test_demo_writes_everything_and_never_over_an_old_one(tmp_path, monkeypatch):
-    quick = dict(width=4, constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
+    quick = dict(
+        width=4, constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",)
+    )
     monkeypatch.setattr(demo, "DEMO_SETTINGS", replace(demo.DEMO_SETTINGS, **quick))
     evaluation, first = run_demo(tmp_path / "designs", steps=2, count=2, size=64)
     names = {path.name for path in first.iterdir()}
-    assert names == {"run", "design-01.png", "design-02.png", "first_look.jpg", "contact_sheet.jpg", "scorecard.md", "scorecard_whole.csv", "scorecard_garment.csv", "loss_curves.png", "settings.json"}
+    assert names == {
+        "run",
+        "design-01.png",
+        "design-02.png",
+        "first_look.jpg",
+        "contact_sheet.jpg",
+        "scorecard.md",
+        "scorecard_whole.csv",
+        "scorecard_garment.csv",
+        "loss_curves.png",
+        "settings.json",
+    }
     assert evaluation.whole.rows == evaluation.inside.rows and "generator" in evaluation.whole.rows
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     monkeypatch.setattr(demo, "train", stop_at_once)
     with pytest.raises(TrainingError, match="enough"):
         run_demo(tmp_path / "designs", steps=1, count=2, size=64)
-    assert (tmp_path / "designs-2" / "first_look.jpg").is_file() and before == {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    assert (tmp_path / "designs-2" / "first_look.jpg").is_file() and before == {
+        path: path.read_bytes() for path in first.rglob("*") if path.is_file()
+    }
 
 
 def test_the_demo_watches_pairs_that_it_does_not_train_on(tmp_path, monkeypatch):
@@ -351,7 +456,9 @@ def test_the_demo_watches_pairs_that_it_does_not_train_on(tmp_path, monkeypatch)
 
 
 def made_up_table(pairs):
-    """The generator is sure to be better on ssim (0.2 up) and swd (0.3 down), worse on content, and no different on gram."""
+    """The generator is sure to be better on ssim (0.2 up) and swd (0.3 down), worse on content, and no different on
+    gram.
+    """
     rival = np.random.default_rng(0).uniform(1, 2, (pairs, 4))
     noise = 0.5 * (-1.0) ** np.arange(pairs)
     own = rival + np.stack([np.full(pairs, 0.1), np.full(pairs, 0.2), noise, np.full(pairs, -0.3)], axis=-1)
@@ -360,7 +467,9 @@ def made_up_table(pairs):
 
 
 def test_differences_name_the_better_row_and_none_where_zero_lies_inside():
-    words = dict(line[2:].split(" ", 1) for line in rival_differences(made_up_table(10)).splitlines() if line.startswith("* "))
+    words = dict(
+        line[2:].split(" ", 1) for line in rival_differences(made_up_table(10)).splitlines() if line.startswith("* ")
+    )
     assert words["content"] == "+0.100 [+0.100, +0.100]: paste and shade is better"
     assert words["ssim"] == "+0.200 [+0.200, +0.200]: generator is better"
     assert words["gram"].startswith("+0.000 [-0.") and words["gram"].endswith("no difference shown")
@@ -385,8 +494,11 @@ def test_above_the_working_size_maps_are_made_small_and_printed_large(garment, s
     direct = designer.stylize(garment.picture, style, mask=garment.mask)
     monkeypatch.setattr(design_room, "WORKING_PIXELS", 64 * 64)
     paint = design_room.paint_large
-    monkeypatch.setattr(design_room, "paint_large", lambda *arguments: called.append(arguments[1].shape) or paint(*arguments))
+    monkeypatch.setattr(
+        design_room, "paint_large", lambda *arguments: called.append(arguments[1].shape) or paint(*arguments)
+    )
     large = designer.stylize(garment.picture, style, mask=garment.mask)
-    assert called == [(96, 96, 3)] and np.abs(large.picture - direct.picture).max() < 0.02  # the room itself still works at full size here
+    # the room itself still works at full size here
+    assert called == [(96, 96, 3)] and np.abs(large.picture - direct.picture).max() < 0.02
     outside = garment.mask[..., 0] == 0
     np.testing.assert_array_equal(large.picture[outside], garment.picture[outside])

@@ -1,4 +1,5 @@
 """Several workers: real processes on loopback take the step of one, and a lost one is noticed."""
+
 import json
 import os
 import signal
@@ -13,15 +14,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fashion_style.errors import TrainingError
+from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.runs.checkpoints import newest_checkpoint
 from fashion_style.runs.devices import choose_strategy, read_cluster
 from fashion_style.runs.history import read_history
 from fashion_style.runs.loop import train
-from fashion_style.errors import TrainingError
 from fashion_style.settings import TrainingSettings
-from fashion_style.reading.sources import garment_source, pattern_source
 
-SETTINGS = TrainingSettings(size=32, batch=4, steps=4, width=4, penalty_every=1, content_layer="block1_conv1", style_layers=("block1_conv1",))
+SETTINGS = TrainingSettings(
+    size=32, batch=4, steps=4, width=4, penalty_every=1, content_layer="block1_conv1", style_layers=("block1_conv1",)
+)
 # To lose a worker, any networks will do: those that are traced in a quarter of the time.
 QUICK = replace(SETTINGS, generator="unet", constraint="clip", update="together")
 HANG_GUARD = 600  # seconds
@@ -55,15 +58,33 @@ def free_ports(count):
 
 
 def start_workers(run, settings, folder, *more):
-    """Two workers as processes, with their standard output as a pipe each. `run`: their folder, or a list with one for each."""
+    """Two workers as processes, with their standard output as a pipe each.
+
+    `run`: their folder, or a list with one for each.
+    """
     runs = run if isinstance(run, list) else [run, run]
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     workers = []
     for index in range(2):
         config = json.dumps(dict(cluster=dict(worker=addresses), task=dict(type="worker", index=index)))
-        command = [sys.executable, "-c", WORKER, str(runs[index]), json.dumps(settings.to_dict()), str(folder / f"worker{index}.npz"), *more]
-        workers.append(subprocess.Popen(command, env=dict(os.environ, TF_CONFIG=config, TF_CPP_MIN_LOG_LEVEL="3"),
-                                        stdout=subprocess.PIPE, stderr=(folder / f"worker{index}.log").open("w"), text=True))
+        command = [
+            sys.executable,
+            "-c",
+            WORKER,
+            str(runs[index]),
+            json.dumps(settings.to_dict()),
+            str(folder / f"worker{index}.npz"),
+            *more,
+        ]
+        workers.append(
+            subprocess.Popen(
+                command,
+                env=dict(os.environ, TF_CONFIG=config, TF_CPP_MIN_LOG_LEVEL="3"),
+                stdout=subprocess.PIPE,
+                stderr=(folder / f"worker{index}.log").open("w"),
+                text=True,
+            )
+        )
     return workers
 
 
@@ -72,7 +93,13 @@ def test_two_workers_equal_each_other_and_one_process(tmp_path):
     for worker in workers:
         worker.communicate(timeout=HANG_GUARD)
     assert [worker.returncode for worker in workers] == [0, 0], (tmp_path / "worker0.log").read_text()[-2000:]
-    alone = train(tmp_path / "alone", SETTINGS, garment_source(size=40, count=10), pattern_source(size=40, count=10), grid_every=1000)
+    alone = train(
+        tmp_path / "alone",
+        SETTINGS,
+        garment_source(size=40, count=10),
+        pattern_source(size=40, count=10),
+        grid_every=1000,
+    )
     first, second = (np.load(tmp_path / f"worker{index}.npz") for index in range(2))
     for name, variable in alone.trainer.variables().items():
         name = name.replace("/", "_")
@@ -96,7 +123,10 @@ def test_workers_that_take_up_different_checkpoints_do_not_train(tmp_path):
         worker.communicate(timeout=HANG_GUARD)
     for index, (worker, step) in enumerate(zip(workers, (2, 1))):
         log = (tmp_path / f"worker{index}.log").read_text()
-        assert worker.returncode == 1 and f"different checkpoints: this one is at step {step}, the mean of all is 1.5" in log, log[-2000:]
+        assert (
+            worker.returncode == 1
+            and f"different checkpoints: this one is at step {step}, the mean of all is 1.5" in log
+        ), log[-2000:]
     for name, array in newest_checkpoint(tmp_path / "new")[1].items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -121,16 +151,60 @@ def test_a_lost_worker_ends_the_other_and_both_resume(tmp_path):
     assert [row["step"] for row in read_history(tmp_path / "run")] == list(range(1, step + 3))
 
 
-def cluster_text(workers, index=0, jobs={}, **more):
+def cluster_text(workers, index=0, jobs=(), **more):
     return json.dumps(dict(cluster=dict(jobs, worker=workers), task=dict(type="worker", index=index), **more))
 
 
-WRONG_ADDRESSES = ["abc", {"0": "a:1"}, [1, 2], [None], [["a:1"]], ["localhost", "otherhost"], ["localhost:"], [":1"], ["a b:1"], ["grpc://a:1"], ["a:b"], ["a:0"], ["localhost:99999"],
-                   ["localhost:65536"], ["a:-1"], ["a:1\n"], ["a:٣"], ["a..b:1"], ["x" * 64 + ":1"], ["::1:5"], ["[::1]"], ["[]:1"], ["a:1", "a:1"], ["a:1", "a:01"]]
-WRONG_CLUSTERS = [None, "", "{}", "no json", "[]", "7", "null", "[" * 100_000, cluster_text([]), cluster_text(["a:1"], index=1), cluster_text(["a:1"], index=-1), cluster_text(["a:1"], index=float("inf")),
-                  cluster_text(["a:1"], index=None), '{"cluster": 5, "task": {"type": "worker", "index": 0}}', '{"cluster": {"worker": ["a:1"]}, "task": 5}',
-                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "boss", "index": 0}}', cluster_text(["a:1"], jobs=dict(bogus=5)), cluster_text(["a:1"], jobs=dict(chief=["b:1"])), cluster_text(["a:1"], jobs=dict(evaluator=["b"])),
-                  cluster_text(["a:1"], rpc_layer=7), cluster_text(["a:1"], rpc_layer="pigeon"), *map(cluster_text, WRONG_ADDRESSES)]
+WRONG_ADDRESSES = [
+    "abc",
+    {"0": "a:1"},
+    [1, 2],
+    [None],
+    [["a:1"]],
+    ["localhost", "otherhost"],
+    ["localhost:"],
+    [":1"],
+    ["a b:1"],
+    ["grpc://a:1"],
+    ["a:b"],
+    ["a:0"],
+    ["localhost:99999"],
+    ["localhost:65536"],
+    ["a:-1"],
+    ["a:1\n"],
+    ["a:٣"],
+    ["a..b:1"],
+    ["x" * 64 + ":1"],
+    ["::1:5"],
+    ["[::1]"],
+    ["[]:1"],
+    ["a:1", "a:1"],
+    ["a:1", "a:01"],
+]
+WRONG_CLUSTERS = [
+    None,
+    "",
+    "{}",
+    "no json",
+    "[]",
+    "7",
+    "null",
+    "[" * 100_000,
+    cluster_text([]),
+    cluster_text(["a:1"], index=1),
+    cluster_text(["a:1"], index=-1),
+    cluster_text(["a:1"], index=float("inf")),
+    cluster_text(["a:1"], index=None),
+    '{"cluster": 5, "task": {"type": "worker", "index": 0}}',
+    '{"cluster": {"worker": ["a:1"]}, "task": 5}',
+    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "boss", "index": 0}}',
+    cluster_text(["a:1"], jobs=dict(bogus=5)),
+    cluster_text(["a:1"], jobs=dict(chief=["b:1"])),
+    cluster_text(["a:1"], jobs=dict(evaluator=["b"])),
+    cluster_text(["a:1"], rpc_layer=7),
+    cluster_text(["a:1"], rpc_layer="pigeon"),
+    *map(cluster_text, WRONG_ADDRESSES),
+]
 
 
 @pytest.mark.parametrize("config", WRONG_CLUSTERS, ids=lambda config: str(config)[:60])
@@ -144,15 +218,31 @@ def test_a_wrong_cluster_shows_an_example(monkeypatch, config):
         choose_strategy("multiworker")
 
 
-@pytest.mark.parametrize("workers", [["10.0.0.1:2222", "10.0.0.2:2222"], ["localhost:1", "localhost:65535"], ["[::1]:5", "[fe80::1]:5"], ["my-host.example.org:80", "my_host:80"]])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        ["10.0.0.1:2222", "10.0.0.2:2222"],
+        ["localhost:1", "localhost:65535"],
+        ["[::1]:5", "[fe80::1]:5"],
+        ["my-host.example.org:80", "my_host:80"],
+    ],
+)
 def test_usual_addresses_pass(monkeypatch, workers):
     for more in ({}, dict(rpc_layer="grpc"), dict(environment="cloud"), dict(jobs=dict(evaluator=["c:1"]))):
         monkeypatch.setenv("TF_CONFIG", cluster_text(workers, index=1, **more))
         assert read_cluster() == (workers, 1)
 
 
-@pytest.mark.parametrize("error", [TypeError("no text"), ValueError("no value"), tf.errors.InvalidArgumentError(None, None, "no argument"), tf.errors.UnknownError(None, None, "no server")],
-                         ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("no text"),
+        ValueError("no value"),
+        tf.errors.InvalidArgumentError(None, None, "no argument"),
+        tf.errors.UnknownError(None, None, "no server"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_what_tensorflow_says_about_a_cluster_is_one_clear_error(monkeypatch, error):
     def refuse():
         raise error
@@ -160,7 +250,9 @@ def test_what_tensorflow_says_about_a_cluster_is_one_clear_error(monkeypatch, er
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", refuse)
     monkeypatch.setenv("TF_CONFIG", cluster_text(["localhost:1"]))
-    with pytest.raises(TrainingError, match=r"\(no (text|value|argument|server).*\).*TF_CONFIG, for example .*Received"):
+    with pytest.raises(
+        TrainingError, match=r"\(no (text|value|argument|server).*\).*TF_CONFIG, for example .*Received"
+    ):
         choose_strategy("multiworker")
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
@@ -168,7 +260,11 @@ def test_what_tensorflow_says_about_a_cluster_is_one_clear_error(monkeypatch, er
 def test_signals_have_their_default_while_tensorflow_waits_and_their_handlers_afterwards(monkeypatch, capsys):
     numbers, seen = (signal.SIGINT, signal.SIGTERM), []
     handlers = [signal.getsignal(number) for number in numbers]
-    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: seen.append([signal.getsignal(number) for number in numbers]))
+    monkeypatch.setattr(
+        tf.distribute,
+        "MultiWorkerMirroredStrategy",
+        lambda: seen.append([signal.getsignal(number) for number in numbers]),
+    )
     monkeypatch.setenv("TF_CONFIG", cluster_text(["localhost:1"]))
     choose_strategy("multiworker")
     thread = threading.Thread(target=choose_strategy, args=("multiworker",))  # only the main thread may set handlers
@@ -180,9 +276,17 @@ def test_signals_have_their_default_while_tensorflow_waits_and_their_handlers_af
 
 def start_waiting(addresses, log):
     """The first of several workers, as a process that has said that it waits."""
-    worker = subprocess.Popen([sys.executable, "-c", "from fashion_style.runs.devices import choose_strategy\nchoose_strategy('multiworker')"], stderr=log.open("w"),
-                              env=dict(os.environ, TF_CONFIG=cluster_text(addresses), TF_CPP_MIN_LOG_LEVEL="0"),
-                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # a shell may have taught us to ignore it
+    worker = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from fashion_style.runs.devices import choose_strategy\nchoose_strategy('multiworker')",
+        ],
+        stderr=log.open("w"),
+        env=dict(os.environ, TF_CONFIG=cluster_text(addresses), TF_CPP_MIN_LOG_LEVEL="0"),
+        # a shell may have taught us to ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     wait_for("waiting for the other workers", log, worker)
     return worker
 
@@ -208,7 +312,7 @@ def end_with(worker, number):
 def test_a_worker_that_waits_for_another_says_so_and_can_be_stopped(tmp_path, number):
     addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
     worker = start_waiting(addresses, tmp_path / "log")
-    line, = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("waiting")]
+    (line,) = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("waiting")]
     assert line == f"waiting for the other workers: {addresses[1]}, {addresses[2]}. Stop with Ctrl-C"
     time.sleep(2)
     assert worker.poll() is None

@@ -1,7 +1,8 @@
 """Drawn garments and patterns stay as they were committed: digests of all kinds and families.
 
-    python tests/test_drawing_digests.py      writes data/drawing_digests.json anew, when a drawing is meant to change
+python tests/test_drawing_digests.py      writes data/drawing_digests.json anew, when a drawing is meant to change
 """
+
 import hashlib
 import json
 import pathlib
@@ -26,16 +27,25 @@ def drawings():
 
 def digests():
     """{name: [SHA-256 of the 8-bit pixels, the picture at 4 x 4 pixels as hexadecimal text]}"""
-    return {name: [hashlib.sha256(to_uint8(picture).tobytes()).hexdigest(), to_uint8(resize_picture(picture, (4, 4), fit="stretch")).tobytes().hex()]
-            for name, picture in drawings()}
+    return {
+        name: [
+            hashlib.sha256(to_uint8(picture).tobytes()).hexdigest(),
+            to_uint8(resize_picture(picture, (4, 4), fit="stretch")).tobytes().hex(),
+        ]
+        for name, picture in drawings()
+    }
 
 
 def test_drawings_are_as_committed():
-    """Another processor may round a sine elsewhere and turn a pixel by one: so a few digests may differ, and no small picture by more than 2 of 255."""
+    """Another processor may round a sine elsewhere and turn a pixel by one: so a few digests may differ, and no small
+    picture by more than 2 of 255.
+    """
     committed, drawn = json.loads(FILE.read_text()), digests()
     assert set(committed) == set(drawn)
     for name, (_, small) in drawn.items():
-        apart = np.subtract(*(np.frombuffer(bytes.fromhex(text), "uint8").astype(int) for text in (small, committed[name][1])))
+        apart = np.subtract(
+            *(np.frombuffer(bytes.fromhex(text), "uint8").astype(int) for text in (small, committed[name][1]))
+        )
         assert np.abs(apart).max() <= 2, name
     changed = [name for name in drawn if drawn[name][0] != committed[name][0]]
     assert len(changed) <= len(drawn) // 10, changed

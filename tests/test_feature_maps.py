@@ -1,4 +1,7 @@
-"""The feature panel and its parts, without a browser: boxes against gradients, numbers against the network, state, errors, leaks."""
+"""The feature panel and its parts, without a browser: boxes against gradients, numbers against the network, state,
+errors, leaks.
+"""
+
 import threading
 
 import keras
@@ -7,17 +10,23 @@ import pytest
 import tensorflow as tf
 from ipywidgets.widgets.widget import _instances
 
-from fashion_style.errors import PanelError
-from fashion_style.panels.feature import COLUMNS, feature_panel, PLACES, ROWS
-from fashion_style.errors import FeatureError
+from fashion_style.errors import FeatureError, PanelError
 from fashion_style.features import build_extractor, layer_shapes, load_extractor, rank_channels, recompute_activation
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture, open_picture
+from fashion_style.panels.cells import LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
+from fashion_style.panels.feature import COLUMNS, PLACES, ROWS, feature_panel
 from fashion_style.panels.layer_view import (
-    arithmetic_html, arithmetic_parts, compare_order, field_of, map_over_picture, map_sheet, see_layer, steps_to,
+    arithmetic_html,
+    arithmetic_parts,
+    compare_order,
+    field_of,
+    map_over_picture,
+    map_sheet,
+    see_layer,
+    steps_to,
 )
 from fashion_style.patterns import draw_pattern
-from fashion_style.panels.cells import bars_svg, cell_sheet, colour_map, LiveLoop, PictureCells
 
 LAYERS = ("block1_conv1", "block1_conv2", "block2_conv1", "block3_conv2", "block5_conv1")
 
@@ -44,18 +53,24 @@ def own_network():
     picture = keras.Input((None, None, 3))
     signal = keras.layers.Conv2D(4, 5, padding="same", activation="relu", name="wide")(picture)
     signal = keras.layers.MaxPooling2D(3)(signal)
-    return keras.Model(picture, keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="deep")(signal), name="mine")
+    return keras.Model(
+        picture, keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="deep")(signal), name="mine"
+    )
 
 
-# One layer -------------------------------------------------------------------------------------------------------------
+# One layer
+# -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["embedded", "vgg19"])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_field_is_where_the_gradient_is_not_zero(name, layer):
     network = build_extractor(name, layer)
     for convolution in network.layers:
-        if isinstance(convolution, keras.layers.Conv2D):  # all weights positive: no gradient can cancel, ReLU lets all through
+        # all weights positive: no gradient can cancel, ReLU lets all through
+        if isinstance(convolution, keras.layers.Conv2D):
             shape = convolution.kernel.shape
-            convolution.set_weights([np.full(shape, 1 / np.prod(shape[:3]), "float32"), np.full(shape[-1], 300.0, "float32")])
+            convolution.set_weights(
+                [np.full(shape, 1 / np.prod(shape[:3]), "float32"), np.full(shape[-1], 300.0, "float32")]
+            )
     picture = tf.random.stateless_uniform((1, 96, 96, 3), (1, 2), -1, 1)
     with tf.GradientTape() as tape:
         tape.watch(picture)
@@ -70,7 +85,7 @@ def test_the_field_is_where_the_gradient_is_not_zero(name, layer):
     # A maximum passes the gradient to one of its four inputs, so at most the outermost pixels of a pool stay dark.
     pools = sum(kernel == 2 for kernel, _, _ in steps_to(network, layer))
     slack = np.array(found) - np.array(box)
-    assert (slack[:2] >= 0).all() and (slack[2:] <= 0).all() and np.abs(slack).max() <= 2 ** pools - 1
+    assert (slack[:2] >= 0).all() and (slack[2:] <= 0).all() and np.abs(slack).max() <= 2**pools - 1
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -98,7 +113,13 @@ def test_the_strongest_position_is_the_maximum(extractor, dress):
 
 
 def test_what_cannot_be_followed_is_refused(extractor, dress):
-    strided = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, strides=2, padding="same", name="stride"), keras.layers.Conv2D(2, 3, name="valid")])
+    strided = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(2, 3, strides=2, padding="same", name="stride"),
+            keras.layers.Conv2D(2, 3, name="valid"),
+        ]
+    )
     for network, layer in ((extractor, "block9_conv1"), (strided, "stride"), (strided, "valid")):
         with pytest.raises(FeatureError, match="cannot be followed"):
             see_layer(network, dress, layer)
@@ -112,7 +133,8 @@ def test_the_order_of_a_comparison_by_hand():
     assert compare_order(first, second).tolist() == [1, 2, 0]
 
 
-# Pictures --------------------------------------------------------------------------------------------------------------
+# Pictures
+# --------------------------------------------------------------------------------------------------------------
 def test_colours_and_sheets_by_hand():
     assert colour_map([0.0, 0.5, 1.0, 2.0, np.nan], 0, 1, "gray")[:, 0].tolist() == [0, 128, 255, 255, 0]
     sheet = cell_sheet([np.full((2, 2, 3), 200, np.uint8)] * 5, 2, 3, 10)
@@ -120,7 +142,9 @@ def test_colours_and_sheets_by_hand():
     activation = np.zeros((2, 2, 2))
     activation[0, 0] = 1.0
     tiles = map_sheet(activation, [0, 1], [1.0, 2.0], columns=2, rows=1, side=10)
-    assert tiles[2, 2].sum() > tiles[2, 12].sum() > tiles[8, 8].sum(), "the same value is darker where the scale reaches further"
+    assert tiles[2, 2].sum() > tiles[2, 12].sum() > tiles[8, 8].sum(), (
+        "the same value is darker where the scale reaches further"
+    )
 
 
 def test_the_view_frames_the_strongest_and_the_chosen_field(extractor, dress):
@@ -128,11 +152,15 @@ def test_the_view_frames_the_strongest_and_the_chosen_field(extractor, dress):
     plain, framed = map_over_picture(seen, 0, 1.0), map_over_picture(seen, 0, 1.0, (5, 30))
     changed = np.argwhere(np.any(plain != framed, axis=-1)) * 80 / 288
     top, left, bottom, right = seen.box((5, 30))
-    assert changed.min(axis=0) == pytest.approx([top, left], abs=1) and changed.max(axis=0) == pytest.approx([bottom, right], abs=1)
+    assert changed.min(axis=0) == pytest.approx([top, left], abs=1) and changed.max(axis=0) == pytest.approx(
+        [bottom, right], abs=1
+    )
 
 
 def test_bars_escape_their_labels_and_stand_nothing():
-    assert "<script" not in bars_svg([("<script>", [1.0])], "<b>") and "&lt;script&gt;" in bars_svg([("<script>", [1.0])], "t")
+    assert "<script" not in bars_svg([("<script>", [1.0])], "<b>") and "&lt;script&gt;" in bars_svg(
+        [("<script>", [1.0])], "t"
+    )
     assert bars_svg([], "none").endswith("</svg>") and "nan" not in bars_svg([("zero", [0.0, 0.0])], "zero")
 
 
@@ -163,13 +191,16 @@ def test_a_loop_ends_when_paused_and_when_its_step_says_so():
     assert not ending.running
 
 
-# The panel -------------------------------------------------------------------------------------------------------------
+# The panel
+# -------------------------------------------------------------------------------------------------------------
 def test_channels_are_sorted_and_a_click_shows_one(panel):
     seen = panel._see(panel.first)
     order = rank_channels(seen.activation)
-    assert panel._page_channels() == order[:ROWS * COLUMNS].tolist() and panel.state()["channel"] == order[0]
+    assert panel._page_channels() == order[: ROWS * COLUMNS].tolist() and panel.state()["channel"] == order[0]
     names = panel.first.cells.buttons.options
-    assert [int(name.split(":")[0]) for name in names] == order[:len(names)].tolist() and panel.first.cells.buttons.index == 0
+    assert [int(name.split(":")[0]) for name in names] == order[
+        : len(names)
+    ].tolist() and panel.first.cells.buttons.index == 0
     before = panel.first.view.frame.value
     panel.first.cells.pick(3)
     assert panel.state()["channel"] == order[3] and panel.first.view.frame.value != before
@@ -183,7 +214,9 @@ def test_a_click_into_the_view_moves_the_arithmetic(panel):
     hand = panel._see(panel.first).by_hand((34, 10), panel.state()["channel"])
     assert f"{hand.total:.3f}" in panel._sum.value
     panel.go_to_strongest()
-    assert (panel.state()["row"], panel.state()["column"]) == panel._see(panel.first).strongest(panel.state()["channel"])
+    assert (panel.state()["row"], panel.state()["column"]) == panel._see(panel.first).strongest(
+        panel.state()["channel"]
+    )
 
 
 def test_pages_reach_every_channel(panel):
@@ -199,8 +232,13 @@ def test_two_pictures_share_channels_and_scale(panel):
     assert panel._other_part.layout.display == "none"
     panel.set_state(compare=True, order="difference", other="leopard")
     first, second = panel._see(panel.first), panel._see(panel.second)
-    assert panel._other_part.layout.display == "flex" and panel._page_channels()[:5] == compare_order(first.activation, second.activation)[:5].tolist()
-    assert [side.cells.buttons.options[0].split(":")[0] for side in (panel.first, panel.second)] == [str(panel._page_channels()[0])] * 2
+    assert (
+        panel._other_part.layout.display == "flex"
+        and panel._page_channels()[:5] == compare_order(first.activation, second.activation)[:5].tolist()
+    )
+    assert [side.cells.buttons.options[0].split(":")[0] for side in (panel.first, panel.second)] == [
+        str(panel._page_channels()[0])
+    ] * 2
     assert panel._bars.value.count("<rect") == 2 * len(panel._page_channels()) and "leopard" in panel._bars.value
     before = panel.second.cells.frame.value
     panel.set_state(other="ogee")
@@ -208,7 +246,9 @@ def test_two_pictures_share_channels_and_scale(panel):
 
 
 def test_state_goes_out_and_back(panel):
-    wanted = dict(picture="ogee", compare=True, layer="block2_conv2", order="number", page=2, channel=30, row=3, column=4)
+    wanted = dict(
+        picture="ogee", compare=True, layer="block2_conv2", order="number", page=2, channel=30, row=3, column=4
+    )
     panel.set_state(**wanted)
     assert {name: panel.state()[name] for name in wanted} == wanted
     state = panel.state()
@@ -226,7 +266,12 @@ def test_a_network_that_cannot_be_used_leaves_the_old_one(panel, tmp_path):
     broken.write_bytes(b"no weights")
     for path in ("nowhere.npz", str(broken)):
         panel.network.weights.value = path
-        assert panel.failed and path in panel.said and panel.state()["network"] == "embedded" and panel.state()["weights"] == ""
+        assert (
+            panel.failed
+            and path in panel.said
+            and panel.state()["network"] == "embedded"
+            and panel.state()["weights"] == ""
+        )
     panel.set_state(channel=1)
     assert not panel.failed and "channel 1" in panel.said
 
@@ -236,7 +281,11 @@ def test_own_pictures_and_networks(tmp_path):
     path.write_bytes(encode_picture(draw_pattern("tartan", 50, seed=1)))
     panel = feature_panel(path, draw_pattern("ogee", 40, seed=1), network=own_network(), size=48)
     try:
-        assert not panel.failed and panel.network.layers == ["wide", "deep"] and panel.state()["picture"] not in ("dress", "tartan")
+        assert (
+            not panel.failed
+            and panel.network.layers == ["wide", "deep"]
+            and panel.state()["picture"] not in ("dress", "tartan")
+        )
         panel.set_state(layer="deep", channel=5, compare=True)
         seen = panel._see(panel.first)
         assert seen.activation.shape == (16, 16, 6) and field_of(seen.steps, (8, 8)) == (19, 19, 32, 32)
@@ -252,7 +301,11 @@ def test_own_pictures_and_networks(tmp_path):
 def test_vgg19_with_its_real_weights(panel, vgg19_weights):
     panel.set_state(network="vgg19", weights=str(vgg19_weights), layer="block3_conv4")
     assert not panel.failed, panel.said
-    assert panel.network.extractor.name == "vgg19" and panel._see(panel.first).activation.shape == (16, 16, 256) and panel.page.max == 11
+    assert (
+        panel.network.extractor.name == "vgg19"
+        and panel._see(panel.first).activation.shape == (16, 16, 256)
+        and panel.page.max == 11
+    )
     hand = panel._see(panel.first).by_hand((3, 3), 7)
     assert hand.activation == pytest.approx(hand.network, rel=1e-3, abs=0.1)
 

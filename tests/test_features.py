@@ -1,4 +1,5 @@
 """Features: VGG's scaling, truncation, equality with keras.applications, the embedded weights, and bad files."""
+
 import hashlib
 from importlib.resources import files
 
@@ -12,8 +13,17 @@ import tensorflow as tf
 from fashion_style import features
 from fashion_style.errors import FeatureError, WeightsError
 from fashion_style.features import (
-    build_extractor, CONTENT_LAYER, fig_feature_maps, find_vgg19_weights, layer_shapes, load_extractor, rank_channels,
-    read_embedded_weights, recompute_activation, STYLE_LAYERS, vgg_input,
+    CONTENT_LAYER,
+    STYLE_LAYERS,
+    build_extractor,
+    fig_feature_maps,
+    find_vgg19_weights,
+    layer_shapes,
+    load_extractor,
+    rank_channels,
+    read_embedded_weights,
+    recompute_activation,
+    vgg_input,
 )
 
 EMBEDDED = files("fashion_style") / "weights" / "embedded_extractor.npz"
@@ -74,9 +84,11 @@ def test_nothing_deeper_than_asked(name, deepest):
     extractor = build_extractor(name, ("block1_conv1", deepest))
     order = list(layer_shapes(name))
     built = [layer.name for layer in extractor.layers if "conv" in layer.name]
-    assert built == order[:order.index(deepest) + 1]
+    assert built == order[: order.index(deepest) + 1]
     assert extractor.layers[-1].name == deepest
-    assert extractor.count_params() == sum(np.prod(layer_shapes(name)[layer]) + layer_shapes(name)[layer][-1] for layer in built)
+    assert extractor.count_params() == sum(
+        np.prod(layer_shapes(name)[layer]) + layer_shapes(name)[layer][-1] for layer in built
+    )
 
 
 def test_dictionary_shapes_and_names(embedded):
@@ -180,7 +192,9 @@ def test_embedded_files_that_hold_programs_or_are_damaged_are_refused_without_ad
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("arguments", [("vgg16",), ("vgg19", "block1_conv3"), ("embedded", "block5_conv2"), ("embedded", ())])
+@pytest.mark.parametrize(
+    "arguments", [("vgg16",), ("vgg19", "block1_conv3"), ("embedded", "block5_conv2"), ("embedded", ())]
+)
 def test_unknown_names(arguments):
     with pytest.raises(FeatureError, match="Received.*Expected"):
         load_extractor(*arguments)
@@ -228,11 +242,15 @@ def bad_vgg_files(folder):
     layers = ["block1_conv1", "block1_conv2"]
     whole = write_vgg19(folder / "whole.h5", layers).read_bytes()
     for share in (0.0, 0.1, 0.5, 0.98):
-        (folder / f"cut{share}.h5").write_bytes(whole[:int(share * len(whole))])
+        (folder / f"cut{share}.h5").write_bytes(whole[: int(share * len(whole))])
     (folder / "text.h5").write_text("not an h5 file")
     write_vgg19(folder / "few.h5", layers[:1])
     write_vgg19(folder / "wide.h5", layers, lambda name, array: array[..., :-1])
-    write_vgg19(folder / "nan.h5", layers, lambda name, array: np.where(np.arange(array.size).reshape(array.shape) == 5, np.nan, array))
+    write_vgg19(
+        folder / "nan.h5",
+        layers,
+        lambda name, array: np.where(np.arange(array.size).reshape(array.shape) == 5, np.nan, array),
+    )
     return sorted(path for path in folder.glob("*.h5") if path.name != "whole.h5")
 
 
@@ -247,10 +265,12 @@ def test_bad_vgg_files(tmp_path):
 
 def test_bad_embedded_files(tmp_path):
     stored = dict(np.load(EMBEDDED))
-    damaged = {"missing": {name: array for name, array in stored.items() if name != "block2_conv1/bias"},
-               "wide": {**stored, "block1_conv1/kernel": np.zeros((3, 3, 3, 17), "float16")},
-               "nan": {**stored, "block3_conv1/bias": np.full(64, np.nan, "float16")},
-               "words": {**stored, "block1_conv1/kernel": np.array(["word"])}}
+    damaged = {
+        "missing": {name: array for name, array in stored.items() if name != "block2_conv1/bias"},
+        "wide": {**stored, "block1_conv1/kernel": np.zeros((3, 3, 3, 17), "float16")},
+        "nan": {**stored, "block3_conv1/bias": np.full(64, np.nan, "float16")},
+        "words": {**stored, "block1_conv1/kernel": np.array(["word"])},
+    }
     for name, arrays in damaged.items():
         np.savez(tmp_path / f"{name}.npz", **arrays)
     np.savez(tmp_path / "pickled.npz", **{"block1_conv1/kernel": np.array([{"a": 1}], object)}, allow_pickle=True)
@@ -269,7 +289,10 @@ def test_rank_channels():
     assert rank_channels(activation[1]).tolist() == [1, 2, 0, 3]
 
 
-@pytest.mark.parametrize("layer,position", [("block1_conv1", (0, 0)), ("block1_conv1", (31, 17)), ("block3_conv2", (7, 0)), ("block5_conv1", (1, 1))])
+@pytest.mark.parametrize(
+    "layer,position",
+    [("block1_conv1", (0, 0)), ("block1_conv1", (31, 17)), ("block3_conv2", (7, 0)), ("block5_conv1", (1, 1))],
+)
 def test_recomputed_activation_is_the_networks(embedded, layer, position):
     picture = random_pictures(32, 32, 3)
     activations = np.asarray(load_extractor("embedded", layer)(picture[None])[layer])[0]

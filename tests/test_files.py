@@ -1,4 +1,5 @@
 """files: compact names, the split by bytes, and a row that is found block by block, always the same whoever asks first."""
+
 import hashlib
 import os
 import threading
@@ -9,26 +10,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_style.errors import DataError
+from fashion_style.errors import DataError, PictureError
 from fashion_style.reading.files import (
-    file_share, FileNames, FIRST_LOOK, FolderLabels, held_out_limit, list_pictures, PartNames, SkippedFiles,
+    FIRST_LOOK,
+    FileNames,
+    FolderLabels,
+    PartNames,
+    SkippedFiles,
+    file_share,
+    held_out_limit,
+    list_pictures,
 )
-from fashion_style.errors import PictureError
 
 
 def toy_share(name, seed):
     """A share that the name and the seed decide, as an independent stand-in for the bytes of a file."""
-    return int.from_bytes(hashlib.md5(f"{seed} {name}".encode()).digest()[:6], "big") / 2 ** 48
+    return int.from_bytes(hashlib.md5(f"{seed} {name}".encode()).digest()[:6], "big") / 2**48
 
 
 def toy_row(number, part="train", held_out=0.1, seed=0, *, share=toy_share, **options):
     """The row of a part of files called "0", "1", ... -> (row, names that were looked at)."""
     looked = []
-    noted = lambda name, seed: (looked.append(name), share(name, seed))[1]
-    return PartNames(tuple(map(str, range(number))), part, held_out, seed, SkippedFiles(), share=noted, **options), looked
+
+    def noted(name, seed):
+        return (looked.append(name), share(name, seed))[1]
+
+    return (
+        PartNames(tuple(map(str, range(number))), part, held_out, seed, SkippedFiles(), share=noted, **options),
+        looked,
+    )
 
 
-# --- names ---------------------------------------------------------------------------------------------------------------------
+# --- names
+# ---------------------------------------------------------------------------------------------------------------------
+
 
 def file_names(*paths):
     """Paths as `FileNames`, one folder after the other."""
@@ -39,7 +54,16 @@ def file_names(*paths):
 
 
 def test_names_read_like_a_tuple():
-    names = ["a", "größe.png", "日本.jpg", os.fsdecode(b"not utf-8 \xff.png"), "/a/b c/d\n.gif", "/a/b c/e.gif", "/a/f.gif", "rel/g.gif"]
+    names = [
+        "a",
+        "größe.png",
+        "日本.jpg",
+        os.fsdecode(b"not utf-8 \xff.png"),
+        "/a/b c/d\n.gif",
+        "/a/b c/e.gif",
+        "/a/f.gif",
+        "rel/g.gif",
+    ]
     row = file_names(*names)
     assert list(row) == names and len(row) == 8 and row[-1] == names[-1] and row[1:3] == tuple(names[1:3])
     assert "größe.png" in row and "x" not in row and row.index("日本.jpg") == 2
@@ -79,6 +103,7 @@ def test_skipped_files_are_bounded_and_hold_no_frames():
             raise PictureError(number, f"reason {len(large)}", "remedy")
         except PictureError as error:
             skipped.add(error)
+
     threads = [threading.Thread(target=lambda: [fail(number) for number in range(500)]) for _ in range(8)]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     assert skipped.total == 4000 and len(skipped) == 1000
@@ -86,13 +111,15 @@ def test_skipped_files_are_bounded_and_hold_no_frames():
     assert str(skipped[0]) == "0: reason 100000. remedy."
 
 
-# --- shares and the line ----------------------------------------------------------------------------------------------------------
+# --- shares and the line
+# ----------------------------------------------------------------------------------------------------------
+
 
 def test_share_is_what_the_hash_says(tmp_path):
     data = b"picture " * 20_000
     (tmp_path / "a").write_bytes(data)
     digest = hashlib.sha256(b"7:160000:" + data[:65536]).hexdigest()
-    assert file_share(tmp_path / "a", 7) == int(digest[:12], 16) / 16 ** 12
+    assert file_share(tmp_path / "a", 7) == int(digest[:12], 16) / 16**12
 
 
 def test_files_that_have_no_share(tmp_path):
@@ -127,10 +154,13 @@ def test_line_looks_no_further_than_it_must():
     shares = count(1)
     assert held_out_limit((0.05 if number == 5 else 0.5 for number in shares), 0.1) == 0.1 and next(shares) == 6
     assert held_out_limit((1 / 0 for _ in range(1)), 0) == 0
-    assert held_out_limit((0.1 + number / 1e6 for number in range(100_000)), 1e-9) == 0.1 + 1 / 1e6  # and is not quadratic
+    # and is not quadratic
+    assert held_out_limit((0.1 + number / 1e6 for number in range(100_000)), 1e-9) == 0.1 + 1 / 1e6
 
 
-# --- the row of a part -----------------------------------------------------------------------------------------------------------------
+# --- the row of a part
+# -----------------------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("number", [1, 2, 3, 10, 100, 5000])
 @pytest.mark.parametrize("held_out", [0, 0.01, 0.1, 0.9])
@@ -143,7 +173,13 @@ def test_parts_are_complete_and_disjoint(number, held_out):
 
 def test_name_q_does_not_depend_on_who_asks_first():
     whole = list(toy_row(700, block=16)[0])
-    for places in ([0, 1, 2, 600], [600, 3], [-1, 0], [15, 16, 17], list(np.random.default_rng(0).permutation(600)[:50].tolist())):
+    for places in (
+        [0, 1, 2, 600],
+        [600, 3],
+        [-1, 0],
+        [15, 16, 17],
+        list(np.random.default_rng(0).permutation(600)[:50].tolist()),
+    ):
         row, _ = toy_row(700, block=16)
         assert [row[place] for place in places] == [whole[place] for place in places]
     assert whole != list(toy_row(700, block=16, seed=1)[0])
@@ -161,6 +197,7 @@ def test_threads_see_the_same_row():
     def ask(thread):
         places = np.random.default_rng(thread).permutation(len(whole))[:400].tolist()
         seen[thread] = all(row[place] == whole[place] for place in places)
+
     threads = [threading.Thread(target=ask, args=(thread,)) for thread in range(8)]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     assert seen == [True] * 8 and len(looked) == len(set(looked)) <= 3000
@@ -183,17 +220,21 @@ def test_len_looks_at_each_file_once():
 
 def test_row_of_one_block_does_not_depend_on_the_order_of_names():
     forward = tuple(map(str, range(900)))
-    rows = [list(PartNames(names, "train", 0.1, 0, SkippedFiles(), share=toy_share)) for names in (forward, forward[::-1])]
+    rows = [
+        list(PartNames(names, "train", 0.1, 0, SkippedFiles(), share=toy_share)) for names in (forward, forward[::-1])
+    ]
     assert rows[0] == rows[1]
 
 
 def test_interrupted_walk_goes_on_where_it_stood():
     """Ctrl-C in the middle of a block loses no file and finds none twice."""
     calls = count(1)
+
     def share(name, seed):
         if next(calls) % 97 == 0:
             raise KeyboardInterrupt
         return toy_share(name, seed)
+
     row, interrupts = None, 0
     while row is None or row._done[0] < 1000:
         try:
@@ -209,19 +250,27 @@ def test_files_without_a_share_are_left_out_and_counted_once():
         if int(name) % 3 == 0:
             raise PictureError(name, "bad", "Look")
         return toy_share(name, seed)
+
     skipped = SkippedFiles()
-    rows = [PartNames(tuple(map(str, range(90))), part, 0.2, 0, skipped, share=share, block=8) for part in ("train", "held_out")]
+    rows = [
+        PartNames(tuple(map(str, range(90))), part, 0.2, 0, skipped, share=share, block=8)
+        for part in ("train", "held_out")
+    ]
     assert sorted(int(name) for row in rows for name in row) == [number for number in range(90) if number % 3]
     assert skipped.total == 60  # 30 bad files, met by both rows
 
 
-@pytest.mark.parametrize("wrong", [dict(part="test"), dict(held_out=1), dict(held_out=-0.1), dict(seed=-1), dict(seed=1.5), dict(seed=True)])
+@pytest.mark.parametrize(
+    "wrong", [dict(part="test"), dict(held_out=1), dict(held_out=-0.1), dict(seed=-1), dict(seed=1.5), dict(seed=True)]
+)
 def test_wrong_arguments(wrong):
     with pytest.raises(DataError):
         PartNames(("a",), **{**dict(part="train", held_out=0.1, seed=0, skipped=SkippedFiles()), **wrong})
 
 
-# --- folders ---------------------------------------------------------------------------------------------------------------------------
+# --- folders
+# ---------------------------------------------------------------------------------------------------------------------------
+
 
 def test_listing_is_sorted_and_opens_nothing(tmp_path, monkeypatch):
     for name in ("b/2.PNG", "b/1.jpg", "a/z.webp", "a/.hidden.png", ".git/x.png", "c/notes.txt", "top.gif"):

@@ -1,8 +1,11 @@
 """Run folders, weights and recipes that version 0.1.0 wrote are still read, and give the same designs.
 
-data/written_by_0_1_0.zip: a run of four steps at 32 px (its critic and its momenta set to one number, so that the file packs small), the generator
-exported from it, a garment, a print, a design of the shipped generator with its recipe, and what run and export made of the pair.
+data/written_by_0_1_0.zip: a run of four steps at 32 px (its critic and its momenta set to one number, so that the file
+packs small), the generator
+exported from it, a garment, a print, a design of the shipped generator with its recipe, and what run and export made of
+the pair.
 """
+
 import pathlib
 import zipfile
 
@@ -40,7 +43,12 @@ def test_a_run_goes_on(old):
     run = old / "run"
     settings, arrays = newest_checkpoint(run)
     assert int(arrays["step/000"]) == settings.steps == 4 and len(read_history(run)) == 4 and read_events(run)
-    result = train(run, settings.__class__.from_dict(dict(settings.to_dict(), steps=5)), *picture_sources(read_places(run), settings), resume=True)
+    result = train(
+        run,
+        settings.__class__.from_dict(dict(settings.to_dict(), steps=5)),
+        *picture_sources(read_places(run), settings),
+        resume=True,
+    )
     assert int(result.trainer.step) == 5 and [row["step"] for row in result.history] == [1, 2, 3, 4, 5]
 
 
@@ -51,6 +59,8 @@ def test_a_recipe_is_made_again_without_a_difference_of_version(old):
     assert np.abs(made.picture.astype(int) - open_picture(old / "design.png")).max() <= 2
 
 
-@pytest.mark.parametrize("version, way", [("0.1.0", 1), ("0.2.7", 1), ("0.3.0", None), ("nonsense", None), (None, None), ("0", None)])
+@pytest.mark.parametrize(
+    "version, way", [("0.1.0", 1), ("0.2.7", 1), ("0.3.0", None), ("nonsense", None), (None, None), ("0", None)]
+)
 def test_only_known_versions_have_a_way(version, way):
     assert way_of(version) == way

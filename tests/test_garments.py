@@ -1,4 +1,5 @@
 """Independent checks of the drawn garments, their masks, and the masks of photographs."""
+
 import importlib.util
 import os
 import pathlib
@@ -10,13 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion_style.drawing.curves import bend, closed, Fold, mirror_panel, Panel, panel_figure, path
+from fashion_style.cloth.masks import garment_mask, mask_iou
+from fashion_style.drawing.curves import Fold, Panel, bend, closed, mirror_panel, panel_figure, path
 from fashion_style.drawing.render import AMBIENT, FLAT_LIGHT, fold_height, lambert
 from fashion_style.drawing.shapes import qipao
-from fashion_style.cloth.masks import garment_mask, mask_iou
-from fashion_style.errors import GarmentError
-from fashion_style.garments import draw_garment, Garment, GARMENT_KINDS, paste_and_shade
-from fashion_style.errors import FashionStyleError
+from fashion_style.errors import FashionStyleError, GarmentError
+from fashion_style.garments import GARMENT_KINDS, Garment, draw_garment, paste_and_shade
 from fashion_style.images import read_picture
 
 SIZE = 64
@@ -26,13 +26,19 @@ NOT_SYMMETRIC = {"scarf"}
 @pytest.fixture(scope="module")
 def wardrobe():
     """All kinds, three seeds, both renders."""
-    return {(kind, seed, render): draw_garment(kind, SIZE, seed, render=render)
-            for kind in GARMENT_KINDS for seed in range(3) for render in ("shaded", "flat")}
+    return {
+        (kind, seed, render): draw_garment(kind, SIZE, seed, render=render)
+        for kind in GARMENT_KINDS
+        for seed in range(3)
+        for render in ("shaded", "flat")
+    }
 
 
 def test_there_are_enough_kinds():
     assert len(GARMENT_KINDS) >= 14 and len(set(GARMENT_KINDS)) == len(GARMENT_KINDS)
-    assert {"dress", "skirt", "t-shirt", "shirt", "blazer", "coat", "trousers", "shorts", "hoodie", "scarf"} <= set(GARMENT_KINDS)
+    assert {"dress", "skirt", "t-shirt", "shirt", "blazer", "coat", "trousers", "shorts", "hoodie", "scarf"} <= set(
+        GARMENT_KINDS
+    )
 
 
 def test_shapes_types_and_ranges(wardrobe):
@@ -61,9 +67,18 @@ def test_the_same_seed_draws_the_same_and_both_renders_share_the_mask(wardrobe):
 
 
 def test_a_fresh_process_draws_the_same():
-    code = "from fashion_style.garments import draw_garment; print(repr(float(draw_garment('dress', 32, 5).picture.sum())))"
-    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                           env={**os.environ, "PYTHONHASHSEED": "1"}, cwd=pathlib.Path(__file__).parents[1])
+    code = (
+        "from fashion_style.garments import draw_garment; print(repr(float(draw_garment('dress', 32,"
+        " 5).picture.sum())))"
+    )
+    fresh = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        cwd=pathlib.Path(__file__).parents[1],
+    )
     assert fresh.stdout == f"{float(draw_garment('dress', 32, 5).picture.sum())!r}\n"
 
 
@@ -122,11 +137,25 @@ def test_other_sizes(size):
         assert abs(garment.mask.mean() - reference) < 0.05
 
 
-@pytest.mark.parametrize("arguments", [
-    dict(kind="toga"), dict(kind=None), dict(kind=["dress"]), dict(kind="dress", size=4), dict(kind="dress", size=10**6),
-    dict(kind="dress", size=64.0), dict(kind="dress", size="64"), dict(kind="dress", seed=-1), dict(kind="dress", seed=0.5),
-    dict(kind="dress", render="photo"), dict(kind="dress", colour="no colour"), dict(kind="dress", colour=(1, 2, 3)),
-    dict(kind="dress", colour=(0.1, 0.2)), dict(kind="dress", background=float("nan"))])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(kind="toga"),
+        dict(kind=None),
+        dict(kind=["dress"]),
+        dict(kind="dress", size=4),
+        dict(kind="dress", size=10**6),
+        dict(kind="dress", size=64.0),
+        dict(kind="dress", size="64"),
+        dict(kind="dress", seed=-1),
+        dict(kind="dress", seed=0.5),
+        dict(kind="dress", render="photo"),
+        dict(kind="dress", colour="no colour"),
+        dict(kind="dress", colour=(1, 2, 3)),
+        dict(kind="dress", colour=(0.1, 0.2)),
+        dict(kind="dress", background=float("nan")),
+    ],
+)
 def test_bad_requests_raise_one_type_with_a_remedy(arguments):
     with pytest.raises(GarmentError, match="(?i)expected|give") as caught:
         draw_garment(**arguments)
@@ -148,12 +177,18 @@ def test_a_qipao_closes_on_the_wearers_right():
 
 def test_the_line_drawing_shows_buttons():
     square = path((0, 0), (1, 0), (1, 1), (0, 1))
-    plain, buttoned = (panel_figure([Panel(square, buttons=buttons)]).axes[0] for buttons in ((), ((0.5, 0.5, 0.1), (0.5, 0.8, 0.05))))
+    plain, buttoned = (
+        panel_figure([Panel(square, buttons=buttons)]).axes[0] for buttons in ((), ((0.5, 0.5, 0.1), (0.5, 0.8, 0.05)))
+    )
     assert len(buttoned.patches) == len(plain.patches) + 2
 
 
 def test_mirror_twice_is_the_same_panel():
-    panel = Panel(np.array([(0, 0), (1, 0), (0.5, 1.0)]), buttons=((0.2, 0.3, 0.01),), folds=(Fold((0, 0), (1, 1), 0.1, 0.5, 0.2),))
+    panel = Panel(
+        np.array([(0, 0), (1, 0), (0.5, 1.0)]),
+        buttons=((0.2, 0.3, 0.01),),
+        folds=(Fold((0, 0), (1, 1), 0.1, 0.5, 0.2),),
+    )
     twice = mirror_panel(mirror_panel(panel))
     np.testing.assert_array_equal(twice.outline, panel.outline)
     assert twice.folds == panel.folds and twice.buttons == panel.buttons
@@ -166,7 +201,9 @@ def test_fold_and_light_by_hand():
     np.testing.assert_allclose(height[120, 120], 0.5 * 0.2 * np.exp(-0.5), rtol=1e-6)
     np.testing.assert_allclose(lambert(np.zeros((4, 4)), 1.0), AMBIENT + (1 - AMBIENT) * FLAT_LIGHT)
     mirrored_height = fold_height([Fold((0, -1), (0, 1), 0.2, 0.5, 0.1)], -horizontal, vertical)
-    np.testing.assert_allclose(mirrored_height, fold_height([Fold((0, -1), (0, 1), 0.2, 0.5, -0.1)], horizontal, vertical))
+    np.testing.assert_allclose(
+        mirrored_height, fold_height([Fold((0, -1), (0, 1), 0.2, 0.5, -0.1)], horizontal, vertical)
+    )
 
 
 def test_iou_by_hand():

@@ -1,15 +1,21 @@
 """The generators against the article's figures, and the promises of the one we ship."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.generator import cost_table, count_gflop
-from fashion_style.generator import build_generator, build_unet_generator, ResizeLike
-from fashion_style.style_generator import (
-    AdaptiveInstanceNorm, build_style_generator, CODE_KEYS, GENERATORS, mix_style_codes, PATHS, PrintHead,
-    StyleGenerator,
-)
+from fashion_style.generator import ResizeLike, build_generator, build_unet_generator, cost_table, count_gflop
 from fashion_style.runs.weights import load_generator
+from fashion_style.style_generator import (
+    CODE_KEYS,
+    GENERATORS,
+    PATHS,
+    AdaptiveInstanceNorm,
+    PrintHead,
+    StyleGenerator,
+    build_style_generator,
+    mix_style_codes,
+)
 
 
 def pictures(shape, seed):
@@ -24,7 +30,12 @@ def style_generator():
 def test_the_article_s_generator_has_its_parameters_and_shapes():
     generator = build_generator()
     assert generator.count_params() == 2_292_099
-    assert generator.input_shape == [(None, 256, 256, 3), (None, 256, 256, 3)] and generator.output_shape == (None, 256, 256, 3)
+    assert generator.input_shape == [(None, 256, 256, 3), (None, 256, 256, 3)] and generator.output_shape == (
+        None,
+        256,
+        256,
+        3,
+    )
     strides = [layer.strides[0] for layer in generator.layers if hasattr(layer, "strides")]
     assert sorted(strides) == [1] * 4 + [2] * 6 and generator.layers[-1].activation.__name__ == "tanh"
 
@@ -59,7 +70,11 @@ def test_strength_zero_is_the_garment_and_strength_is_linear(style_generator):
 
 def test_print_head_against_numpy():
     random = np.random.default_rng(3)
-    maps, content, style = random.normal(size=(1, 4, 5, 5)), random.uniform(-1, 1, (1, 4, 5, 3)), random.uniform(-1, 1, (1, 4, 5, 3))
+    maps, content, style = (
+        random.normal(size=(1, 4, 5, 5)),
+        random.uniform(-1, 1, (1, 4, 5, 3)),
+        random.uniform(-1, 1, (1, 4, 5, 3)),
+    )
     expected = np.empty_like(content)
     for row in range(4):
         for column in range(5):
@@ -91,8 +106,12 @@ def test_style_codes_are_complete_and_mix(style_generator):
     codes = [style_generator.encode_style(style) for style in (first, second)]
     assert tuple(codes[0]) == CODE_KEYS
     np.testing.assert_allclose(style_generator.paint(content, codes[0]), style_generator([content, first]), atol=1e-6)
-    np.testing.assert_allclose(style_generator.paint(content, mix_style_codes(codes, [2, 0])), style_generator([content, first]), atol=1e-5)
-    np.testing.assert_allclose(mix_style_codes(codes, [1, 3])["moments"], 0.25 * codes[0]["moments"] + 0.75 * codes[1]["moments"], rtol=1e-5)
+    np.testing.assert_allclose(
+        style_generator.paint(content, mix_style_codes(codes, [2, 0])), style_generator([content, first]), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        mix_style_codes(codes, [1, 3])["moments"], 0.25 * codes[0]["moments"] + 0.75 * codes[1]["moments"], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0, 0], [1, -1], [1, float("nan")]])
@@ -113,19 +132,30 @@ def test_the_article_s_generator_without_a_size_grows_an_odd_picture():
     assert build_generator(None)([odd, odd]).shape == (1, 52, 52, 3)
 
 
-
 @pytest.mark.parametrize("paths", PATHS)
 def test_gradients_reach_every_weight(paths):
-    generator, content, style = build_style_generator(width=8, blocks=2, paths=paths), pictures((2, 32, 32, 3), 1), pictures((2, 32, 32, 3), 2)
+    generator, content, style = (
+        build_style_generator(width=8, blocks=2, paths=paths),
+        pictures((2, 32, 32, 3), 1),
+        pictures((2, 32, 32, 3), 2),
+    )
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.square(generator([content, style], training=True) - style))
-    dead = [v.path for v, g in zip(generator.trainable_variables, tape.gradient(loss, generator.trainable_variables)) if g is None or float(tf.reduce_max(tf.abs(g))) == 0]
+    dead = [
+        v.path
+        for v, g in zip(generator.trainable_variables, tape.gradient(loss, generator.trainable_variables))
+        if g is None or float(tf.reduce_max(tf.abs(g))) == 0
+    ]
     assert not dead
 
 
 @pytest.mark.parametrize("paths", ["spatial", "global"])
 def test_one_path_alone_takes_any_size_fades_and_mixes(paths):
-    generator, content, styles = build_style_generator(width=4, blocks=1, paths=paths), pictures((2, 33, 18, 3), 1), [pictures((2, 33, 18, 3), seed) for seed in (2, 3)]
+    generator, content, styles = (
+        build_style_generator(width=4, blocks=1, paths=paths),
+        pictures((2, 33, 18, 3), 1),
+        [pictures((2, 33, 18, 3), seed) for seed in (2, 3)],
+    )
     full = generator([content, styles[0]])
     assert full.shape == content.shape and float(tf.reduce_max(tf.abs(full))) <= 1.0
     np.testing.assert_array_equal(generator([content, styles[0], tf.zeros((2, 1))]), content)
@@ -141,7 +171,8 @@ def test_the_global_path_holds_no_place():
     assert tuple(code) == ("moments",) and code["moments"].shape == (1, 48) and not generator.prints
     moved, other = (generator([content, changed]) for changed in (tf.roll(style, 16, axis=1), 0.3 * style))
     painted = generator([content, style])
-    assert float(tf.reduce_max(tf.abs(moved - painted))) < 0.2 * float(tf.reduce_max(tf.abs(other - painted)))  # not 0: other edges meet
+    # not 0: other edges meet
+    assert float(tf.reduce_max(tf.abs(moved - painted))) < 0.2 * float(tf.reduce_max(tf.abs(other - painted)))
     with pytest.raises(ValueError, match="paths='global'.*Use paint"):
         generator.print_maps(content, code)
 
@@ -151,7 +182,9 @@ def test_the_spatial_path_reads_no_moments():
     assert tuple(generator.encode_style(pictures((1, 16, 16, 3), 1))) == CODE_KEYS[:-1] and generator.prints
     assert not [layer for layer in generator.painter.layers if isinstance(layer, AdaptiveInstanceNorm)]
     # Its first maps depend on the garment alone: every normalisation is the same for all styles.
-    assert generator.print_maps(pictures((1, 16, 16, 3), 2), generator.encode_style(pictures((1, 16, 16, 3), 1))).shape == (1, 16, 16, 5)
+    assert generator.print_maps(
+        pictures((1, 16, 16, 3), 2), generator.encode_style(pictures((1, 16, 16, 3), 1))
+    ).shape == (1, 16, 16, 5)
 
 
 def test_paths_are_checked_and_both_is_the_shipped_network():
@@ -159,15 +192,22 @@ def test_paths_are_checked_and_both_is_the_shipped_network():
         StyleGenerator(paths="none")
     shipped = load_generator().generator
     assert shipped.prints and tuple(shipped.encode_style(pictures((1, 16, 16, 3), 1))) == CODE_KEYS
-    assert [tuple(v.shape) for v in StyleGenerator(4, 1).variables] == [tuple(v.shape) for v in build_style_generator(width=4, blocks=1, paths="both").variables]
+    assert [tuple(v.shape) for v in StyleGenerator(4, 1).variables] == [
+        tuple(v.shape) for v in build_style_generator(width=4, blocks=1, paths="both").variables
+    ]
 
 
 def test_flops_against_the_sum_by_hand():
     size, flops = 32, 0
     layers = [(2, 3, 64, 1), (2, 64, 128, 2), (2, 128, 256, 4)]
-    flops += sum(copies * 2 * 9 * inputs * outputs * (size // shrink) ** 2 for copies, inputs, outputs, shrink in layers)
+    flops += sum(
+        copies * 2 * 9 * inputs * outputs * (size // shrink) ** 2 for copies, inputs, outputs, shrink in layers
+    )
     # A transposed convolution multiplies once for every input position.
-    flops += sum(2 * 9 * inputs * outputs * (size // shrink) ** 2 for inputs, outputs, shrink in [(512, 256, 4), (256, 128, 4), (128, 64, 2), (64, 3, 1)])
+    flops += sum(
+        2 * 9 * inputs * outputs * (size // shrink) ** 2
+        for inputs, outputs, shrink in [(512, 256, 4), (256, 128, 4), (128, 64, 2), (64, 3, 1)]
+    )
     counted = count_gflop(build_generator(None), size) * 1e9
     assert flops <= counted <= 1.02 * flops  # biases and activations come on top
     assert count_gflop(build_style_generator(), 256) < 8 < count_gflop(build_unet_generator(), 256)
@@ -175,14 +215,22 @@ def test_flops_against_the_sum_by_hand():
 
 @pytest.mark.parametrize("small, large", [((3, 5), (6, 10)), ((4, 4), (4, 4)), ((2, 3), (6, 3)), ((3, 5), (5, 9))])
 def test_resize_like_is_the_nearest_resize_on_every_path(small, large):
-    maps, like = np.random.default_rng(0).normal(size=(2, *small, 3)).astype("float32"), np.zeros((2, *large, 1), "float32")
+    maps, like = (
+        np.random.default_rng(0).normal(size=(2, *small, 3)).astype("float32"),
+        np.zeros((2, *large, 1), "float32"),
+    )
     wanted = tf.image.resize(maps, large, method="nearest")
     np.testing.assert_array_equal(ResizeLike()([maps, like]), wanted)
-    unknown = tf.function(lambda *pair: ResizeLike()(list(pair)), input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, None, None, 1))])
+    unknown = tf.function(
+        lambda *pair: ResizeLike()(list(pair)),
+        input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, None, None, 1))],
+    )
     np.testing.assert_array_equal(unknown(maps, like), wanted)
 
 
 def test_the_cost_table_lists_each_generator():
-    models = dict(both=build_style_generator(width=4, blocks=1), spatial=build_style_generator(width=4, blocks=1, paths="spatial"))
+    models = dict(
+        both=build_style_generator(width=4, blocks=1), spatial=build_style_generator(width=4, blocks=1, paths="spatial")
+    )
     (_, *both), (name, *spatial) = cost_table(models, 32)
     assert name == "spatial" and spatial[0] < both[0] and spatial[1] < 1.1 * both[1] and min(both[2], spatial[2]) > 0

@@ -1,12 +1,19 @@
 """Independent oracles for fashion_style.gram: NumPy sums, einsum, TensorFlow's own area resizing."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from matplotlib.figure import Figure
 
 from fashion_style.gram import (
-    channel_moments, fig_gram, gram_matrix, relative_style_loss, resize_mask, sliced_projections, style_loss,
     STYLE_STATISTICS,
+    channel_moments,
+    fig_gram,
+    gram_matrix,
+    relative_style_loss,
+    resize_mask,
+    sliced_projections,
+    style_loss,
 )
 
 
@@ -71,7 +78,9 @@ def test_gram_is_float32_and_does_not_overflow(kind):
     np.testing.assert_allclose(gram, np.full((1, 2, 2), 128.0**2 / 2))
 
 
-@pytest.mark.parametrize("sizes", [((8, 8), (4, 2)), ((23, 17), (5, 7)), ((4, 4), (8, 12)), ((7, 5), (7, 5)), ((3, 9), (5, 2))])
+@pytest.mark.parametrize(
+    "sizes", [((8, 8), (4, 2)), ((23, 17), (5, 7)), ((4, 4), (8, 12)), ((7, 5), (7, 5)), ((3, 9), (5, 2))]
+)
 def test_resize_mask_equals_tensorflow_area_resizing(sizes):
     (mask_height, mask_width), (height, width) = sizes
     mask = np.random.default_rng(3).uniform(size=(2, mask_height, mask_width, 1)).astype("float32")
@@ -91,7 +100,9 @@ def test_rectangular_mask_equals_cropped_features():
 
 def test_soft_mask_is_a_weighted_mean():
     features, mask = random_features(2, 5, 6, 3), np.random.default_rng(4).uniform(size=(2, 5, 6, 1)).astype("float32")
-    expected = np.einsum("bhwo,bhwi,bhwk->bik", mask, features, features) / (3 * mask.sum(axis=(1, 2, 3))[:, None, None])
+    expected = np.einsum("bhwo,bhwi,bhwk->bik", mask, features, features) / (
+        3 * mask.sum(axis=(1, 2, 3))[:, None, None]
+    )
     np.testing.assert_allclose(gram_matrix(features, mask), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -108,13 +119,18 @@ def test_empty_mask_is_zero_with_finite_gradient():
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_gram_has_the_slopes_that_differences_have(masked):
-    features, mask = random_features(2, 3, 4, 3, seed=2), np.random.default_rng(3).uniform(size=(2, 3, 4, 1)).astype("float32") if masked else None
+    features, mask = (
+        random_features(2, 3, 4, 3, seed=2),
+        (np.random.default_rng(3).uniform(size=(2, 3, 4, 1)).astype("float32") if masked else None),
+    )
     mix = random_features(2, 3, 3, seed=4)  # not symmetric: both factors' slopes must be there
 
     def loss(values):
         weighted = values.astype("float64") * (1.0 if mask is None else mask)
         shares = np.full(2, 12.0) if mask is None else mask.astype("float64").sum(axis=(1, 2, 3))
-        return np.sum(mix * np.einsum("bhwi,bhwk->bik", weighted, values.astype("float64")) / (3 * shares)[:, None, None])
+        return np.sum(
+            mix * np.einsum("bhwi,bhwk->bik", weighted, values.astype("float64")) / (3 * shares)[:, None, None]
+        )
 
     with tf.GradientTape(persistent=True) as outer:
         variable = tf.Variable(features)
@@ -130,18 +146,23 @@ def test_gram_has_the_slopes_that_differences_have(masked):
         step = step.reshape(features.shape)
         numbers[index] = (loss(features + step) - loss(features - step)) / 2e-3
     np.testing.assert_allclose(np.ravel(slopes), numbers, rtol=1e-3, atol=1e-5)
-    # The slope is linear in the features: the second derivative of a sum of its squares along the features themselves is twice that sum.
+    # The slope is linear in the features: the second derivative of a sum of its squares along the features themselves
+    # is twice that sum.
     np.testing.assert_allclose(tf.reduce_sum(outer.gradient(bend, variable) * variable), 2.0 * bend, rtol=1e-4)
 
 
 def test_style_loss_equals_the_formula():
     bases = [random_features(2, channels, channels, seed=channels) for channels in (3, 6)]
     targets = [random_features(2, channels, channels, seed=10 + channels) for channels in (3, 6)]
-    per_picture = [sum(((base[b] - target[b]) ** 2).sum() / base.shape[-1] ** 2 for base, target in zip(bases, targets))
-                   for b in range(2)]
+    per_picture = [
+        sum(((base[b] - target[b]) ** 2).sum() / base.shape[-1] ** 2 for base, target in zip(bases, targets))
+        for b in range(2)
+    ]
     np.testing.assert_allclose(style_loss(bases, targets), np.mean(per_picture), rtol=1e-5)
-    relative = [np.mean([((base[b] - target[b]) ** 2).sum() / (target[b] ** 2).sum() for b in range(2)])
-                for base, target in zip(bases, targets)]
+    relative = [
+        np.mean([((base[b] - target[b]) ** 2).sum() / (target[b] ** 2).sum() for b in range(2)])
+        for base, target in zip(bases, targets)
+    ]
     np.testing.assert_allclose(relative_style_loss(bases, targets), np.mean(relative), rtol=1e-5)
     assert style_loss(bases, targets).shape == () and style_loss(bases, bases) == 0.0
 
@@ -167,10 +188,13 @@ def test_style_loss_of_unknown_sizes_has_gradients():
     assert loss > 0 and np.all(np.isfinite(gradient)) and np.any(gradient != 0)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ((np.zeros((4, 4, 3)),), ["(4, 4, 3)", "rank 4", "newaxis"]),
-    ((np.zeros((1, 4, 4, 3)), np.zeros((4, 4))), ["mask", "(4, 4)", "rank 4"]),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((np.zeros((4, 4, 3)),), ["(4, 4, 3)", "rank 4", "newaxis"]),
+        ((np.zeros((1, 4, 4, 3)), np.zeros((4, 4))), ["mask", "(4, 4)", "rank 4"]),
+    ],
+)
 def test_gram_errors_say_what_to_do(arguments, words):
     with pytest.raises(ValueError) as caught:
         gram_matrix(*arguments)
@@ -178,13 +202,16 @@ def test_gram_errors_say_what_to_do(arguments, words):
 
 
 @pytest.mark.parametrize("loss", [style_loss, relative_style_loss])
-@pytest.mark.parametrize("base, target, words", [
-    ([np.eye(2)[None]], [np.eye(2)[None]] * 2, ["1 base and 2 target", "same layers"]),
-    ([np.eye(2)[None]], [np.eye(3)[None]], ["(1, 2, 2)", "(1, 3, 3)", "layer 0"]),
-    ([np.eye(2)], [np.eye(2)], ["(2, 2)", "(batch, channels, channels)"]),
-    ([], [], ["non-empty list"]),
-    (np.eye(2)[None], [np.eye(2)[None]], ["base_gram_list", "ndarray", "list"]),
-])
+@pytest.mark.parametrize(
+    "base, target, words",
+    [
+        ([np.eye(2)[None]], [np.eye(2)[None]] * 2, ["1 base and 2 target", "same layers"]),
+        ([np.eye(2)[None]], [np.eye(3)[None]], ["(1, 2, 2)", "(1, 3, 3)", "layer 0"]),
+        ([np.eye(2)], [np.eye(2)], ["(2, 2)", "(batch, channels, channels)"]),
+        ([], [], ["non-empty list"]),
+        (np.eye(2)[None], [np.eye(2)[None]], ["base_gram_list", "ndarray", "list"]),
+    ],
+)
 def test_style_loss_errors_say_what_to_do(loss, base, target, words):
     with pytest.raises(ValueError) as caught:
         loss(base, target)
@@ -206,7 +233,9 @@ def test_moments_equal_numpy_with_and_without_a_mask():
         shares = shares / shares.sum(axis=(1, 2), keepdims=True)
         mean = (shares * features).sum(axis=(1, 2))
         spread = np.sqrt((shares * (features - mean[:, None, None]) ** 2).sum(axis=(1, 2)))
-        np.testing.assert_allclose(channel_moments(features, weight), np.stack([mean, spread], axis=1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            channel_moments(features, weight), np.stack([mean, spread], axis=1), rtol=1e-4, atol=1e-5
+        )
 
 
 def projections_by_numpy(features, directions=64, seed=1):
@@ -221,7 +250,9 @@ def test_sliced_projections_are_sorted_looks_along_unit_directions():
     seen = sliced_projections(features, directions=9)
     np.testing.assert_allclose(seen, projections_by_numpy(features, 9), rtol=1e-4, atol=1e-5)
     assert not np.allclose(seen, sliced_projections(features, directions=9, seed=2))
-    np.testing.assert_allclose(sliced_projections(features, np.ones((1, 4, 6, 1), "float32"), directions=9), seen, rtol=1e-5)
+    np.testing.assert_allclose(
+        sliced_projections(features, np.ones((1, 4, 6, 1), "float32"), directions=9), seen, rtol=1e-5
+    )
 
 
 def test_a_mask_gives_weighted_quantiles():
@@ -233,13 +264,23 @@ def test_a_mask_gives_weighted_quantiles():
 def test_sliced_loss_is_the_mean_squared_wasserstein_distance():
     base, target = random_features(2, 4, 4, 3), random_features(2, 4, 4, 3, seed=1)
     expected = np.mean((projections_by_numpy(base) - projections_by_numpy(target)) ** 2)
-    np.testing.assert_allclose(style_loss([sliced_projections(base)], [sliced_projections(target)]), expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        style_loss([sliced_projections(base)], [sliced_projections(target)]), expected, rtol=1e-4
+    )
 
 
-@pytest.mark.parametrize("pair, blind", [(([[0, 0], [1, 1]], [[0, 1], [1, 0]]), {"moments"}), (([[0], [3], [5], [6]], [[1], [2], [4], [7]]), {"gram", "moments"})])
+@pytest.mark.parametrize(
+    "pair, blind",
+    [
+        (([[0, 0], [1, 1]], [[0, 1], [1, 0]]), {"moments"}),
+        (([[0], [3], [5], [6]], [[1], [2], [4], [7]]), {"gram", "moments"}),
+    ],
+)
 def test_what_each_statistic_cannot_see(pair, blind):
     bags = [np.array(bag, "float32")[None, None] for bag in pair]
-    losses = {name: float(style_loss(*([statistic(bag)] for bag in bags))) for name, statistic in STYLE_STATISTICS.items()}
+    losses = {
+        name: float(style_loss(*([statistic(bag)] for bag in bags))) for name, statistic in STYLE_STATISTICS.items()
+    }
     assert {name for name, loss in losses.items() if loss < 1e-9} == blind, losses
 
 

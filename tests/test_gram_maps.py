@@ -1,4 +1,7 @@
-"""The Gram panel and its parts, without a browser: cells by hand, shuffles, losses against the losses' own room, textures, state, threads."""
+"""The Gram panel and its parts, without a browser: cells by hand, shuffles, losses against the losses' own room,
+textures, state, threads.
+"""
+
 import sys
 import threading
 import time
@@ -6,18 +9,25 @@ import time
 import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
+from test_feature_maps import own_network
 
 from fashion_style.errors import PanelError
-from fashion_style.features import load_extractor, STYLE_LAYERS
+from fashion_style.features import STYLE_LAYERS, load_extractor
 from fashion_style.gram import gram_matrix, relative_style_loss, style_loss
-from fashion_style.panels.gram import gram_panel, LAYERS, TOP
-from fashion_style.panels.gram_view import (
-    cell_maps, compare_styles, difference_picture, gram_of, gram_triple, shuffle_positions, SHUFFLES,
-    strongest_channels, TextureSynthesis,
-)
 from fashion_style.images import encode_picture, open_picture
+from fashion_style.panels.gram import LAYERS, TOP, gram_panel
+from fashion_style.panels.gram_view import (
+    SHUFFLES,
+    TextureSynthesis,
+    cell_maps,
+    compare_styles,
+    difference_picture,
+    gram_of,
+    gram_triple,
+    shuffle_positions,
+    strongest_channels,
+)
 from fashion_style.patterns import draw_pattern
-from test_feature_maps import own_network
 
 MUTED = {f"weight_{number}": 0.0 for number in range(1, 6)}
 
@@ -46,7 +56,8 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
-# Parts -----------------------------------------------------------------------------------------------------------------
+# Parts
+# -----------------------------------------------------------------------------------------------------------------
 def test_a_cell_is_the_mean_of_the_product(styles):
     features, gram = styles["block3_conv1"].features[0], styles["block3_conv1"].grams[0]
     for i, k in ((0, 0), (3, 17), (17, 3)):
@@ -61,12 +72,17 @@ def test_only_a_shuffle_that_keeps_channels_together_keeps_gram(styles, seed):
     features = styles["block2_conv1"].features[1]
     gram = gram_of(features)
     together, apart = (shuffle_positions(features, how, seed) for how in SHUFFLES[1:])
-    assert shuffle_positions(features, SHUFFLES[0], seed) is not None and (shuffle_positions(features, SHUFFLES[0], seed) == features).all()
+    assert (
+        shuffle_positions(features, SHUFFLES[0], seed) is not None
+        and (shuffle_positions(features, SHUFFLES[0], seed) == features).all()
+    )
     assert not (together == features).all() and together.shape == features.shape
     np.testing.assert_allclose(gram_of(together), gram, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(np.diag(gram_of(apart)), np.diag(gram), rtol=1e-4, atol=1e-6)
     assert np.abs(gram_of(apart) - gram).max() > 0.02 * gram.max()
-    assert sorted(map(tuple, together.reshape(-1, 32)[:, :3].tolist())) == sorted(map(tuple, features.reshape(-1, 32)[:, :3].tolist()))
+    assert sorted(map(tuple, together.reshape(-1, 32)[:, :3].tolist())) == sorted(
+        map(tuple, features.reshape(-1, 32)[:, :3].tolist())
+    )
 
 
 def test_losses_are_those_of_the_gram_room(extractor, styles):
@@ -74,7 +90,9 @@ def test_losses_are_those_of_the_gram_room(extractor, styles):
     features = [extractor(picture) for picture in pictures]
     grams = [[gram_matrix(side[layer]) for layer in STYLE_LAYERS] for side in features]
     assert sum(style.article for style in styles.values()) == pytest.approx(float(style_loss(*grams)), rel=1e-5)
-    assert np.mean([style.relative for style in styles.values()]) == pytest.approx(float(relative_style_loss(*grams)), rel=1e-5)
+    assert np.mean([style.relative for style in styles.values()]) == pytest.approx(
+        float(relative_style_loss(*grams)), rel=1e-5
+    )
     assert list(styles) == list(STYLE_LAYERS)
     same = compare_styles(extractor, pictures[0][0], pictures[0][0])
     assert all(style.article == style.relative == 0 for style in same.values())
@@ -110,7 +128,8 @@ def test_a_texture_comes_nearer_and_a_muted_layer_stays_away(extractor):
     assert all_layers.losses.mean() > before.mean() and all_layers.steps == 41
 
 
-# The panel -------------------------------------------------------------------------------------------------------------
+# The panel
+# -------------------------------------------------------------------------------------------------------------
 def test_clicks_lead_from_layer_to_cell_to_channels(panel):
     before = [cells.frame.value for cells in panel._details]
     panel._overview.pick(LAYERS + 2)
@@ -121,7 +140,9 @@ def test_clicks_lead_from_layer_to_cell_to_channels(panel):
     i, k = panel._order[3], panel._order[5]
     style = next(iter(panel._compared.values()))["block3_conv1"]
     assert panel._chosen() == (i, k) and panel._maps.value != old
-    assert f"Cell ({i}, {k})" in panel._cell_text.value and f"<b>{style.grams[0][i, k]:.4g}</b>" in panel._cell_text.value
+    assert (
+        f"Cell ({i}, {k})" in panel._cell_text.value and f"<b>{style.grams[0][i, k]:.4g}</b>" in panel._cell_text.value
+    )
     panel._overview.pick(2 * LAYERS + 2)
     assert panel._overview.buttons.index == 2 * LAYERS + 2 and panel.state()["layer"] == "block3_conv1"
 
@@ -147,7 +168,18 @@ def test_bars_and_words_name_both_styles(panel):
 
 
 def test_state_goes_out_and_back(panel):
-    wanted = dict(first="damask", second="ogee", layer="block2_conv1", i=3, k=30, shuffle=SHUFFLES[2], seed=7, target="first style", solo="block3_conv1", weight_2=0.5)
+    wanted = dict(
+        first="damask",
+        second="ogee",
+        layer="block2_conv1",
+        i=3,
+        k=30,
+        shuffle=SHUFFLES[2],
+        seed=7,
+        target="first style",
+        solo="block3_conv1",
+        weight_2=0.5,
+    )
     panel.set_state(**wanted)
     assert {name: panel.state()[name] for name in wanted} == wanted
     state = panel.state()
@@ -186,7 +218,12 @@ def test_the_texture_grows_in_a_thread_that_pause_ends(panel):
     wait_for(lambda: not panel.loop.running)  # on a busy machine a step takes longer than `pause` waits
     panel.pause()
     steps = panel._texture.steps
-    assert not panel.loop.running and f"after step {steps}" in panel.said and not (panel._texture.picture == after_one).all() and panel._grown.value != seen
+    assert (
+        not panel.loop.running
+        and f"after step {steps}" in panel.said
+        and not (panel._texture.picture == after_one).all()
+        and panel._grown.value != seen
+    )
     panel.set_state(weight_1=2.0)
     assert panel._texture.steps == steps, "paused is paused"
     panel.restart()
@@ -202,7 +239,12 @@ def test_the_foreground_mode_needs_no_thread(panel, monkeypatch):
     panel = gram_panel(size=48)
     threads = threading.active_count()
     panel.start()
-    assert panel._texture.steps == 40 and not panel.loop.running and threading.active_count() == threads and panel.said == "Step 40. Start takes 40 more."
+    assert (
+        panel._texture.steps == 40
+        and not panel.loop.running
+        and threading.active_count() == threads
+        and panel.said == "Step 40. Start takes 40 more."
+    )
     panel.set_state(**MUTED)
     panel.start()
     assert panel.failed and "muted" in panel.said and panel._texture.steps == 40

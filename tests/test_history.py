@@ -1,4 +1,5 @@
 """The history table survives kills, full disks, power cuts and older versions, to the last digit."""
+
 import os
 import subprocess
 import sys
@@ -6,12 +7,19 @@ import sys
 import numpy as np
 import pytest
 
+from fashion_style.errors import TrainingError
 from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style.runs.forks import fork
 from fashion_style.runs.history import (
-    column, fig_history, History, HISTORY_FIELDS, LOSS_TERMS, read_history, running_mean, weighted_shares,
+    HISTORY_FIELDS,
+    LOSS_TERMS,
+    History,
+    column,
+    fig_history,
+    read_history,
+    running_mean,
+    weighted_shares,
 )
-from fashion_style.errors import TrainingError
 from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer
 
@@ -21,8 +29,14 @@ HANG_GUARD = 300  # seconds
 def rows_of(count, seed=0):
     """`count` rows of float32 noise in every column but the step."""
     random = np.random.default_rng(seed)
-    return [{name: float(value) for name, value in zip(HISTORY_FIELDS, random.lognormal(size=len(HISTORY_FIELDS)).astype(np.float32))} | dict(step=float(step))
-            for step in range(1, count + 1)]
+    return [
+        {
+            name: float(value)
+            for name, value in zip(HISTORY_FIELDS, random.lognormal(size=len(HISTORY_FIELDS)).astype(np.float32))
+        }
+        | dict(step=float(step))
+        for step in range(1, count + 1)
+    ]
 
 
 def write(run, rows, **options):
@@ -37,7 +51,9 @@ def write(run, rows, **options):
 def test_the_table_has_the_promised_columns_once():
     promised = """step total adversarial content style variation background shading motif critic_loss critic_gap penalty generator_gradient critic_gradient
                   skipped learning_rate held_out_gap held_out_total seconds steps_per_second""".split()
-    shares = [f"share_{name}" for name in ("adversarial", "content", "style", "variation", "background", "shading", "motif")]
+    shares = [
+        f"share_{name}" for name in ("adversarial", "content", "style", "variation", "background", "shading", "motif")
+    ]
     assert sorted(HISTORY_FIELDS) == sorted(promised + shares)
 
 
@@ -47,7 +63,9 @@ def test_every_float32_comes_back_to_the_bit(tmp_path):
     history = write(tmp_path, rows)
     assert read_history(tmp_path) == history.rows
     for row, back in zip(rows, history.rows):
-        assert {name: np.float32(value) for name, value in row.items() if name != "step"} == {name: np.float32(value) for name, value in back.items() if name != "step"}
+        assert {name: np.float32(value) for name, value in row.items() if name != "step"} == {
+            name: np.float32(value) for name, value in back.items() if name != "step"
+        }
         assert row["step"] == back["step"]
 
 
@@ -60,8 +78,13 @@ def test_append_returns_what_will_be_read(tmp_path):
 
 def test_missing_values_are_empty_and_nan_and_infinity_stays(tmp_path):
     write(tmp_path, [dict(step=1, total=float("nan"), content=float("inf"), style=-float("inf"), unknown=3.0)])
-    row, = read_history(tmp_path)
-    assert row["content"] == np.inf and row["style"] == -np.inf and np.isnan(row["total"]) and np.isnan(row["held_out_gap"])
+    (row,) = read_history(tmp_path)
+    assert (
+        row["content"] == np.inf
+        and row["style"] == -np.inf
+        and np.isnan(row["total"])
+        and np.isnan(row["held_out_gap"])
+    )
     assert "unknown" not in row and set(row) == set(HISTORY_FIELDS)
 
 
@@ -87,7 +110,14 @@ def test_rows_that_should_be_there_are_missed_aloud(tmp_path, recwarn):
     assert [row["step"] for row in read_history(tmp_path)] == [8]
 
 
-@pytest.mark.parametrize("damage", [lambda data: data.replace(b"step", b"stxp", 1), lambda data: bytes(np.random.default_rng(0).integers(128, 256, 500, dtype=np.uint8)), lambda data: data.replace(b"\n3,", b"\n\xff,")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data.replace(b"step", b"stxp", 1),
+        lambda data: bytes(np.random.default_rng(0).integers(128, 256, 500, dtype=np.uint8)),
+        lambda data: data.replace(b"\n3,", b"\n\xff,"),
+    ],
+)
 def test_a_damaged_table_is_kept_aside_before_it_is_written_anew(tmp_path, damage):
     write(tmp_path, rows_of(6))
     damaged = damage((tmp_path / "history.csv").read_bytes())
@@ -106,18 +136,26 @@ def test_a_table_may_begin_with_the_rows_of_another_run(tmp_path):
     write(tmp_path / "old", rows_of(6))
     before = (tmp_path / "old" / "history.csv").read_bytes()
     History(tmp_path / "new", until=4, source=tmp_path / "old").close()
-    assert [row["step"] for row in read_history(tmp_path / "new")] == [1, 2, 3, 4] and (tmp_path / "old" / "history.csv").read_bytes() == before
+    assert [row["step"] for row in read_history(tmp_path / "new")] == [1, 2, 3, 4] and (
+        tmp_path / "old" / "history.csv"
+    ).read_bytes() == before
     with pytest.warns(UserWarning, match="old/history.csv lacks 3 of the 9"):
         History(tmp_path / "new", until=9, source=tmp_path / "old").close()
 
 
 def test_a_fork_lies_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
-    """A power cut takes what was not synced: every file at its whole length and every folder must be, before the rename; the folder above after it."""
+    """A power cut takes what was not synced: every file at its whole length and every folder must be, before the
+    rename; the folder above after it.
+    """
     old, new, synced, left, real_sync, real_replace = tmp_path / "old", tmp_path / "new", [], [], os.fsync, os.replace
     old.mkdir()
     write(old, rows_of(2))
     (old / "pictures.json").write_text('{"garments": ["somewhere"]}')
-    trainer = Trainer(TrainingSettings(size=32, batch=2, width=4, generator="unet", content_layer="block1_conv1", style_layers=("block1_conv1",)))
+    trainer = Trainer(
+        TrainingSettings(
+            size=32, batch=2, width=4, generator="unet", content_layer="block1_conv1", style_layers=("block1_conv1",)
+        )
+    )
     trainer.step.assign(2)
     save_checkpoint(trainer, old)
 
@@ -137,8 +175,10 @@ def test_a_fork_lies_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(os, "replace", replace)
     made = fork(old, 2, new, style=8.0)
-    assert {"settings.json", "fork.json", "pictures.json", "history.csv", "grids", "checkpoints"} <= {path.name for path in made.iterdir()}
-    assert not left and tmp_path.stat().st_ino in [entry[0] for entry in synced[synced.index("the name") + 1:]]
+    assert {"settings.json", "fork.json", "pictures.json", "history.csv", "grids", "checkpoints"} <= {
+        path.name for path in made.iterdir()
+    }
+    assert not left and tmp_path.stat().st_ino in [entry[0] for entry in synced[synced.index("the name") + 1 :]]
 
 
 def test_rewind_drops_rows_of_an_open_table(tmp_path):
@@ -189,7 +229,9 @@ for step in itertools.count(1):
 
 
 def test_a_killed_process_keeps_every_row_it_had_shown(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     for line in process.stdout:
         if int(line) >= 500:
             process.kill()
@@ -225,7 +267,7 @@ def test_half_a_line_is_a_disk_without_room_and_the_next_writer_drops_it(tmp_pat
             self.file, self.close, self.fileno = file, file.close, file.fileno
 
         def write(self, line):
-            return self.file.write(line[:len(line) // 2])
+            return self.file.write(line[: len(line) // 2])
 
     history = History(tmp_path)
     history.append(dict(step=1, total=2.0))
@@ -235,7 +277,9 @@ def test_half_a_line_is_a_disk_without_room_and_the_next_writer_drops_it(tmp_pat
     history.close()
     assert [row["step"] for row in read_history(tmp_path)] == [1]
     History(tmp_path, until=1).close()
-    assert (tmp_path / "history.csv").read_text().endswith("\n") and [row["step"] for row in read_history(tmp_path)] == [1]
+    assert (tmp_path / "history.csv").read_text().endswith("\n") and [
+        row["step"] for row in read_history(tmp_path)
+    ] == [1]
 
 
 def test_a_full_disk_while_resuming_keeps_the_old_table(tmp_path, monkeypatch):
@@ -281,7 +325,11 @@ def test_a_table_of_an_older_version_is_read_and_resumed(tmp_path):
     assert np.isnan(first["share_style"]) and np.isnan(second["skipped"]) and set(first) == set(HISTORY_FIELDS)
     write(tmp_path, [dict(step=3, total=2.0, skipped=1.0)])
     rows = read_history(tmp_path)
-    assert [row["total"] for row in rows] == [2.90373, 2.42475, 2.0] and rows[2]["skipped"] == 1.0 and np.isnan(rows[0]["skipped"])
+    assert (
+        [row["total"] for row in rows] == [2.90373, 2.42475, 2.0]
+        and rows[2]["skipped"] == 1.0
+        and np.isnan(rows[0]["skipped"])
+    )
 
 
 def test_columns_of_a_newer_version_survive_resuming(tmp_path):
@@ -299,8 +347,18 @@ def test_a_table_is_read_by_its_own_path(tmp_path):
 # Shares and speed -----------------------------------------------------------------------------------------------------
 def test_weighted_shares_by_hand():
     weights = LossWeights(adversarial=0.5, content=1.0, style=2.0, variation=0.0, background=0.0, shading=4.0)
-    shares = weighted_shares(dict(adversarial=-2.0, content=3.0, style=1.0, variation=100.0, background=100.0, shading=0.5), weights)
-    assert shares == dict(share_adversarial=0.125, share_content=0.375, share_style=0.25, share_variation=0.0, share_background=0.0, share_shading=0.25, share_motif=0.0)
+    shares = weighted_shares(
+        dict(adversarial=-2.0, content=3.0, style=1.0, variation=100.0, background=100.0, shading=0.5), weights
+    )
+    assert shares == dict(
+        share_adversarial=0.125,
+        share_content=0.375,
+        share_style=0.25,
+        share_variation=0.0,
+        share_background=0.0,
+        share_shading=0.25,
+        share_motif=0.0,
+    )
 
 
 def test_weighted_shares_of_strange_rows():
@@ -333,7 +391,7 @@ def test_running_mean_against_loops(width):
     values[[0, 3, 17]] = np.nan, np.inf, np.nan
     values[20] = 1e30
     usable = np.where(np.isfinite(values), values, np.nan)
-    windows = [usable[max(0, i - width + 1): i + 1] for i in range(50)]
+    windows = [usable[max(0, i - width + 1) : i + 1] for i in range(50)]
     expected = [np.nanmean(window) if np.isfinite(window).any() else np.nan for window in windows]
     np.testing.assert_allclose(running_mean(values, width), expected, rtol=1e-9, atol=1e-12)
     assert len(running_mean([], width)) == 0
@@ -343,7 +401,15 @@ def test_column_of_rows_that_lack_it():
     np.testing.assert_array_equal(column([dict(total=1.0), {}], "total"), [1.0, np.nan])
 
 
-@pytest.mark.parametrize("history", [[], [dict(step=1.0, total=1.0)], rows_of(30), [dict(step=1.0, total=float("nan"), generator_gradient=float("inf"))]])
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [dict(step=1.0, total=1.0)],
+        rows_of(30),
+        [dict(step=1.0, total=float("nan"), generator_gradient=float("inf"))],
+    ],
+)
 def test_fig_history_of_any_history(history, recwarn):
     figure = fig_history(history)
     figure.canvas.draw()

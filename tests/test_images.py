@@ -1,4 +1,5 @@
 """images: every good picture opens right, every bad one raises the one error, nothing written is ever lost."""
+
 import errno
 import io
 import os
@@ -12,22 +13,34 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from hostile import COUNT, encode, sample, write_hostile_files
 from PIL import Image, ImageCms
 
 from fashion_style import images
+from fashion_style.drawing.sheets import contact_sheet, tile_grid
 from fashion_style.errors import FashionStyleError, PictureError
 from fashion_style.images import (
-    encode_picture, open_picture, PICTURE_SUFFIXES, read_picture, resize_picture, save_picture, show_pictures,
-    to_float, to_uint8,
+    PICTURE_SUFFIXES,
+    encode_picture,
+    open_picture,
+    read_picture,
+    resize_picture,
+    save_picture,
+    show_pictures,
+    to_float,
+    to_uint8,
 )
-from fashion_style.drawing.sheets import contact_sheet, tile_grid
-from hostile import COUNT, encode, sample, write_hostile_files
 
 PICTURE = np.asarray(sample())
-pytestmark = [pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"), pytest.mark.filterwarnings("ignore::UserWarning:PIL")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+]
 
 
-# --- hostile files -------------------------------------------------------------------------------------------------------
+# --- hostile files
+# -------------------------------------------------------------------------------------------------------
+
 
 @pytest.fixture(scope="module")
 def hostile_files(tmp_path_factory):
@@ -37,8 +50,10 @@ def hostile_files(tmp_path_factory):
 @pytest.fixture
 def alarm():
     """A file that makes us wait (a pipe, a device) fails the test instead of hanging it."""
+
     def ring(*_):
         raise BaseException("opening a hostile file took too long")
+
     before = signal.signal(signal.SIGALRM, ring)
     signal.alarm(60)
     yield
@@ -47,7 +62,7 @@ def alarm():
 
 
 def outcome(path):
-    """"valid" or the text of the `PictureError`; anything else is raised and fails the test."""
+    """ "valid" or the text of the `PictureError`; anything else is raised and fails the test."""
     try:
         picture = open_picture(path)
     except PictureError as error:
@@ -63,13 +78,20 @@ def test_200_hostile_files(hostile_files, alarm):
     assert set(counts) == {"truncated", "misnamed", "bomb", "odd", "noise", "no file", "flipped"}
     assert min(counts.values()) >= 10
     results = {file: outcome(file.path) for file in hostile_files}
-    wrong = {file.path.name: result for file, result in results.items()
-             if file.expected != "either" and (result == "valid") != (file.expected == "valid")}
+    wrong = {
+        file.path.name: result
+        for file, result in results.items()
+        if file.expected != "either" and (result == "valid") != (file.expected == "valid")
+    }
     assert wrong == {}
     named = {file.path.name: result for file, result in results.items()}
     for name in ("pipe.jpg", "link-to-pipe.jpg", "link-to-device.png"):
         assert "not a regular file" in named[name]
-    assert "this is a folder" in named["folder.jpg"] and "0 bytes" in named["zero-bytes.png"] and "save it smaller" in named["giant.png"]
+    assert (
+        "this is a folder" in named["folder.jpg"]
+        and "0 bytes" in named["zero-bytes.png"]
+        and "save it smaller" in named["giant.png"]
+    )
     for file, result in results.items():
         if result != "valid":
             assert result.startswith(str(file.path) + ": ") and "\n" not in result and result.endswith(".")
@@ -77,9 +99,15 @@ def test_200_hostile_files(hostile_files, alarm):
 
 def test_no_warning_of_pillow_reaches_the_user(hostile_files):
     """In a fresh Python (pytest changes the warning filters): nothing on stderr, for files that make Pillow warn."""
-    code = ("import sys\nfrom fashion_style.errors import PictureError\nfrom fashion_style.images import open_picture\nfor path in sys.argv[1:]:\n"
-            "    try: open_picture(path)\n    except PictureError: print('error')")
-    paths = [str(file.path) for file in hostile_files if file.path.name in ("bomb-warning.png", "torn-exif.jpg") or file.kind == "flipped"]
+    code = (
+        "import sys\nfrom fashion_style.errors import PictureError\nfrom fashion_style.images import open_picture\nfor"
+        " path in sys.argv[1:]:\n    try: open_picture(path)\n    except PictureError: print('error')"
+    )
+    paths = [
+        str(file.path)
+        for file in hostile_files
+        if file.path.name in ("bomb-warning.png", "torn-exif.jpg") or file.kind == "flipped"
+    ]
     done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "error" in done.stdout
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
@@ -94,16 +122,45 @@ def test_hostile_bytes_behave_like_hostile_files(hostile_files, alarm):
 def test_hostile_files_in_threads(hostile_files, alarm):
     files = [file for file in hostile_files if file.kind in ("truncated", "bomb", "misnamed")]
     alone, together = [outcome(file.path) for file in files], {}
-    threads = [threading.Thread(target=lambda part: together.update({i: outcome(files[i].path) for i in part}),
-                                args=(range(start, len(files), 4),)) for start in range(4)]
+    threads = [
+        threading.Thread(
+            target=lambda part: together.update({i: outcome(files[i].path) for i in part}),
+            args=(range(start, len(files), 4),),
+        )
+        for start in range(4)
+    ]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     assert [together[index] for index in range(len(files))] == alone
 
 
-@pytest.mark.parametrize("source", [None, 3, 2.5, {}, [], [[]], "a\0b", b"", bytearray(b"x"), memoryview(b"abc"), "", object(),
-                                    np.zeros((3,)), np.zeros((0, 4, 3)), np.zeros((4, 4, 2)), np.full((4, 4, 3), 9.0),
-                                    np.full((4, 4, 3), np.nan), np.zeros((4, 4, 3), np.int64), np.zeros((4, 4, 3), complex),
-                                    np.zeros((2, 4, 4, 3)), np.array(["a"]), np.zeros((4, 4, 3), bool), "x" * 5000])
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        3,
+        2.5,
+        {},
+        [],
+        [[]],
+        "a\0b",
+        b"",
+        bytearray(b"x"),
+        memoryview(b"abc"),
+        "",
+        object(),
+        np.zeros((3,)),
+        np.zeros((0, 4, 3)),
+        np.zeros((4, 4, 2)),
+        np.full((4, 4, 3), 9.0),
+        np.full((4, 4, 3), np.nan),
+        np.zeros((4, 4, 3), np.int64),
+        np.zeros((4, 4, 3), complex),
+        np.zeros((2, 4, 4, 3)),
+        np.array(["a"]),
+        np.zeros((4, 4, 3), bool),
+        "x" * 5000,
+    ],
+)
 def test_other_sources_raise_the_one_error(source):
     with pytest.raises(PictureError) as caught:
         open_picture(source)
@@ -144,17 +201,29 @@ def test_any_exception_of_a_decoder_becomes_the_one_error(monkeypatch):
             open_picture(data)
 
 
-# --- formats and modes ---------------------------------------------------------------------------------------------------
+# --- formats and modes
+# ---------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_all_exif_orientations(orientation, file_format):
-    """The stored picture is what the camera turned; opening must undo it. The eight turns, written out independently."""
+    """The stored picture is what the camera turned; opening must undo it.
+
+    The eight turns, written out independently.
+    """
     upright = np.zeros((32, 48, 3), np.uint8)
     upright[:16, :16], upright[:16, 32:], upright[16:, :16] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-              5: upright.transpose(1, 0, 2), 6: np.rot90(upright, 1), 7: upright[::-1, ::-1].transpose(1, 0, 2),
-              8: np.rot90(upright, -1)}[orientation]
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"JPEG": dict(quality=100, subsampling=0), "WEBP": dict(lossless=True)}.get(file_format, {})
@@ -182,8 +251,11 @@ def test_every_suffix_can_be_written():
 def test_16_bit_is_scaled_not_saturated():
     deep = np.linspace(0, 65535, 40 * 56).reshape(40, 56).astype(np.uint16)
     expected = np.round(deep / 257.0).astype(int)
-    for data in (encode(Image.fromarray(deep), "PNG"), encode(Image.fromarray(deep), "TIFF"),
-                 encode(Image.fromarray(deep.astype(">u2")), "TIFF")):
+    for data in (
+        encode(Image.fromarray(deep), "PNG"),
+        encode(Image.fromarray(deep), "TIFF"),
+        encode(Image.fromarray(deep.astype(">u2")), "TIFF"),
+    ):
         opened = open_picture(data)
         assert np.abs(opened.astype(int) - expected[..., None]).max() == 0
     colour = np.stack([deep, deep[::-1], deep[:, ::-1]], axis=-1)
@@ -195,8 +267,10 @@ def test_16_bit_is_scaled_not_saturated():
 def test_float_and_32_bit_tiff():
     unit = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     assert np.abs(open_picture(encode(Image.fromarray(unit), "TIFF"))[..., 0] - unit * 255).max() <= 0.5
-    whole = np.linspace(0, 2 ** 31 - 1, 64).astype(np.int32).reshape(8, 8)
-    assert np.abs(open_picture(encode(Image.fromarray(whole), "TIFF"))[..., 0] - whole / (2 ** 31 - 1) * 255).max() <= 0.51
+    whole = np.linspace(0, 2**31 - 1, 64).astype(np.int32).reshape(8, 8)
+    assert (
+        np.abs(open_picture(encode(Image.fromarray(whole), "TIFF"))[..., 0] - whole / (2**31 - 1) * 255).max() <= 0.51
+    )
 
 
 def test_alpha_lies_on_white():
@@ -207,7 +281,9 @@ def test_alpha_lies_on_white():
         for source in (pixels, encode(Image.fromarray(pixels), "PNG"), encode(Image.fromarray(pixels), "TIFF")):
             assert np.abs(open_picture(source) - expected[..., None]).max() <= 1
     grey = Image.merge("LA", [Image.new("L", (16, 16), 40), Image.fromarray(opacity)])
-    assert np.abs(open_picture(encode(grey, "PNG"))[..., 0] - (opacity / 255 * 40 + (1 - opacity / 255) * 255)).max() <= 1
+    assert (
+        np.abs(open_picture(encode(grey, "PNG"))[..., 0] - (opacity / 255 * 40 + (1 - opacity / 255) * 255)).max() <= 1
+    )
 
 
 def test_transparent_palette_and_colour_key_become_white():
@@ -223,7 +299,9 @@ def test_transparent_palette_and_colour_key_become_white():
     assert opened[0, 0].tolist() == [255, 255, 255] and opened[1, 1].tolist() == [9, 8, 7]
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "HSV", "I", "F", "I;16", "La", "RGBa", "PA", "LAB"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "HSV", "I", "F", "I;16", "La", "RGBa", "PA", "LAB"]
+)
 def test_every_mode_of_pillow_opens(mode):
     ramp = np.tile(np.linspace(20, 235, 64), (48, 1)).astype(np.uint8)
     image = Image.fromarray(np.dstack([ramp, ramp[::-1], ramp]))
@@ -232,7 +310,9 @@ def test_every_mode_of_pillow_opens(mode):
     elif mode in ("I;16", "I"):
         image = Image.fromarray(ramp.astype({"I;16": np.uint16, "I": np.int32}[mode]) * 257)
     elif mode == "LAB":
-        image = ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
+        image = ImageCms.profileToProfile(
+            image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        )
     else:
         image = image.convert(mode)
     grey = np.asarray(Image.fromarray(open_picture(image)).convert("L")).astype(int)
@@ -268,7 +348,9 @@ def test_large_jpeg_is_decoded_small_on_demand():
     assert open_picture(data).shape == (800, 1200, 3)
 
 
-# --- numbers ---------------------------------------------------------------------------------------------------------------
+# --- numbers
+# ---------------------------------------------------------------------------------------------------------------
+
 
 def test_scaling_is_inverse_and_matches_the_formula():
     values = np.arange(256, dtype=np.uint8)
@@ -303,7 +385,9 @@ def test_resize_against_block_means():
 
 
 def test_one_side_shrinks_while_the_other_grows():
-    """A pinstripe of 4.2 pixels, 64 x 512 -> 128 x 128: OpenCV's area method alone would drop pixels and show false stripes."""
+    """A pinstripe of 4.2 pixels, 64 x 512 -> 128 x 128: OpenCV's area method alone would drop pixels and show false
+    stripes.
+    """
     stripe = np.where(np.arange(512) % 4.2 < 2.1, 60, 200).astype(np.uint8)
     low = np.broadcast_to(stripe[None, :, None], (64, 512, 3))
     means = stripe.reshape(128, 4).mean(1)
@@ -348,7 +432,9 @@ def test_read_picture():
         assert picture.shape == (32, 24, 3) and picture.dtype == np.float32 and np.abs(picture).max() <= 1
 
 
-# --- sheets ----------------------------------------------------------------------------------------------------------------
+# --- sheets
+# ----------------------------------------------------------------------------------------------------------------
+
 
 def test_tile_grid_places_every_pixel():
     pictures = np.random.default_rng(0).uniform(-1, 1, (5, 6, 8, 3)).astype(np.float32)
@@ -364,12 +450,19 @@ def test_tile_grid_places_every_pixel():
 def test_contact_sheet_titles_and_empty_cells():
     plain = contact_sheet([[PICTURE, None], [PICTURE]], size=64)
     assert plain.shape == (2 * 68 + 4, 2 * 68 + 4, 3) and (plain[:, 70:] == 255).all()
-    titled = contact_sheet([[PICTURE, None], [PICTURE]], size=64, column_titles=["garment", "result"], row_titles=["a", "b\nc"])
+    titled = contact_sheet(
+        [[PICTURE, None], [PICTURE]], size=64, column_titles=["garment", "result"], row_titles=["a", "b\nc"]
+    )
     assert titled.shape[0] > plain.shape[0] and titled.shape[1] > plain.shape[1]
-    assert (titled[-plain.shape[0]:, -plain.shape[1]:] == plain).all()
+    assert (titled[-plain.shape[0] :, -plain.shape[1] :] == plain).all()
     ink = titled[: titled.shape[0] - plain.shape[0]] < 100
-    assert ink[:, -plain.shape[1]: -plain.shape[1] // 2].any() and ink[:, -plain.shape[1] // 2:].any()
-    assert contact_sheet([[PICTURE]], row_titles=["a very long title that nobody could put on one line beside it"], size=64).shape[1] < 200
+    assert ink[:, -plain.shape[1] : -plain.shape[1] // 2].any() and ink[:, -plain.shape[1] // 2 :].any()
+    assert (
+        contact_sheet(
+            [[PICTURE]], row_titles=["a very long title that nobody could put on one line beside it"], size=64
+        ).shape[1]
+        < 200
+    )
     for rows in ([], [[]]):
         with pytest.raises(PictureError):
             contact_sheet(rows)
@@ -384,18 +477,27 @@ def test_show_pictures():
             show_pictures(pictures, titles)
 
 
-# --- saving ----------------------------------------------------------------------------------------------------------------
+# --- saving
+# ----------------------------------------------------------------------------------------------------------------
+
 
 def test_metadata_survives(tmp_path):
     path = save_picture(PICTURE, tmp_path / "a.png", metadata={"seed": "3", "style": "青海波", "long": "x" * 5000})
     with Image.open(path) as image:
         assert image.text == {"seed": "3", "style": "青海波", "long": "x" * 5000}
-    for suffix, metadata in ((".jpg", {"a": "b"}), (".png", {"": "b"}), (".png", {"k" * 80: "b"}), (".png", {"键": "b"})):
+    for suffix, metadata in (
+        (".jpg", {"a": "b"}),
+        (".png", {"": "b"}),
+        (".png", {"k" * 80: "b"}),
+        (".png", {"键": "b"}),
+    ):
         with pytest.raises(PictureError):
             encode_picture(PICTURE, suffix, metadata=metadata)
 
 
-@pytest.mark.parametrize("name", ["missing/a.png", "a.xyz", "a", "folder.png", "file.png/a.png", "n" * 300 + ".png", "a\0b.png"])
+@pytest.mark.parametrize(
+    "name", ["missing/a.png", "a.xyz", "a", "folder.png", "file.png/a.png", "n" * 300 + ".png", "a\0b.png"]
+)
 def test_places_that_cannot_be_written(name, tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file.png").write_bytes(b"")
@@ -408,8 +510,10 @@ def test_places_that_cannot_be_written(name, tmp_path):
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_full_disk_keeps_the_old_file(call, tmp_path, monkeypatch):
     path = save_picture(PICTURE, tmp_path / "a.png")
+
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr(images.os, call, full)
     with pytest.raises(PictureError, match="No space left"):
         save_picture(255 - PICTURE, path)
@@ -428,8 +532,10 @@ def test_read_only_folder(tmp_path):
 
 def test_interrupt_leaves_no_debris(tmp_path, monkeypatch):
     path = save_picture(PICTURE, tmp_path / "a.png")
+
     def interrupted(*_):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(images.os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_picture(255 - PICTURE, path)
@@ -438,7 +544,8 @@ def test_interrupt_leaves_no_debris(tmp_path, monkeypatch):
 
 def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):
     path = save_picture(PICTURE, tmp_path / "a.png")
-    monkeypatch.setattr(images.os, "access", lambda *_, **__: False)  # root may write everywhere, so the answer is arranged
+    # root may write everywhere, so the answer is arranged
+    monkeypatch.setattr(images.os, "access", lambda *_, **__: False)
     with pytest.raises(PictureError, match="write-protected"):
         save_picture(255 - PICTURE, path)
     with pytest.raises(OSError, match="write-protected"):
@@ -463,7 +570,9 @@ def test_overwrite(tmp_path):
     assert (open_picture(path) == 255 - PICTURE).all()
 
 
-# --- real pictures -----------------------------------------------------------------------------------------------------------
+# --- real pictures
+# -----------------------------------------------------------------------------------------------------------
+
 
 def test_real_pictures_open(shared_data):
     paths = [path for suffix in PICTURE_SUFFIXES for path in sorted(shared_data.rglob(f"*{suffix}"))[::40]]

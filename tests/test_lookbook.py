@@ -1,4 +1,5 @@
 """Recipes and lookbooks: the same pixels again, interrupts, bad files."""
+
 import json
 import os
 from collections import Counter
@@ -6,15 +7,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fashion_style.writing import writer_lock
 from fashion_style.design import load_designer
-from fashion_style.errors import DesignError
+from fashion_style.errors import DesignError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.images import open_picture, save_picture
-from fashion_style.studio.lookbook import choose_pairs, make_lookbook, TABLE
 from fashion_style.patterns import draw_pattern
-from fashion_style.studio.recipes import dress, read_recipe, RECIPE_FIELD, reproduce, save_dressed
-from fashion_style.errors import TrainingError
+from fashion_style.studio.lookbook import TABLE, choose_pairs, make_lookbook
+from fashion_style.studio.recipes import RECIPE_FIELD, dress, read_recipe, reproduce, save_dressed
+from fashion_style.writing import writer_lock
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,14 @@ def test_nothing_to_pair(arguments):
         choose_pairs(*arguments)
 
 
-@pytest.mark.parametrize("settings", [dict(), dict(strength=0.4, motif_scale=0.5, keep_colours=True), dict(lock=False, size=48)])
+@pytest.mark.parametrize(
+    "settings", [dict(), dict(strength=0.4, motif_scale=0.5, keep_colours=True), dict(lock=False, size=48)]
+)
 def test_reproduce_makes_the_same_pixels(designer, files, settings):
     styles = [files / "prints" / "gingham.png", files / "prints" / "asanoha.png"]
-    save_dressed(dress(designer, files / "garments" / "dress.png", styles, weights=[1, 3], **settings), files / "out.png")
+    save_dressed(
+        dress(designer, files / "garments" / "dress.png", styles, weights=[1, 3], **settings), files / "out.png"
+    )
     again = reproduce(files / "out.png", [files])
     assert again.differences == ()
     np.testing.assert_array_equal(again.picture, open_picture(files / "out.png"))
@@ -62,7 +66,10 @@ def test_a_mask_file_is_part_of_the_recipe(designer, files):
     mask = np.zeros((72, 72, 3), np.uint8)
     mask[20:50, 20:50] = 255
     save_picture(mask, files / "mask.png")
-    save_dressed(dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"], mask=files / "mask.png"), files / "out.png")
+    save_dressed(
+        dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"], mask=files / "mask.png"),
+        files / "out.png",
+    )
     assert not reproduce(files / "out.png", [files]).differences
     (files / "mask.png").unlink()
     with pytest.raises(DesignError, match="mask.png"):
@@ -77,13 +84,38 @@ def test_other_version_and_weights_are_named(designer, files):
     assert len(differences) == 2 and "version" in differences[0] and "weights" in differences[1]
 
 
-WHOLE = dict(garment=dict(name="a", sha256="b"), styles=[dict(name="a", sha256="b")], mask=None, generator=dict(name="a", sha256="b"), settings={}, pixels="c")
+WHOLE = dict(
+    garment=dict(name="a", sha256="b"),
+    styles=[dict(name="a", sha256="b")],
+    mask=None,
+    generator=dict(name="a", sha256="b"),
+    settings={},
+    pixels="c",
+)
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[1]", "3", '{"garment": 3}', "[" * 100_000] + [json.dumps(dict(WHOLE, **wrong)) for wrong in (
-    dict(garment=3), dict(garment=None), dict(styles=3), dict(styles=[]), dict(styles=["a"]), dict(mask=3), dict(generator="x"), dict(settings=[1]), dict(pixels=None))])
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "{", "[1]", "3", '{"garment": 3}', "[" * 100_000]
+    + [
+        json.dumps(dict(WHOLE, **wrong))
+        for wrong in (
+            dict(garment=3),
+            dict(garment=None),
+            dict(styles=3),
+            dict(styles=[]),
+            dict(styles=["a"]),
+            dict(mask=3),
+            dict(generator="x"),
+            dict(settings=[1]),
+            dict(pixels=None),
+        )
+    ],
+)
 def test_a_picture_without_a_whole_recipe(files, text):
-    save_picture(np.zeros((8, 8, 3), np.uint8), files / "x.png", metadata=None if text is None else {RECIPE_FIELD: text})
+    save_picture(
+        np.zeros((8, 8, 3), np.uint8), files / "x.png", metadata=None if text is None else {RECIPE_FIELD: text}
+    )
     with pytest.raises(DesignError, match="no recipe"):
         read_recipe(files / "x.png")
 
@@ -122,7 +154,9 @@ def test_a_table_of_somebody_else_is_not_written_over(designer, files):
 def test_a_print_too_small_costs_its_own_pairs_only(designer, files):
     save_picture(np.zeros((2, 2, 3), np.uint8), files / "prints" / "tiny.png")
     book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
-    assert len(book.rows) == 4 and len(book.bad) == 1 and "tiny.png: a style needs at least 4 pixels" in str(book.bad[0])
+    assert (
+        len(book.rows) == 4 and len(book.bad) == 1 and "tiny.png: a style needs at least 4 pixels" in str(book.bad[0])
+    )
 
 
 def test_nothing_that_can_be_dressed_is_an_error(designer, files):
@@ -133,7 +167,9 @@ def test_nothing_that_can_be_dressed_is_an_error(designer, files):
 
 
 def test_what_cannot_be_read_beside_the_inputs_does_not_matter(designer, files):
-    save_dressed(dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"]), files / "out.png")
+    save_dressed(
+        dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"]), files / "out.png"
+    )
     (files / "prints" / "a link.png").symlink_to("nowhere.png")
     os.mkfifo(files / "prints" / "a pipe.png")
     assert reproduce(files / "out.png", [files]).differences == ()
@@ -145,7 +181,8 @@ def test_a_retouched_design_is_left_alone(designer, files):
     paths = [files / "out" / row["design"] for row in book.rows]
     picture = open_picture(paths[0])
     picture[0, 0] = 255 - picture[0, 0]
-    save_picture(picture, paths[0], metadata={RECIPE_FIELD: json.dumps(read_recipe(paths[0]))})  # an editor that keeps text fields
+    # an editor that keeps text fields
+    save_picture(picture, paths[0], metadata={RECIPE_FIELD: json.dumps(read_recipe(paths[0]))})
     save_picture(picture, paths[1])  # one that drops them
     before = [path.read_bytes() for path in paths]
     again = make_lookbook(designer, files / "garments", files / "prints", files / "out", strength=0.5)
@@ -178,7 +215,8 @@ def test_pipes_links_and_vanished_files_cost_their_own_pairs_only(designer, file
 def test_long_names_of_every_script_and_of_none(designer, files):
     long = "旗袍" * 40 + ".png"  # 244 bytes: as long as a name can be
     os.rename(files / "garments" / "dress.png", files / "garments" / long)
-    os.rename(files / "prints" / "gingham.png", os.fsencode(files / "prints") + b"/" + "格".encode() * 80 + b"\xff.png")  # no text in any encoding
+    # no text in any encoding
+    os.rename(files / "prints" / "gingham.png", os.fsencode(files / "prints") + b"/" + "格".encode() * 80 + b"\xff.png")
     book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
     assert len(book.rows) == 4 and not book.bad and all(len(os.fsencode(row["design"])) <= 191 for row in book.rows)
     assert (files / "out" / TABLE).read_text(encoding="utf-8").count("\\udcff") >= 2
@@ -194,13 +232,29 @@ def test_more_than_a_million_pairs_are_refused_and_a_sample_of_them_is_quick():
 
 def test_inputs_are_found_by_their_name_whatever_its_suffix(designer, files):
     os.rename(files / "garments" / "dress.png", files / "garments" / "dress.photo")
-    save_dressed(dress(designer, files / "garments" / "dress.photo", [files / "prints" / "gingham.png"]), files / "out.png")
+    save_dressed(
+        dress(designer, files / "garments" / "dress.photo", [files / "prints" / "gingham.png"]), files / "out.png"
+    )
     assert reproduce(files / "out.png", [files / "garments", files / "prints"]).differences == ()
 
 
-@pytest.mark.parametrize("settings", [dict(strength="1"), dict(size=10 ** 9), dict(weights=[1, 2, 3]), dict(motif_scale=[1]), dict(colour=1), dict(mask="x")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(strength="1"),
+        dict(size=10**9),
+        dict(weights=[1, 2, 3]),
+        dict(motif_scale=[1]),
+        dict(colour=1),
+        dict(mask="x"),
+    ],
+)
 def test_an_edited_recipe_is_one_clear_error_that_names_the_picture(designer, files, settings):
     made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"])
-    save_picture(made.design.picture, files / "edited.png", metadata={RECIPE_FIELD: json.dumps(dict(made.recipe, settings=settings))})
+    save_picture(
+        made.design.picture,
+        files / "edited.png",
+        metadata={RECIPE_FIELD: json.dumps(dict(made.recipe, settings=settings))},
+    )
     with pytest.raises(DesignError, match="edited.png: its recipe"):
         reproduce(files / "edited.png", [files])

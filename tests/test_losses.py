@@ -1,12 +1,13 @@
 """Terms of the generator's loss against plain NumPy, and batches that serve several steps."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.losses import _window_mean, loss_targets, motif_loss, Pairings, shading_loss, Targets
 from fashion_style.errors import TrainingError
+from fashion_style.losses import Pairings, Targets, _window_mean, loss_targets, motif_loss, shading_loss
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
 
@@ -24,12 +25,19 @@ def motif_by_loops(generated, style, mask, level=0.02):
     above = below = 0.0
     for row in range(size):
         for column in range(size):
-            window = np.s_[max(0, row - half):row + half + 1, max(0, column - half):column + half + 1]
+            window = np.s_[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1]
             weight = max(mask[window].mean(), 1e-3)
-            mean = lambda values: (values * mask[window]).mean(axis=(0, 1)) / weight
-            covariance = lambda a, b: float((mean(a[window] * b[window]) - mean(a[window]) * mean(b[window])).sum())
+
+            def mean(values):
+                return (values * mask[window]).mean(axis=(0, 1)) / weight
+
+            def covariance(a, b):
+                return float((mean(a[window] * b[window]) - mean(a[window]) * mean(b[window])).sum())
+
             varied = max(0.0, covariance(style, style))
-            correlation = (covariance(generated, style) + level) / np.sqrt((max(0.0, covariance(generated, generated)) + level) * (varied + level))
+            correlation = (covariance(generated, style) + level) / np.sqrt(
+                (max(0.0, covariance(generated, generated)) + level) * (varied + level)
+            )
             counts = mask[row, column, 0] * varied / (varied + level)
             above, below = above + counts * (1 - correlation), below + counts
     return above / (below + 1e-3 * mask.sum())
@@ -38,14 +46,18 @@ def motif_by_loops(generated, style, mask, level=0.02):
 def test_motif_loss_is_the_formula():
     generated, style = random_pictures(1, 32, 1), random_pictures(1, 32, 2)
     mask = tf.cast(random_pictures(1, 32, 3, 1) > -0.3, tf.float32)
-    expected = motif_by_loops(generated[0].numpy().astype(float), style[0].numpy().astype(float), mask[0].numpy().astype(float))
+    expected = motif_by_loops(
+        generated[0].numpy().astype(float), style[0].numpy().astype(float), mask[0].numpy().astype(float)
+    )
     assert float(motif_loss(generated, style, mask)) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("shape, reach", [((2, 16, 16, 1), 0), ((1, 9, 21, 5), 3), ((3, 7, 5, 2), 9)])
 def test_window_means_are_those_of_pooling(shape, reach):
     values = tf.random.stateless_normal(shape, [1, reach])
-    np.testing.assert_allclose(_window_mean(values, reach), tf.nn.avg_pool2d(values, 2 * reach + 1, 1, "SAME"), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        _window_mean(values, reach), tf.nn.avg_pool2d(values, 2 * reach + 1, 1, "SAME"), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("loss", [motif_loss, shading_loss])
@@ -53,7 +65,9 @@ def test_terms_with_windows_take_any_size(loss):
     specs = [tf.TensorSpec((None, None, None, channels)) for channels in (3, 3, 1)]
     traced = tf.function(loss, input_signature=specs)
     for height, width in ((48, 48), (50, 31)):
-        pictures = [random_pictures(2, 50, seed, channels)[:, :height, :width] for seed, channels in ((1, 3), (2, 3), (3, 1))]
+        pictures = [
+            random_pictures(2, 50, seed, channels)[:, :height, :width] for seed, channels in ((1, 3), (2, 3), (3, 1))
+        ]
         pictures[2] = tf.abs(pictures[2])
         assert float(traced(*pictures)) == pytest.approx(float(loss(*pictures)), rel=1e-4)
     assert traced.experimental_get_tracing_count() == 1
@@ -62,7 +76,9 @@ def test_terms_with_windows_take_any_size(loss):
 @pytest.mark.parametrize("shade", [-1.0, 0.2, 0.9])
 def test_a_plain_print_has_no_figure_whatever_its_shade(shade):
     style = tf.fill((1, 64, 64, 3), shade)
-    round_mask = tf.constant(np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64))) < 0.8, tf.float32)[None, ..., None]
+    round_mask = tf.constant(np.hypot(*np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64))) < 0.8, tf.float32)[
+        None, ..., None
+    ]
     for mask in (tf.ones((1, 64, 64, 1)), round_mask):
         assert float(motif_loss(random_pictures(1, 64, 7), style, mask)) < 0.02
 
@@ -78,7 +94,9 @@ def test_motif_loss_asks_for_the_figure_and_lets_folds_be():
 
 def test_motif_loss_looks_inside_the_mask_only_and_bears_empty_masks():
     style, left = random_pictures(1, 32, 6), tf.concat([tf.ones((1, 32, 16, 1)), tf.zeros((1, 32, 16, 1))], axis=2)
-    assert float(motif_loss(left * style - (1 - left) * style, style, left)) == pytest.approx(float(motif_loss(style, style, left)), abs=1e-6)
+    assert float(motif_loss(left * style - (1 - left) * style, style, left)) == pytest.approx(
+        float(motif_loss(style, style, left)), abs=1e-6
+    )
     with tf.GradientTape() as tape:
         picture = tf.Variable(random_pictures(1, 32, 7))
         loss = motif_loss(picture, style, tf.zeros_like(left))

@@ -1,4 +1,5 @@
 """The package as it is installed: its facts in settings.ini, its parts, its floors."""
+
 import configparser
 import importlib.metadata
 import importlib.util
@@ -35,14 +36,20 @@ def test_one_version(settings):
 
 def test_floors_and_pins(requirements, settings):
     assert settings["min_python"] == "3.11"
-    floors = dict(keras=">=3.15.1", pillow=">=12.3", ipykernel="!=7.0.0,!=7.0.1", nbdev="==2.4.14", fastcore="<2", execnb="<0.2")
+    floors = dict(
+        keras=">=3.15.1", pillow=">=12.3", ipykernel="!=7.0.0,!=7.0.1", nbdev="==2.4.14", fastcore="<2", execnb="<0.2"
+    )
     wrong = {name: requirements.get(name) for name, floor in floors.items() if floor not in requirements.get(name, "")}
     assert not wrong, wrong
 
 
 def imported_packages(folder):
     """First names of everything that the Python files below a folder import absolutely, at any depth."""
-    return {name for path in folder.rglob("*.py") for name in re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    return {
+        name
+        for path in folder.rglob("*.py")
+        for name in re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
 
 
 def test_an_import_in_a_folder_of_the_package_is_seen(tmp_path):
@@ -52,11 +59,22 @@ def test_an_import_in_a_folder_of_the_package_is_seen(tmp_path):
 
 
 def test_import_is_instant_and_the_articles_names_come_from_the_top():
-    names = ["build_generator", "build_discriminator", "adversarial_loss", "content_loss", "gram_matrix", "style_loss", "train_step", "load_designer"]
-    script = (f"import sys, fashion_style; assert 'tensorflow' not in sys.modules; assert set({names}) <= set(dir(fashion_style))\n"
-              f"from fashion_style import {', '.join(names)}\nfrom fashion_style.training import train_step as own\n"
-              "assert train_step is own and all(map(callable, (build_generator, load_designer)))\n"
-              "try:\n    fashion_style.nothing\nexcept AttributeError as error:\n    print(error)")
+    names = [
+        "build_generator",
+        "build_discriminator",
+        "adversarial_loss",
+        "content_loss",
+        "gram_matrix",
+        "style_loss",
+        "train_step",
+        "load_designer",
+    ]
+    script = (
+        f"import sys, fashion_style; assert 'tensorflow' not in sys.modules; assert set({names}) <="
+        f" set(dir(fashion_style))\nfrom fashion_style import {', '.join(names)}\nfrom fashion_style.training import"
+        " train_step as own\nassert train_step is own and all(map(callable, (build_generator, load_designer)))\ntry:\n"
+        "    fashion_style.nothing\nexcept AttributeError as error:\n    print(error)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "nothing" in done.stdout
 
@@ -87,7 +105,9 @@ def test_a_notebook_in_a_folder_is_missed_in_the_wheel(tmp_path):
 def test_every_import_is_a_requirement(requirements):
     provides = dict(PIL="pillow", cv2="opencv-python-headless", skimage="scikit-image")
     found = imported_packages(ROOT / "fashion_style")
-    outside = {name for name in found - set(sys.stdlib_module_names) - {"fashion_style"} if importlib.util.find_spec(name)}
+    outside = {
+        name for name in found - set(sys.stdlib_module_names) - {"fashion_style"} if importlib.util.find_spec(name)
+    }
     missing = {name for name in outside if provides.get(name, name) not in requirements}
     assert {"numpy", "PIL", "tensorflow"} <= outside and not missing, missing
 
@@ -116,10 +136,14 @@ def test_an_old_python_is_told_what_to_do(tmp_path):
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.1" && exit 0\nexit 1\n')
     old.chmod(0o755)
     for words, environment in (([str(old)], os.environ), ([], dict(os.environ, PATH=f"{tmp_path}"))):
-        done = subprocess.run(["/bin/sh", ROOT / "tools" / "find_python.sh", *words], capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            ["/bin/sh", ROOT / "tools" / "find_python.sh", *words], capture_output=True, text=True, env=environment
+        )
         assert done.returncode == 1 and done.stdout == ""
         assert "3.11" in done.stderr and "Python 3.9.1" in done.stderr and "PYTHON=" in done.stderr
-    done = subprocess.run(["/bin/sh", ROOT / "tools" / "find_python.sh", sys.executable], capture_output=True, text=True)
+    done = subprocess.run(
+        ["/bin/sh", ROOT / "tools" / "find_python.sh", sys.executable], capture_output=True, text=True
+    )
     assert done.returncode == 0 and pathlib.Path(done.stdout.strip()).samefile(sys.executable)
 
 

@@ -1,23 +1,25 @@
 """Independent checks of the pattern rooms: palettes, torus, woven cloths and every pattern family."""
+
 import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from fashion_style.drawing import engraved, ornament, tile as torus, woven
-from fashion_style.errors import FashionStyleError
-from fashion_style.drawing.palettes import palette_array
-from fashion_style.drawing.palettes import PALETTES, random_palette
+from fashion_style.drawing import engraved, ornament, woven
+from fashion_style.drawing import tile as torus
+from fashion_style.drawing.palettes import PALETTES, palette_array, random_palette
 from fashion_style.drawing.tile import seam_error, tile_pattern
 from fashion_style.drawing.woven import parse_threadcount
-from fashion_style.errors import PatternError
-from fashion_style.patterns import draw_pattern, FAMILIES, PATTERN_FAMILIES
+from fashion_style.errors import FashionStyleError, PatternError
+from fashion_style.patterns import FAMILIES, PATTERN_FAMILIES, draw_pattern
 
 PRIMARIES = ["#000000", "#ff0000", "#00ff00", "#0000ff"]
 every_family = pytest.mark.parametrize("family", PATTERN_FAMILIES)
 
 
 def middle_seam(tile):
-    """Oracle: roll by half, so that the seam lies in the middle; mean jump over two pixels there, over the roughest other one."""
+    """Oracle: roll by half, so that the seam lies in the middle; mean jump over two pixels there, over the roughest
+    other one.
+    """
     worst = 0.0
     for axis in (0, 1):
         half = tile.shape[axis] // 2
@@ -32,7 +34,11 @@ def test_enough_families_and_palettes():
     assert len(PATTERN_FAMILIES) >= 26 and len(set(PATTERN_FAMILIES)) == len(PATTERN_FAMILIES)
     assert len(PALETTES) >= 10
     asked = "stripe gingham tartan houndstooth herringbone argyle chevron paisley ditsy damask toile ikat kawung parang".split()
-    asked += "seigaiha asanoha shippo leopard zebra camouflage tie-dye shibori terrazzo lace".split() + ["polka dot", "wax print", "porcelain scroll"]
+    asked += "seigaiha asanoha shippo leopard zebra camouflage tie-dye shibori terrazzo lace".split() + [
+        "polka dot",
+        "wax print",
+        "porcelain scroll",
+    ]
     assert set(asked) <= set(PATTERN_FAMILIES)
     assert all(name in PALETTES for _, *names in FAMILIES.values() for name in names)
 
@@ -102,22 +108,46 @@ def test_negative_controls_fail_the_seam_tests():
         canvas = torus.Torus(64, "indigo", origin)
         canvas.fill(np.abs(torus.wrap(canvas.x * 2.5)) - 0.2 + 0 * canvas.y, 1)
         return canvas.finish()
+
     assert np.abs(np.roll(wrong_period((0, 0)), -16, 1) - wrong_period((0.25, 0))).mean() > 0.1
 
 
 def test_global_random_state_is_left_alone():
     before = np.random.get_state()[1].copy()
-    for family in PATTERN_FAMILIES[:6]: draw_pattern(family, 16, 0)
+    for family in PATTERN_FAMILIES[:6]:
+        draw_pattern(family, 16, 0)
     random_palette(0)
     assert np.array_equal(before, np.random.get_state()[1])
 
 
-@pytest.mark.parametrize("wish", [dict(family="plaid"), dict(size=7), dict(size=64.5), dict(size=10**6), dict(seed=-1), dict(seed=0.5),
-                                  dict(palette="mauve"), dict(palette=["#ffffff"]), dict(palette=np.zeros((7, 3))), dict(palette=5),
-                                  dict(palette=[[0, 0, 2], [0, 0, 0]]), dict(palette=[[np.nan] * 3] * 2), dict(palette=["#zzzzzz", "#000000"]),
-                                  dict(size="64"), dict(size=64.0), dict(seed=None), dict(size=float("nan")), dict(family=["stripe"]), dict(origin="here"), dict(origin=(0, float("nan")))])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        dict(family="plaid"),
+        dict(size=7),
+        dict(size=64.5),
+        dict(size=10**6),
+        dict(seed=-1),
+        dict(seed=0.5),
+        dict(palette="mauve"),
+        dict(palette=["#ffffff"]),
+        dict(palette=np.zeros((7, 3))),
+        dict(palette=5),
+        dict(palette=[[0, 0, 2], [0, 0, 0]]),
+        dict(palette=[[np.nan] * 3] * 2),
+        dict(palette=["#zzzzzz", "#000000"]),
+        dict(size="64"),
+        dict(size=64.0),
+        dict(seed=None),
+        dict(size=float("nan")),
+        dict(family=["stripe"]),
+        dict(origin="here"),
+        dict(origin=(0, float("nan"))),
+    ],
+)
 def test_errors_name_the_value_and_the_remedy(wish):
-    with pytest.raises(PatternError) as caught: draw_pattern(**{"family": "stripe", "size": 64, **wish})
+    with pytest.raises(PatternError) as caught:
+        draw_pattern(**{"family": "stripe", "size": 64, **wish})
     assert isinstance(caught.value, FashionStyleError) and len(str(caught.value)) > 40
 
 
@@ -134,13 +164,17 @@ def test_random_palettes():
             lightness = rgb2lab(palette[None])[0, :, 0]
             assert palette.shape == (count, 3) and palette.min() >= 0 and palette.max() <= 1
             assert np.abs(lightness[1:] - lightness[0]).min() > 28
-    assert np.array_equal(random_palette(7), random_palette(7)) and not np.allclose(random_palette(7), random_palette(8))
+    assert np.array_equal(random_palette(7), random_palette(7)) and not np.allclose(
+        random_palette(7), random_palette(8)
+    )
     for wrong in ((0, 1), (-1, 4), (0.5, 4)):
-        with pytest.raises(PatternError): random_palette(*wrong)
+        with pytest.raises(PatternError):
+            random_palette(*wrong)
 
 
 def test_short_hex_colours_are_named():
-    with pytest.raises(PatternError, match="'#fff' is no hex colour.*six digits"): palette_array(["#000000", "#fff"])
+    with pytest.raises(PatternError, match="'#fff' is no hex colour.*six digits"):
+        palette_array(["#000000", "#fff"])
 
 
 def test_terrazzo_chips_do_not_lie_on_each_other():
@@ -163,7 +197,8 @@ def test_a_toile_peony_is_shaded():
     assert set(lines[0.004]) == {6} and set(lines[0.06]) == {2}
     shaded, bare = (torus.Torus(128, ["#ffffff", "#000000"]) for _ in range(2))
     bare.polygons = lambda shapes, number: None
-    for canvas in (shaded, bare): engraved.engraved_peony(canvas, (0.5, 0.5), 0.4, np.random.default_rng(0), 0.004)
+    for canvas in (shaded, bare):
+        engraved.engraved_peony(canvas, (0.5, 0.5), 0.4, np.random.default_rng(0), 0.004)
     hidden = (bare.picture.mean() - shaded.picture.mean()) / (20 * 6 * 0.8 * 0.004 * 0.4 * 0.25)
     assert hidden > 0.3, "the strokes are painted over"
 
@@ -178,8 +213,10 @@ def test_tile_pattern_repeats_and_scales():
         scaled = tile_pattern(tile, 2 * side, 2 * side, scale=scale)
         assert np.array_equal(scaled[:side], scaled[side:]) and seam_error(scaled[:side, :side]) < 1.5
     for wrong in ((np.zeros((4, 4)), 8, 8, 1.0), (tile, 0, 8, 1.0), (tile, 8, 8, 0.0)):
-        with pytest.raises(PatternError): tile_pattern(*wrong[:3], scale=wrong[3])
-    with pytest.raises(PatternError): seam_error(np.zeros((3, 3, 3)))
+        with pytest.raises(PatternError):
+            tile_pattern(*wrong[:3], scale=wrong[3])
+    with pytest.raises(PatternError):
+        seam_error(np.zeros((3, 3, 3)))
 
 
 def test_thread_counts():
@@ -189,7 +226,8 @@ def test_thread_counts():
     assert "".join(woven.sett_threads("...K2 R3 Y1...")) == "KKRRRY"
     assert woven.sett_threads(woven.SETTS["Royal Stewart"]).count("R") == 72 + 2 * (8 + 4)
     for wrong in ("", "   ", "24B", "B0", "B/24 x", "B-4", None, 7):
-        with pytest.raises(PatternError) as caught: parse_threadcount(wrong)
+        with pytest.raises(PatternError) as caught:
+            parse_threadcount(wrong)
         assert "B/24 K4 R/6" in str(caught.value)
 
 
@@ -227,15 +265,21 @@ def test_periodic_noise_against_a_direct_sum():
     waves = np.exp(-0.5 * ((radius - 2) / 0.6) ** 2) * (radius > 0)
     waves = waves * (rng.normal(size=waves.shape) + 1j * rng.normal(size=waves.shape))
     waves /= np.sqrt(0.5 * (np.abs(waves) ** 2).sum())
-    expected = sum((waves[l, k] * np.exp(2j * np.pi * (k * canvas.x + down[l] * canvas.y))).real
-                   for k in across for l in range(len(down)))
+    expected = sum(
+        (waves[row, k] * np.exp(2j * np.pi * (k * canvas.x + down[row] * canvas.y))).real
+        for k in across
+        for row in range(len(down))
+    )
     np.testing.assert_allclose(field, expected, atol=2e-5)
 
 
 def test_scattered_points_and_cells_on_the_torus():
     points = torus.scattered_points(np.random.default_rng(2), 30)
     cells = torus.voronoi_cells(points)
-    area = sum(0.5 * abs(np.cross(np.c_[cell, 0 * cell[:, :1]], np.c_[np.roll(cell, 1, 0), 0 * cell[:, :1]])[:, 2].sum()) for cell in cells)
+    area = sum(
+        0.5 * abs(np.cross(np.c_[cell, 0 * cell[:, :1]], np.c_[np.roll(cell, 1, 0), 0 * cell[:, :1]])[:, 2].sum())
+        for cell in cells
+    )
     assert abs(area - 1) < 1e-9
     for point, cell in zip(points, cells):
         step = torus.wrap(cell[:, None] - points[None])
@@ -252,7 +296,8 @@ def test_polygons_reach_over_every_edge_and_may_be_larger_than_the_tile():
     assert canvas.finish().min() == 1
 
 
-def black_and_white(family, size=128, seed=0): return draw_pattern(family, size, seed, palette=["#000000", "#ffffff"])[..., 0]
+def black_and_white(family, size=128, seed=0):
+    return draw_pattern(family, size, seed, palette=["#000000", "#ffffff"])[..., 0]
 
 
 def test_symmetries_that_name_the_pattern():

@@ -1,4 +1,5 @@
 """The comparison of float32 and bfloat16 can fail, and the saved one does not."""
+
 import pathlib
 import sys
 
@@ -15,7 +16,9 @@ SAVED = ROOT / "benchmarks" / "results" / "precision.md"
 
 
 def row(shift):
-    """One compared figure of random runs; those in bfloat16 are the same, worse by `shift` and a little noise that cancels out."""
+    """One compared figure of random runs; those in bfloat16 are the same, worse by `shift` and a little noise that
+    cancels out.
+    """
     values = np.random.default_rng(0).normal(size=(6, 24, 1))
     values[3:] = values[:3] + shift + np.tile([0.01, -0.01], 12)[:, None]
     rows = tuple(f"{kind}, seed {seed}" for kind in precision.PRECISIONS for seed in precision.SEEDS)
@@ -28,6 +31,10 @@ def test_a_worse_precision_lies_outside_and_an_equal_one_inside():
 
 
 def test_the_saved_comparison_names_every_figure_and_all_lie_inside():
-    lines = [line.strip("| ").split(" | ") for line in SAVED.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    lines = [
+        line.strip("| ").split(" | ")
+        for line in SAVED.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| ")
+    ]
     verdicts = [(line[0], line[3]) for line in lines if line[0] in ablations.FIGURES]
     assert verdicts == [(figure, "inside") for figure in ablations.FIGURES] * 2

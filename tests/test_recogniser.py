@@ -1,15 +1,25 @@
 """Recogniser: lessons are repeatable, folding and equalising change no answer, held-out accuracy is far above chance."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from fashion_style.errors import FeatureError, WeightsError
 from fashion_style.features import layer_shapes, load_extractor
-from fashion_style.garments import draw_garment, GARMENT_KINDS
-from fashion_style.patterns import draw_pattern, PATTERN_FAMILIES
+from fashion_style.garments import GARMENT_KINDS, draw_garment
+from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.recogniser import (
-    build_training_network, draw_set, DrawnSet, equalise_activations, fold_normalisation, load_recogniser,
-    measure_accuracy, recognise_family, recognise_kind, save_embedded_extractor, train_embedded_extractor,
+    DrawnSet,
+    build_training_network,
+    draw_set,
+    equalise_activations,
+    fold_normalisation,
+    load_recogniser,
+    measure_accuracy,
+    recognise_family,
+    recognise_kind,
+    save_embedded_extractor,
+    train_embedded_extractor,
     training_batch,
 )
 
@@ -52,10 +62,18 @@ def test_lessons_have_three_equal_parts(held_out):
 
 def test_the_label_of_a_lesson_is_that_of_its_picture():
     count = 4
-    grey = lambda value, channels=3: np.full((1, 16, 16, channels), value, "uint8")
-    stock = DrawnSet(np.concatenate([grey(60 * number) for number in range(count)]), np.arange(count),
-                     np.concatenate([grey(200)] * count), np.concatenate([grey(255, 1)] * count),
-                     np.concatenate([grey(255, 1)] * count), np.arange(count))
+
+    def grey(value, channels=3):
+        return np.full((1, 16, 16, channels), value, "uint8")
+
+    stock = DrawnSet(
+        np.concatenate([grey(60 * number) for number in range(count)]),
+        np.arange(count),
+        np.concatenate([grey(200)] * count),
+        np.concatenate([grey(255, 1)] * count),
+        np.concatenate([grey(255, 1)] * count),
+        np.arange(count),
+    )
     pictures, families, _ = (np.asarray(part) for part in training_batch(stock, 300, seed=0, step=0, size=8))
     asked = families >= 0
     means = [pictures[asked & (families == number)].mean() for number in range(count)]
@@ -75,7 +93,9 @@ def test_folding_and_equalising_change_no_answer(untrained, held_out, tmp_path):
 def test_equalised_filters_have_mean_activation_one(untrained, held_out, tmp_path):
     pictures = training_batch(held_out, 24, seed=9)[0]
     save_embedded_extractor(equalise_activations(fold_normalisation(untrained), pictures), tmp_path / "equal.npz")
-    for layer, values in load_extractor("embedded", tuple(layer_shapes("embedded")), weights=tmp_path / "equal.npz")(pictures).items():
+    for layer, values in load_extractor("embedded", tuple(layer_shapes("embedded")), weights=tmp_path / "equal.npz")(
+        pictures
+    ).items():
         means = np.asarray(values).mean((0, 1, 2))
         assert means.max() < 1.05 and np.median(means) == pytest.approx(1, abs=0.05), layer
 
@@ -88,8 +108,12 @@ def test_shipped_filters_are_equalised(held_out):
 
 def test_short_training_learns_and_repeats(held_out):
     losses = {run: [] for run in ("first", "again")}
-    arrays = {run: train_embedded_extractor(2, drawn=held_out, batch_size=6, seed=3,
-                                            callback=lambda step, loss: losses[run].append(loss)) for run in losses}
+    arrays = {
+        run: train_embedded_extractor(
+            2, drawn=held_out, batch_size=6, seed=3, callback=lambda step, loss: losses[run].append(loss)
+        )
+        for run in losses
+    }
     np.testing.assert_allclose(losses["first"], losses["again"], rtol=1e-3)
     assert len(losses["first"]) == 2 and set(arrays["first"]) >= {"block5_conv1/kernel", "family/kernel", "kind/bias"}
     assert all(np.isfinite(array).all() for array in arrays["first"].values())
@@ -114,8 +138,10 @@ def test_held_out_accuracy_is_far_above_chance(held_out):
 
 
 def test_recognition_is_sorted_and_sums_to_one():
-    for answer, names in ((recognise_family(draw_pattern("houndstooth", 128, seed=5)), PATTERN_FAMILIES),
-                          (recognise_kind(draw_garment("trousers", 96, seed=5).picture), GARMENT_KINDS)):
+    for answer, names in (
+        (recognise_family(draw_pattern("houndstooth", 128, seed=5)), PATTERN_FAMILIES),
+        (recognise_kind(draw_garment("trousers", 96, seed=5).picture), GARMENT_KINDS),
+    ):
         assert sorted(answer.names) == sorted(names) and np.all(np.diff(answer.probabilities) <= 0)
         assert answer.probabilities.sum() == pytest.approx(1, abs=1e-5)
 
@@ -132,7 +158,9 @@ def test_wrong_pictures_and_files(tmp_path, untrained):
         with pytest.raises(FeatureError, match="Received"):
             recognise_family(np.zeros(shape, "float32"))
     arrays = fold_normalisation(untrained)
-    save_embedded_extractor({name: array for name, array in arrays.items() if name != "kind/bias"}, tmp_path / "headless.npz")
+    save_embedded_extractor(
+        {name: array for name, array in arrays.items() if name != "kind/bias"}, tmp_path / "headless.npz"
+    )
     with pytest.raises(WeightsError, match="headless.npz"):
         load_recogniser(tmp_path / "headless.npz")
 

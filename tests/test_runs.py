@@ -1,4 +1,5 @@
 """Runs: history, events, checkpoints and resuming survive stops, kills and broken files."""
+
 import json
 import os
 import shutil
@@ -13,25 +14,31 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from test_devices import HANG_GUARD, start_workers
 
-from fashion_style.runs import folder as run_folders, loop as runs
-from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint
-from fashion_style.writing import writer_lock
 from fashion_style.data import held_out_pairs
+from fashion_style.errors import PictureError, TrainingError
+from fashion_style.reading.sources import PictureSource, folder_source, garment_source, pattern_source
+from fashion_style.runs import folder as run_folders
+from fashion_style.runs import loop as runs
+from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint
 from fashion_style.runs.history import read_history
-from fashion_style.errors import PictureError
 from fashion_style.runs.loop import train
 from fashion_style.runs.stopping import Divergence, StoppingRule
-from fashion_style.writing import Stop
-from fashion_style.errors import TrainingError
 from fashion_style.settings import TrainingSettings
-from fashion_style.reading.sources import folder_source, garment_source, pattern_source, PictureSource
 from fashion_style.training import Trainer
-from test_devices import HANG_GUARD, start_workers
+from fashion_style.writing import Stop, writer_lock
 
 SMALL = TrainingSettings(size=32, batch=2, steps=6, width=4)
 # For what does not depend on the networks: those that are traced in a quarter of the time.
-QUICK = replace(SMALL, generator="unet", constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
+QUICK = replace(
+    SMALL,
+    generator="unet",
+    constraint="clip",
+    update="together",
+    content_layer="block1_conv1",
+    style_layers=("block1_conv1",),
+)
 
 
 def same_bits(one, other):
@@ -62,7 +69,9 @@ def sources():
 
 @pytest.fixture(scope="module")
 def unseen():
-    return held_out_pairs(garment_source(size=40, count=4, part="held_out"), pattern_source(size=40, count=4, part="held_out"), 2, size=32)
+    return held_out_pairs(
+        garment_source(size=40, count=4, part="held_out"), pattern_source(size=40, count=4, part="held_out"), 2, size=32
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +96,17 @@ def test_stopped_and_resumed_is_equal_to_the_bit(straight, sources, unseen, tmp_
     assert half.reason == "stopped" and len(half.history) == 3
     rest = train(tmp_path / "half", None, *sources, held_out=unseen, resume=True, grid_every=3, checkpoint_every=100)
     same_bits(whole.trainer, rest.trainer)
-    rows = [[{name: value for name, value in row.items() if name not in ("seconds", "steps_per_second")} for row in history] for history in (whole.history, rest.history)]
+    rows = [
+        [{name: value for name, value in row.items() if name not in ("seconds", "steps_per_second")} for row in history]
+        for history in (whole.history, rest.history)
+    ]
     np.testing.assert_equal(*rows)
-    assert events(straight[0]) == ["opened", "finished"] and events(tmp_path / "half") == ["opened", "stopped", "resumed", "finished"]
+    assert events(straight[0]) == ["opened", "finished"] and events(tmp_path / "half") == [
+        "opened",
+        "stopped",
+        "resumed",
+        "finished",
+    ]
 
 
 def test_resuming_in_the_middle_of_a_batch_s_pairings_is_equal_to_the_bit(sources, tmp_path):
@@ -101,8 +118,11 @@ def test_resuming_in_the_middle_of_a_batch_s_pairings_is_equal_to_the_bit(source
 
 
 def test_targets_that_are_kept_are_equal_to_the_bit_whatever_batch_they_come_from(tmp_path):
-    few = garment_source(size=40, count=7), pattern_source(size=40, count=5)  # neither is a multiple of the batch: pictures meet others in each round
-    settings = replace(QUICK, batch=4, steps=8, augment=False, content_layer=SMALL.content_layer, style_layers=SMALL.style_layers)
+    # neither is a multiple of the batch: pictures meet others in each round
+    few = garment_source(size=40, count=7), pattern_source(size=40, count=5)
+    settings = replace(
+        QUICK, batch=4, steps=8, augment=False, content_layer=SMALL.content_layer, style_layers=SMALL.style_layers
+    )
     whole = train(tmp_path / "whole", settings, *few, grid_every=1000)
     train(tmp_path / "half", settings, *few, grid_every=1000, **stop_at(5))
     same_bits(whole.trainer, train(tmp_path / "half", None, *few, grid_every=1000, resume=True).trainer)
@@ -110,7 +130,11 @@ def test_targets_that_are_kept_are_equal_to_the_bit_whatever_batch_they_come_fro
 
 def test_a_checkpoint_is_saved_when_the_last_one_is_old_and_changes_no_number(sources, unseen, tmp_path, monkeypatch):
     saved, save = [], runs.save_checkpoint
-    monkeypatch.setattr(runs, "save_checkpoint", lambda trainer, *more, **options: saved.append(int(trainer.step)) or save(trainer, *more, **options))
+    monkeypatch.setattr(
+        runs,
+        "save_checkpoint",
+        lambda trainer, *more, **options: saved.append(int(trainer.step)) or save(trainer, *more, **options),
+    )
     how = dict(held_out=unseen, grid_every=3, checkpoint_every=100)
     plain = train(tmp_path / "plain", replace(QUICK, steps=4), *sources, checkpoint_minutes=None, **how)
     assert saved == [4]
@@ -175,8 +199,19 @@ def test_an_old_run_is_never_written_over(straight, sources):
         train(straight[0], SMALL, *sources)
 
 
-@pytest.mark.parametrize("name, text", [("settings.json", '{"editor": "mine"}'), ("settings.json", "[]"), ("settings.json", "{}"), ("settings.json", "{"), ("settings.json", '{"steps": 3, "editor": 4}'),
-                                        ("history.csv", "year,event\n"), ("history.csv", ""), ("events.jsonl", "my concerts")])
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("settings.json", '{"editor": "mine"}'),
+        ("settings.json", "[]"),
+        ("settings.json", "{}"),
+        ("settings.json", "{"),
+        ("settings.json", '{"steps": 3, "editor": 4}'),
+        ("history.csv", "year,event\n"),
+        ("history.csv", ""),
+        ("events.jsonl", "my concerts"),
+    ],
+)
 def test_files_of_somebody_else_are_never_written_over(sources, tmp_path, name, text):
     (tmp_path / name).write_text(text)
     with pytest.raises(TrainingError, match="ame a new"):
@@ -206,7 +241,10 @@ def test_workers_that_take_up_another_run_at_the_same_step_do_not_train(sources,
         worker.communicate(timeout=HANG_GUARD)
     for index, worker in enumerate(workers):
         log = (tmp_path / f"worker{index}.log").read_text()
-        assert worker.returncode == 1 and "different checkpoints: this one is at step 1, the weights differ at the same step. Copy" in log, log[-2000:]
+        assert (
+            worker.returncode == 1
+            and "different checkpoints: this one is at step 1, the weights differ at the same step. Copy" in log
+        ), log[-2000:]
 
 
 def test_nothing_to_resume_is_one_clear_error(sources, tmp_path):
@@ -216,6 +254,7 @@ def test_nothing_to_resume_is_one_clear_error(sources, tmp_path):
 
 class Poisoned(Trainer):
     """Sees pictures full of NaN for its first steps."""
+
     poison = 20
 
     def train_step(self, content, style, mask, targets=None):
@@ -227,19 +266,29 @@ def test_a_run_whose_losses_explode_goes_back_and_halves_the_rate(sources, tmp_p
     monkeypatch.setattr(run_folders, "Trainer", Poisoned)
     with pytest.warns(UserWarning, match="back to step 0 with 0.5"):
         result = train(tmp_path / "run", replace(QUICK, steps=22), *sources, grid_every=1000, checkpoint_every=11)
-    assert result.reason == "finished" and [row["step"] for row in result.history] == list(range(1, 23)) and float(result.trainer.rate_scale) == 0.5
+    assert (
+        result.reason == "finished"
+        and [row["step"] for row in result.history] == list(range(1, 23))
+        and float(result.trainer.rate_scale) == 0.5
+    )
     assert result.history[0]["learning_rate"] < 0.51 * QUICK.learning_rate
     assert float(newest_checkpoint(tmp_path / "run")[1]["rate_scale/000"]) == 0.5
     back = run_folders.read_events(tmp_path / "run")[1]
     assert events(tmp_path / "run") == ["opened", "gone back", "finished"] and back["step"] == 0
-    assert back["text"] == "losses were not finite up to step 20: back to step 0 with 0.5 of the learning rate. The last finite totals: none."
+    assert (
+        back["text"]
+        == "losses were not finite up to step 20: back to step 0 with 0.5 of the learning rate. The last finite totals:"
+        " none."
+    )
 
 
 @pytest.mark.filterwarnings("ignore:losses were not finite")
 def test_a_run_that_cannot_be_mended_ends_with_its_last_losses(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(Poisoned, "poison", 10**6)
     monkeypatch.setattr(run_folders, "Trainer", Poisoned)
-    with pytest.raises(TrainingError, match="not finite for 20 steps.*3 times.*last finite totals: none.*learning rate"):
+    with pytest.raises(
+        TrainingError, match="not finite for 20 steps.*3 times.*last finite totals: none.*learning rate"
+    ):
         train(tmp_path / "run", replace(QUICK, steps=50), *sources, grid_every=1000)
     assert newest_checkpoint(tmp_path / "run")[0].steps == 50
 
@@ -247,6 +296,7 @@ def test_a_run_that_cannot_be_mended_ends_with_its_last_losses(sources, tmp_path
 @pytest.fixture
 def poisoned_once(monkeypatch):
     """Runs see two batches full of NaN in a row, once, after step 4, and go back."""
+
     class PoisonedOnce(Trainer):
         left = 2
 
@@ -340,31 +390,66 @@ def test_a_checkpoint_has_the_score_of_its_own_step(sources, unseen, tmp_path):
     trainer = run_folders.open_run(tmp_path / "run", resume=True)
     for path in list_checkpoints(tmp_path / "run")[-2:]:
         run_folders.assign_arrays(trainer.variables(), read_checkpoint(path)[1])
-        check = runs.held_out_check(trainer, *(tf.constant(part) for part in (unseen.content, unseen.style, unseen.mask)))
-        np.testing.assert_allclose(json.loads((path / "manifest.json").read_text())["score"], check["held_out_total"], rtol=1e-5)
+        check = runs.held_out_check(
+            trainer, *(tf.constant(part) for part in (unseen.content, unseen.style, unseen.mask))
+        )
+        np.testing.assert_allclose(
+            json.loads((path / "manifest.json").read_text())["score"], check["held_out_total"], rtol=1e-5
+        )
 
 
 @pytest.mark.filterwarnings("ignore:.*goes on from step")
 def test_scores_on_other_held_out_pictures_do_not_compete(sources, unseen, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "held_out_check", lambda trainer, *pairs: dict(held_out_gap=1.0, held_out_total=float(trainer.step)))  # worse and worse
+    # worse and worse
+    monkeypatch.setattr(
+        runs, "held_out_check", lambda trainer, *pairs: dict(held_out_gap=1.0, held_out_total=float(trainer.step))
+    )
     others = held_out_pairs(*sources, 2, size=32, seed=1)
     train(tmp_path / "run", replace(QUICK, steps=2), *sources, held_out=unseen, grid_every=1, checkpoint_every=1)
-    train(tmp_path / "run", replace(QUICK, steps=4), *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=4),
+        *sources,
+        held_out=unseen,
+        resume=True,
+        grid_every=1,
+        checkpoint_every=1,
+    )
     assert best_checkpoint(tmp_path / "run").name == "step-00000001", "the same pictures"
-    train(tmp_path / "run", replace(QUICK, steps=6), *sources, held_out=others, resume=True, grid_every=1, checkpoint_every=1)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=6),
+        *sources,
+        held_out=others,
+        resume=True,
+        grid_every=1,
+        checkpoint_every=1,
+    )
     assert best_checkpoint(tmp_path / "run").name == "step-00000005"
-    assert run_folders.held_out_digest(unseen) != run_folders.held_out_digest(others) == run_folders.held_out_digest(held_out_pairs(*sources, 2, size=32, seed=1))
+    assert (
+        run_folders.held_out_digest(unseen)
+        != run_folders.held_out_digest(others)
+        == run_folders.held_out_digest(held_out_pairs(*sources, 2, size=32, seed=1))
+    )
 
 
 def test_settings_that_change_in_the_middle_are_said_and_their_scores_do_not_compete(sources, unseen, tmp_path):
     train(tmp_path / "run", replace(QUICK, steps=2), *sources, held_out=unseen, grid_every=1, checkpoint_every=1)
     changed = replace(QUICK, steps=3, weights=replace(QUICK.weights, style=200.0))
-    with pytest.warns(UserWarning, match="from step 2 with other settings: style 200 instead of 2; steps 3 instead of 2: the learning rate goes from 0 to 0.00025. A fork"):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            "from step 2 with other settings: style 200 instead of 2; steps 3 instead of 2: the learning rate goes from"
+            " 0 to 0.00025. A fork"
+        ),
+    ):
         train(tmp_path / "run", changed, *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
     assert best_checkpoint(tmp_path / "run").name == "step-00000003", "its score is the only one on this scale"
     assert TrainingSettings.from_dict(json.loads((tmp_path / "run" / "settings.json").read_text())) == changed
     assert [event["text"] for event in run_folders.read_events(tmp_path / "run") if event["what"] == "resumed"] == [
-        "Goes on at step 2 of 3 with other settings: style 200 instead of 2; steps 3 instead of 2: the learning rate goes from 0 to 0.00025."]
+        "Goes on at step 2 of 3 with other settings: style 200 instead of 2; steps 3 instead of 2: the learning rate"
+        " goes from 0 to 0.00025."
+    ]
 
 
 def opened_at(step, run, settings=QUICK, scale=1.0):
@@ -381,25 +466,38 @@ def test_more_steps_are_said_where_the_rate_jumps(tmp_path, recwarn, steps, befo
     opened_at(6, tmp_path)
     trainer = run_folders.open_run(tmp_path, replace(QUICK, steps=steps), resume=True)
     said = [str(item.message) for item in recwarn.list if "other settings" in str(item.message)]
-    assert len(said) == (before is not None) and (not said or f"steps {steps} instead of 6: the learning rate goes from {before} to {after}. A" in said[0])
-    assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(1e-3 * 0.5 * (1 + np.cos(np.pi * 6 / steps)), abs=1e-9)
-    assert ("other settings: steps 7 instead of 6." in run_folders.read_events(tmp_path)[-1]["text"]) == (steps == 7), "the events have it all"
+    assert len(said) == (before is not None) and (
+        not said or f"steps {steps} instead of 6: the learning rate goes from {before} to {after}. A" in said[0]
+    )
+    assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(
+        1e-3 * 0.5 * (1 + np.cos(np.pi * 6 / steps)), abs=1e-9
+    )
+    assert ("other settings: steps 7 instead of 6." in run_folders.read_events(tmp_path)[-1]["text"]) == (steps == 7), (
+        "the events have it all"
+    )
 
 
-@pytest.mark.parametrize("changes, scale", [(dict(learning_rate=1e-4), 1.0), (dict(critic_learning_rate=1e-4), 1.0), (dict(batch=4), 0.25)])
+@pytest.mark.parametrize(
+    "changes, scale", [(dict(learning_rate=1e-4), 1.0), (dict(critic_learning_rate=1e-4), 1.0), (dict(batch=4), 0.25)]
+)
 def test_a_rate_set_by_hand_when_resuming_is_meant_as_it_stands(tmp_path, changes, scale):
     opened_at(3, tmp_path, scale=0.25)
     with pytest.warns(UserWarning, match="no longer times 0.25" if scale == 1 else "batch 4 instead of 2. A fork"):
         trainer = run_folders.open_run(tmp_path, replace(QUICK, **changes), resume=True)
-    assert float(trainer.rate_scale) == scale and float(trainer.critic_optimizer.learning_rate) == pytest.approx(scale * trainer.settings.critic_learning_rate)
+    assert float(trainer.rate_scale) == scale and float(trainer.critic_optimizer.learning_rate) == pytest.approx(
+        scale * trainer.settings.critic_learning_rate
+    )
 
 
 # Events --------------------------------------------------------------------------------------------------------------
 def test_events_tell_when_in_utc(tmp_path):
     run_folders.add_event(tmp_path, 7, "gone back", "größer als 服")
-    event, = run_folders.read_events(tmp_path)
+    (event,) = run_folders.read_events(tmp_path)
     assert (event["step"], event["what"], event["text"]) == (7, "gone back", "größer als 服")
-    assert datetime.fromisoformat(event["time"]).utcoffset() == timedelta(0) and run_folders.read_events(tmp_path / "none") == []
+    assert (
+        datetime.fromisoformat(event["time"]).utcoffset() == timedelta(0)
+        and run_folders.read_events(tmp_path / "none") == []
+    )
 
 
 def test_a_torn_line_costs_nothing_else(tmp_path):
@@ -438,12 +536,18 @@ def test_errors_and_broken_checkpoints_are_noted(sources, tmp_path):
 
     with pytest.raises(ValueError):
         train(tmp_path / "run", QUICK, *sources, callback=callback)
-    assert events(tmp_path / "run") == ["opened", "failed"] and "a panel went wrong" in run_folders.read_events(tmp_path / "run")[-1]["text"]
+    assert (
+        events(tmp_path / "run") == ["opened", "failed"]
+        and "a panel went wrong" in run_folders.read_events(tmp_path / "run")[-1]["text"]
+    )
     newest = list_checkpoints(tmp_path / "run")[-1]
     (newest / "manifest.json").write_text("")
     with pytest.warns(UserWarning, match="Going back to step-00000000"):
         run_folders.open_run(tmp_path / "run", resume=True)
-    assert events(tmp_path / "run")[2:] == ["passed over", "resumed"] and newest.name in run_folders.read_events(tmp_path / "run")[2]["text"]
+    assert (
+        events(tmp_path / "run")[2:] == ["passed over", "resumed"]
+        and newest.name in run_folders.read_events(tmp_path / "run")[2]["text"]
+    )
 
 
 # Pictures that are gone ----------------------------------------------------------------------------------------------
@@ -462,26 +566,55 @@ def test_a_folder_that_is_gone_costs_no_step_and_nothing_is_said_that_is_not_tru
     monkeypatch.setattr(runs, "batches", broken)
     monkeypatch.setattr(runs, "save_checkpoint", save if room else full)
     words = "The run is saved" if room else r"What came after step 0 is not saved \(no room for a checkpoint\)"
-    with pytest.raises(TrainingError, match=rf"reading pictures failed: OSError: the folder is gone\. {words}\. Mend the folders"):
+    with pytest.raises(
+        TrainingError, match=rf"reading pictures failed: OSError: the folder is gone\. {words}\. Mend the folders"
+    ):
         train(tmp_path / "run", QUICK, *sources)
     assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) == (3 if room else 0)
     monkeypatch.setattr(runs, "batches", real)
     monkeypatch.setattr(PictureSource, "hardly_any", lambda source: True)
-    with pytest.raises(TrainingError, match=rf"one picture after the other cannot be read: .*{words.replace('0', '[03]')}\. Mend the folder"):
+    with pytest.raises(
+        TrainingError,
+        match=rf"one picture after the other cannot be read: .*{words.replace('0', '[03]')}\. Mend the folder",
+    ):
         train(tmp_path / "run", None, *sources, resume=True)
 
 
 def test_a_run_that_converges_does_so_at_the_same_step_when_resumed(sources, unseen, tmp_path):
-    rule, steps = dict(held_out=unseen, grid_every=1, checkpoint_every=1, stop_gap=1e9, stop_checks=4), replace(QUICK, steps=20)
+    rule, steps = (
+        dict(held_out=unseen, grid_every=1, checkpoint_every=1, stop_gap=1e9, stop_checks=4),
+        replace(QUICK, steps=20),
+    )
     stop = Stop()
-    half = train(tmp_path / "run", steps, *sources, callback=lambda progress: setattr(stop, "asked", progress.step == 2), stop=stop, **rule)
+    half = train(
+        tmp_path / "run",
+        steps,
+        *sources,
+        callback=lambda progress: setattr(stop, "asked", progress.step == 2),
+        stop=stop,
+        **rule,
+    )
     assert half.reason == "stopped"
     for _ in range(2):  # the second time it has converged already
         whole = train(tmp_path / "run", None, *sources, resume=True, **rule)
         assert whole.reason == "converged" and len(whole.history) == 4
 
 
-@pytest.mark.parametrize("wrong", [dict(grid_every=0), dict(checkpoint_every=2.5), dict(checkpoint_minutes=0), dict(checkpoint_minutes=float("nan")), dict(checkpoint_minutes=True), dict(checkpoint_minutes="30"), dict(workers=0), dict(stop_checks=True), dict(contents="folder"), dict(styles=None)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(grid_every=0),
+        dict(checkpoint_every=2.5),
+        dict(checkpoint_minutes=0),
+        dict(checkpoint_minutes=float("nan")),
+        dict(checkpoint_minutes=True),
+        dict(checkpoint_minutes="30"),
+        dict(workers=0),
+        dict(stop_checks=True),
+        dict(contents="folder"),
+        dict(styles=None),
+    ],
+)
 def test_arguments_that_make_no_sense_leave_nothing(sources, tmp_path, wrong):
     with pytest.raises(TrainingError, match=next(iter(wrong))):
         train(tmp_path / "run", QUICK, **(dict(contents=sources[0], styles=sources[1]) | wrong))
@@ -499,7 +632,9 @@ def test_pictures_that_vanish_are_said_and_hardly_any_left_end_the_run(tmp_path,
     folder = tmp_path / "prints"
     folder.mkdir()
     for index in range(16):
-        Image.fromarray(np.random.default_rng(index).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(
+            folder / f"{index}.png"
+        )
     styles = folder_source(folder, held_out=0.0, cache_bytes=1)
 
     def unmount(progress):
@@ -508,11 +643,28 @@ def test_pictures_that_vanish_are_said_and_hardly_any_left_end_the_run(tmp_path,
                 path.write_bytes(b"gone")
 
     with pytest.warns(UserWarning, match="replaced by others.*bad ones skipped"):
-        with nullcontext() if left > 4 else pytest.raises(TrainingError, match="one picture after the other.*The run is saved"):
-            result = train(tmp_path / "run", replace(QUICK, steps=30, batch=4), garment_source(size=40, count=10), styles, grid_every=1000, checkpoint_every=1000, callback=unmount, workers=1)
+        with (
+            nullcontext()
+            if left > 4
+            else pytest.raises(TrainingError, match="one picture after the other.*The run is saved")
+        ):
+            result = train(
+                tmp_path / "run",
+                replace(QUICK, steps=30, batch=4),
+                garment_source(size=40, count=10),
+                styles,
+                grid_every=1000,
+                checkpoint_every=1000,
+                callback=unmount,
+                workers=1,
+            )
             assert left > 4 and result.reason == "finished"
     assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) >= 3
-    assert events(tmp_path / "run") == ["opened", "bad pictures", "finished" if left > 4 else "failed"], "at checkpoints, not at each step"
+    assert events(tmp_path / "run") == [
+        "opened",
+        "bad pictures",
+        "finished" if left > 4 else "failed",
+    ], "at checkpoints, not at each step"
 
 
 def test_a_second_writer_is_refused(straight, sources):

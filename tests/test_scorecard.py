@@ -1,4 +1,5 @@
 """Oracles of the scorecard: every figure again, written with loops or another library, and the habits of its tables."""
+
 import csv
 import itertools
 import math
@@ -8,12 +9,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance as scipy_wasserstein
 
-from fashion_style import comparison as scorecard_table, scorecard
-from fashion_style.features import CONTENT_LAYER, load_extractor, STYLE_LAYERS
-from fashion_style.errors import FashionStyleError
-from fashion_style.errors import ScoreError
+from fashion_style import comparison as scorecard_table
+from fashion_style import scorecard
+from fashion_style.comparison import ScorecardTable, bootstrap_interval, motif_repeat_error, set_diversity
+from fashion_style.errors import FashionStyleError, ScoreError
+from fashion_style.features import CONTENT_LAYER, STYLE_LAYERS, load_extractor
 from fashion_style.scorecard import score, score_batch, score_rows
-from fashion_style.comparison import bootstrap_interval, motif_repeat_error, ScorecardTable, set_diversity
 
 SIZE = 48
 
@@ -44,12 +45,15 @@ def pairs():
     return np.clip(0.6 * content + 0.4 * style, -1, 1), content, style
 
 
-# The oracles: loops and plain NumPy, nothing of the room -------------------------------------------------------------------
+# The oracles: loops and plain NumPy, nothing of the room
+# -------------------------------------------------------------------
 def oracle_content(output, content, weight):
     above = below = 0.0
     for row in range(content.shape[0]):
         for column in range(content.shape[1]):
-            above += weight[row, column] * sum((float(a) - float(b)) ** 2 for a, b in zip(output[row, column], content[row, column]))
+            above += weight[row, column] * sum(
+                (float(a) - float(b)) ** 2 for a, b in zip(output[row, column], content[row, column])
+            )
             below += weight[row, column] * sum(float(b) ** 2 for b in content[row, column])
     return above / below
 
@@ -63,18 +67,20 @@ def oracle_gram(features, weight):
 
 
 def oracle_ssim(output, content, weight):
-    grey = [sum(share * (picture[..., k].astype(np.float64) + 1) * 127.5 for k, share in enumerate((0.299, 0.587, 0.114)))
-            for picture in (output, content)]
-    window = np.array([[math.exp(-(y * y + x * x) / (2 * 1.5 ** 2)) for x in range(-5, 6)] for y in range(-5, 6)])
+    grey = [
+        sum(share * (picture[..., k].astype(np.float64) + 1) * 127.5 for k, share in enumerate((0.299, 0.587, 0.114)))
+        for picture in (output, content)
+    ]
+    window = np.array([[math.exp(-(y * y + x * x) / (2 * 1.5**2)) for x in range(-5, 6)] for y in range(-5, 6)])
     window /= window.sum()
     total = weights = 0.0
     for row, column in itertools.product(range(5, grey[0].shape[0] - 5), range(5, grey[0].shape[1] - 5)):
-        a, b = (g[row - 5:row + 6, column - 5:column + 6] for g in grey)
+        a, b = (g[row - 5 : row + 6, column - 5 : column + 6] for g in grey)
         mean_a, mean_b = (window * a).sum(), (window * b).sum()
         var_a, var_b = (window * (a - mean_a) ** 2).sum(), (window * (b - mean_b) ** 2).sum()
         both = (window * (a - mean_a) * (b - mean_b)).sum()
         c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-        local = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a ** 2 + mean_b ** 2 + c1) * (var_a + var_b + c2))
+        local = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
         total, weights = total + weight[row, column] * local, weights + weight[row, column]
     return total / weights
 
@@ -88,13 +94,16 @@ def oracle_swd(output, style, axes):
     return np.mean(above) / np.mean(below)
 
 
-# Figures against their oracles -----------------------------------------------------------------------------------------------
+# Figures against their oracles
+# -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("masked", (False, True))
 def test_content_and_gram_of_the_whole_chain_are_the_direct_sums(embedded, pairs, masked):
     output, content, style = (batch[:1] for batch in pairs)
     mask = disc(1) if masked else None
     found = score(output, content, style, embedded, mask)
-    features = [{layer: np.asarray(value)[0] for layer, value in embedded(batch).items()} for batch in (output, content, style)]
+    features = [
+        {layer: np.asarray(value)[0] for layer, value in embedded(batch).items()} for batch in (output, content, style)
+    ]
 
     def weight(values):
         cell = SIZE // values.shape[0]
@@ -107,17 +116,23 @@ def test_content_and_gram_of_the_whole_chain_are_the_direct_sums(embedded, pairs
     for layer in STYLE_LAYERS:
         inside, target = features[0][layer], features[2][layer]
         gram, wanted_gram = oracle_gram(inside, weight(inside)), oracle_gram(target, np.ones(target.shape[:2]))
-        ratios.append(((gram - wanted_gram) ** 2).sum() / (wanted_gram ** 2).sum())
+        ratios.append(((gram - wanted_gram) ** 2).sum() / (wanted_gram**2).sum())
     np.testing.assert_allclose(found["gram"], np.mean(ratios), rtol=1e-4)
-    np.testing.assert_allclose(found["ssim"], oracle_ssim(output[0], content[0], disc(1)[0, ..., 0] if masked else np.ones((SIZE, SIZE))),
-                               rtol=1e-6)
+    np.testing.assert_allclose(
+        found["ssim"],
+        oracle_ssim(output[0], content[0], disc(1)[0, ..., 0] if masked else np.ones((SIZE, SIZE))),
+        rtol=1e-6,
+    )
 
 
 def test_window_of_ssim_is_11_pixels_wide():
     dark, dot = (np.full((31, 31, 3), -1, np.float32) for _ in range(2))
     dot[15, 15] = 1
-    touched = [scorecard.luminance_ssim(dot, dark, np.float32(np.arange(961) == 31 * 15 + column).reshape(31, 31, 1)) < 1 - 1e-9
-               for column in range(5, 26)]
+    touched = [
+        scorecard.luminance_ssim(dot, dark, np.float32(np.arange(961) == 31 * 15 + column).reshape(31, 31, 1))
+        < 1 - 1e-9
+        for column in range(5, 26)
+    ]
     assert touched == [abs(column - 15) <= 5 for column in range(5, 26)]
 
 
@@ -125,11 +140,15 @@ def test_two_constant_pictures_have_the_ssim_of_the_formula():
     for a, b in ((100, 110), (0, 255), (30, 30)):
         first, second = (np.full((20, 20, 3), value / 127.5 - 1, np.float32) for value in (a, b))
         c1 = (0.01 * 255) ** 2
-        np.testing.assert_allclose(scorecard.luminance_ssim(first, second), (2 * a * b + c1) / (a * a + b * b + c1), rtol=1e-5)
+        np.testing.assert_allclose(
+            scorecard.luminance_ssim(first, second), (2 * a * b + c1) / (a * a + b * b + c1), rtol=1e-5
+        )
 
 
 def test_sliced_distance_is_sorted_loops_over_every_direction():
-    features = [gaussian_filter(np.random.default_rng(k).standard_normal((6, 5, 3)), 0.5).astype(np.float32) for k in (0, 1)]
+    features = [
+        gaussian_filter(np.random.default_rng(k).standard_normal((6, 5, 3)), 0.5).astype(np.float32) for k in (0, 1)
+    ]
     axes = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
     axes /= np.linalg.norm(axes, axis=0)
     found = scorecard.sliced_distance(*map(scorecard.sorted_projections, features))
@@ -139,7 +158,9 @@ def test_sliced_distance_is_sorted_loops_over_every_direction():
 def test_sliced_distance_of_one_channel_is_the_distance_of_scipy():
     first, second = (np.random.default_rng(k).gamma(2.0, size=(8, 8, 1)).astype(np.float32) for k in (3, 4))
     wanted = scipy_wasserstein(first.ravel(), second.ravel()) / np.mean(np.abs(second - second.mean()))
-    np.testing.assert_allclose(scorecard.sliced_distance(*map(scorecard.sorted_projections, (first, second))), wanted, rtol=1e-5)
+    np.testing.assert_allclose(
+        scorecard.sliced_distance(*map(scorecard.sorted_projections, (first, second))), wanted, rtol=1e-5
+    )
 
 
 def test_weighted_quantiles_are_those_of_the_positions_inside():
@@ -150,18 +171,22 @@ def test_weighted_quantiles_are_those_of_the_positions_inside():
     np.testing.assert_allclose(sorted(sign * found[0]), [4, 4, 5, 5, 9, 9])
     double = np.float32([2, 0, 1, 1, 0, 0]).reshape(2, 3, 1) / 2
     repeated = np.float32([5, 5, 9, 4]).reshape(2, 2, 1)
-    np.testing.assert_allclose(scorecard.sorted_projections(values, double, directions=3)[:, [0, 2, 4, 5]].mean(),
-                               scorecard.sorted_projections(repeated, directions=3).mean(), rtol=0.05)
+    np.testing.assert_allclose(
+        scorecard.sorted_projections(values, double, directions=3)[:, [0, 2, 4, 5]].mean(),
+        scorecard.sorted_projections(repeated, directions=3).mean(),
+        rtol=0.05,
+    )
 
 
 def test_directions_are_fixed_unit_vectors():
     one_hot = np.eye(7, dtype=np.float32)[:, None]
     first, again, other = (scorecard.sorted_projections(one_hot, seed=seed) for seed in (0, 0, 1))
     assert first.shape == (64, 7) and np.array_equal(first, again) and not np.array_equal(first, other)
-    np.testing.assert_allclose((first ** 2).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose((first**2).sum(axis=1), 1, rtol=1e-5)
 
 
-# Palettes --------------------------------------------------------------------------------------------------------------------
+# Palettes
+# --------------------------------------------------------------------------------------------------------------------
 def test_palette_of_few_colours_is_those_colours():
     picture = np.full((20, 20, 3), -1, np.float32)
     picture[:5] = 1
@@ -200,19 +225,29 @@ def test_palette_looks_inside_the_mask_only():
     np.testing.assert_allclose(shares, [1])
 
 
-# Directions and ranges -------------------------------------------------------------------------------------------------------
+# Directions and ranges
+# -------------------------------------------------------------------------------------------------------
 def test_identity_and_style_picture_have_their_perfect_figures(embedded, pairs):
     _, content, style = pairs
     same, copied = score(content, content, style, embedded), score(style, content, style, embedded)
-    assert same["content"] == 0 and same["ssim"] == pytest.approx(1) and min(same["gram"], same["swd"], same["palette"]) > 0.1
-    assert copied["gram"] == copied["swd"] == copied["palette"] == 0 and copied["content"] > 0.1 and copied["ssim"] < 0.5
+    assert (
+        same["content"] == 0
+        and same["ssim"] == pytest.approx(1)
+        and min(same["gram"], same["swd"], same["palette"]) > 0.1
+    )
+    assert (
+        copied["gram"] == copied["swd"] == copied["palette"] == 0 and copied["content"] > 0.1 and copied["ssim"] < 0.5
+    )
 
 
 def test_more_style_moves_every_figure_its_way(embedded, pairs):
     _, content, style = pairs
     style = np.clip(0.5 * style + (0.4, 0.1, -0.4), -1, 1).astype(np.float32)
-    covered = {share: np.arange(SIZE)[:, None] < share * SIZE for share in (0.0, 0.33, 0.67, 1.0)}  # the left part wears the style
-    rows = score_rows({share: np.where(part, style, content) for share, part in covered.items()}, content, style, embedded)
+    # the left part wears the style
+    covered = {share: np.arange(SIZE)[:, None] < share * SIZE for share in (0.0, 0.33, 0.67, 1.0)}
+    rows = score_rows(
+        {share: np.where(part, style, content) for share, part in covered.items()}, content, style, embedded
+    )
     for figure, sign in (("content", 1), ("ssim", -1), ("gram", -1), ("swd", -1), ("palette", -1)):
         means = [sign * row[figure].mean() for row in rows.values()]
         assert means[0] < means[-1] and means == sorted(means), (figure, means)
@@ -245,7 +280,8 @@ def test_plain_pictures_give_finite_figures(embedded):
     assert all(np.isfinite(value) for value in score(content, content, style, embedded).values())
 
 
-# Masks -----------------------------------------------------------------------------------------------------------------------
+# Masks
+# -----------------------------------------------------------------------------------------------------------------------
 def test_a_full_mask_is_no_mask(embedded, pairs):
     plain, full = score_batch(*pairs, embedded), score_batch(*pairs, embedded, np.ones((5, SIZE, SIZE, 1), np.float32))
     for figure, values in plain.items():
@@ -273,10 +309,13 @@ def test_background_change_by_hand():
     mask[:8] = 1
     output[:8], output[8:12] = 1, 0.2
     assert scorecard.background_change(output, content, mask) == pytest.approx(127.5 * 0.2 / 2)
-    assert scorecard.background_change(np.stack([output, content]), np.stack([content] * 2), np.stack([mask] * 2)) == pytest.approx(127.5 * 0.05)
+    assert scorecard.background_change(
+        np.stack([output, content]), np.stack([content] * 2), np.stack([mask] * 2)
+    ) == pytest.approx(127.5 * 0.05)
 
 
-# Bootstrap -------------------------------------------------------------------------------------------------------------------
+# Bootstrap
+# -------------------------------------------------------------------------------------------------------------------
 def test_interval_agrees_with_all_resamplings_of_three_values():
     values = [1.0, 2.0, 6.0]
     means = [np.mean(chosen) for chosen in itertools.product(values, repeat=3)]
@@ -287,8 +326,12 @@ def test_interval_agrees_with_all_resamplings_of_three_values():
 def test_interval_covers_the_true_mean_about_as_often_as_it_says():
     random = np.random.default_rng(7)
     for level in (0.95, 0.8):
-        inside = [low <= 3 <= high for _, low, high in
-                  (bootstrap_interval(random.normal(3, 2, 40), samples=400, seed=k, level=level) for k in range(300))]
+        inside = [
+            low <= 3 <= high
+            for _, low, high in (
+                bootstrap_interval(random.normal(3, 2, 40), samples=400, seed=k, level=level) for k in range(300)
+            )
+        ]
         assert level - 0.07 < np.mean(inside) < level + 0.05
 
 
@@ -296,7 +339,9 @@ def test_interval_is_the_textbook_one_for_many_normal_values():
     values = np.random.default_rng(0).normal(size=2000)
     mean, low, high = bootstrap_interval(values)
     half = 1.96 * values.std() / np.sqrt(2000)
-    np.testing.assert_allclose((mean, low, high), (values.mean(), values.mean() - half, values.mean() + half), atol=0.1 * half)
+    np.testing.assert_allclose(
+        (mean, low, high), (values.mean(), values.mean() - half, values.mean() + half), atol=0.1 * half
+    )
 
 
 def test_interval_repeats_with_its_seed_and_knows_nothing_from_one_pair():
@@ -306,7 +351,8 @@ def test_interval_repeats_with_its_seed_and_knows_nothing_from_one_pair():
     assert mean == 2.5 and np.isnan([low, high]).all()
 
 
-# Repeats and sets ------------------------------------------------------------------------------------------------------------
+# Repeats and sets
+# ------------------------------------------------------------------------------------------------------------
 def test_a_tiled_picture_repeats_perfectly_at_its_period_and_not_at_others():
     tile = np.random.default_rng(0).uniform(-1, 1, (12, 20, 3)).astype(np.float32)
     cloth = np.tile(tile, (4, 3, 1))
@@ -336,7 +382,9 @@ def test_repeat_error_is_its_formula_in_loops():
             above += weight * ((here - there) ** 2).sum()
             below += weight * (((here - mean) ** 2).sum() + ((there - mean) ** 2).sum())
         errors.append(above / below)
-    np.testing.assert_allclose(motif_repeat_error(picture.astype(np.float32), (4, 3), mask[..., None]), np.mean(errors), rtol=1e-5)
+    np.testing.assert_allclose(
+        motif_repeat_error(picture.astype(np.float32), (4, 3), mask[..., None]), np.mean(errors), rtol=1e-5
+    )
 
 
 def test_plain_cloth_repeats_perfectly():
@@ -351,7 +399,7 @@ def test_diversity_is_its_formula_in_loops_and_zero_for_copies(embedded, pairs):
         layers = []
         for layer in STYLE_LAYERS:
             a, b = (oracle_gram(features[layer][k], np.ones(features[layer].shape[1:3])) for k in (first, second))
-            layers.append(((a - b) ** 2).sum() / (((a ** 2).sum() + (b ** 2).sum()) / 2))
+            layers.append(((a - b) ** 2).sum() / (((a**2).sum() + (b**2).sum()) / 2))
         distances.append(np.mean(layers))
     np.testing.assert_allclose(set_diversity(outputs, embedded, chunk=3), np.mean(distances), rtol=1e-4)
     assert set_diversity(np.repeat(outputs[:1], 3, axis=0), embedded) == pytest.approx(0, abs=1e-6)
@@ -365,7 +413,8 @@ def test_diversity_inside_a_full_mask_is_that_of_whole_pictures_and_a_background
     assert set_diversity(on_white, embedded) < set_diversity(on_white, embedded, part)
 
 
-# The table -------------------------------------------------------------------------------------------------------------------
+# The table
+# -------------------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def table(embedded, pairs):
     return scorecard_table.scorecard({"half | half": pairs[0]}, *pairs[1:], embedded, disc(5))
@@ -374,8 +423,15 @@ def table(embedded, pairs):
 def test_baselines_are_always_there_and_are_what_they_say(table, pairs):
     assert table.rows == ("identity", "style picture", "paste and shade", "half | half")
     assert table.values.shape == (4, 5, 6) and table.extractor == "embedded" and table.inside_mask
-    assert table.interval("identity", "content") == (0, 0, 0) and table.interval("identity", "background_change") == (0, 0, 0)
-    assert table.interval("paste and shade", "background_change")[0] < table.interval("half | half", "background_change")[0]
+    assert table.interval("identity", "content") == (0, 0, 0) and table.interval("identity", "background_change") == (
+        0,
+        0,
+        0,
+    )
+    assert (
+        table.interval("paste and shade", "background_change")[0]
+        < table.interval("half | half", "background_change")[0]
+    )
     found = scorecard_table.baselines(*pairs[1:], disc(5))
     assert np.array_equal(found["identity"], pairs[1]) and np.array_equal(found["style picture"], pairs[2])
     corner, middle = (slice(None), 0, 0), (slice(None), SIZE // 2, SIZE // 2)
@@ -412,7 +468,11 @@ def test_markdown_of_one_pair_claims_no_interval(embedded, pairs):
 
 def test_csv_gives_back_every_value(table):
     lines = list(csv.DictReader(table.to_csv().splitlines()))
-    assert len(lines) == 4 * 5 and {line["extractor"] for line in lines} == {"embedded"} and {line["region"] for line in lines} == {"garment"}
+    assert (
+        len(lines) == 4 * 5
+        and {line["extractor"] for line in lines} == {"embedded"}
+        and {line["region"] for line in lines} == {"garment"}
+    )
     for line in lines:
         values = [float(line[figure]) for figure in table.figures]
         assert np.array_equal(values, table.values[table.rows.index(line["row"]), int(line["pair"])])
@@ -420,11 +480,26 @@ def test_csv_gives_back_every_value(table):
 
 def test_csv_is_read_back(table):
     again = ScorecardTable.from_csv(table.to_csv())
-    assert (again.extractor, again.rows, again.figures, again.inside_mask) == (table.extractor, table.rows, table.figures, table.inside_mask)
+    assert (again.extractor, again.rows, again.figures, again.inside_mask) == (
+        table.extractor,
+        table.rows,
+        table.figures,
+        table.inside_mask,
+    )
     np.testing.assert_array_equal(again.values, table.values)
 
 
-@pytest.mark.parametrize("damage", [lambda text: "", lambda text: "a,b\n1,2\n", lambda text: text.splitlines()[0], lambda text: text.rsplit("\n", 2)[0], lambda text: text[:-20], lambda text: text.replace("0.", "x.", 1)])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: "a,b\n1,2\n",
+        lambda text: text.splitlines()[0],
+        lambda text: text.rsplit("\n", 2)[0],
+        lambda text: text[:-20],
+        lambda text: text.replace("0.", "x.", 1),
+    ],
+)
 def test_damaged_csv_is_one_clear_error(table, damage):
     with pytest.raises(ScoreError, match="no table of to_csv"):
         ScorecardTable.from_csv(damage(table.to_csv()))
@@ -436,14 +511,17 @@ def test_figure_shows_every_row_and_names_the_extractor(table):
     assert "embedded" in axes.get_xlabel() and "embedded" in axes.get_ylabel()
     scattered = np.concatenate([dots.get_offsets() for dots in axes.collections if len(dots.get_offsets()) == 5])
     np.testing.assert_allclose(scattered[:, 1], np.concatenate([table.per_pair(row, "gram") for row in table.rows]))
-    assert axes.get_yscale() == "linear" and table.fig("content", "gram", scale="symlog").axes[0].get_yscale() == "symlog"
+    assert (
+        axes.get_yscale() == "linear" and table.fig("content", "gram", scale="symlog").axes[0].get_yscale() == "symlog"
+    )
     logarithmic = table.fig("content", "gram", scale="symlog").axes[0]
     logarithmic.figure.draw_without_rendering()
     labels = [label.get_text() for label in logarithmic.get_yticklabels()]
     assert labels[:3] == ["0", "0.25", "0.5"] and not any("10" in label and "^" in label for label in labels)
 
 
-# Errors: received, expected, what to do --------------------------------------------------------------------------------------
+# Errors: received, expected, what to do
+# --------------------------------------------------------------------------------------
 def picture(*shape):
     return np.zeros(shape, np.float32)
 
@@ -467,7 +545,9 @@ BAD_SCORES = {
 @pytest.mark.parametrize("case", BAD_SCORES)
 def test_bad_pictures_are_refused_with_what_came_and_what_to_do(embedded, case):
     wrong, name = BAD_SCORES[case]
-    good = dict(output=picture(1, SIZE, SIZE, 3), content=picture(1, SIZE, SIZE, 3), style=picture(1, SIZE, SIZE, 3), mask=None)
+    good = dict(
+        output=picture(1, SIZE, SIZE, 3), content=picture(1, SIZE, SIZE, 3), style=picture(1, SIZE, SIZE, 3), mask=None
+    )
     with pytest.raises(ScoreError, match=r"(?s)received.*expected.*\. [A-Z]") as caught:
         score(**(good | wrong), extractor=embedded)
     assert name in str(caught.value).split(":")[0] and isinstance(caught.value, FashionStyleError)
@@ -476,12 +556,21 @@ def test_bad_pictures_are_refused_with_what_came_and_what_to_do(embedded, case):
 def test_other_bad_input_is_refused_too(embedded, table):
     flat, whole = load_extractor("embedded", ("block1_conv1",)), picture(1, SIZE, SIZE, 3)
     attempts = (
-        lambda: score(whole, whole, whole, flat), lambda: scorecard_table.scorecard({"identity": whole}, whole, whole, embedded),
-        lambda: bootstrap_interval([]), lambda: bootstrap_interval([1.0, np.nan]), lambda: bootstrap_interval([[1.0]]),
-        lambda: bootstrap_interval([1.0, 2.0], level=95), lambda: bootstrap_interval([1.0, 2.0], samples=0),
-        lambda: table.per_pair("nobody", "gram"), lambda: table.interval("identity", "beauty"),
-        lambda: motif_repeat_error(whole, 0), lambda: motif_repeat_error(whole, SIZE), lambda: motif_repeat_error(whole, 2.5),
-        lambda: motif_repeat_error(whole, (1, 2, 3)), lambda: set_diversity(whole, embedded))
+        lambda: score(whole, whole, whole, flat),
+        lambda: scorecard_table.scorecard({"identity": whole}, whole, whole, embedded),
+        lambda: bootstrap_interval([]),
+        lambda: bootstrap_interval([1.0, np.nan]),
+        lambda: bootstrap_interval([[1.0]]),
+        lambda: bootstrap_interval([1.0, 2.0], level=95),
+        lambda: bootstrap_interval([1.0, 2.0], samples=0),
+        lambda: table.per_pair("nobody", "gram"),
+        lambda: table.interval("identity", "beauty"),
+        lambda: motif_repeat_error(whole, 0),
+        lambda: motif_repeat_error(whole, SIZE),
+        lambda: motif_repeat_error(whole, 2.5),
+        lambda: motif_repeat_error(whole, (1, 2, 3)),
+        lambda: set_diversity(whole, embedded),
+    )
     for attempt in attempts:
         with pytest.raises(ScoreError, match="(?s)received.*expected.*"):
             attempt()
@@ -491,10 +580,13 @@ def test_other_bad_input_is_refused_too(embedded, table):
         motif_repeat_error(whole + 9, 4)
 
 
-# Real weights ----------------------------------------------------------------------------------------------------------------
+# Real weights
+# ----------------------------------------------------------------------------------------------------------------
 def test_vgg19_gives_the_same_perfect_figures(vgg19_weights, pairs):
     extractor = load_extractor("vgg19", weights=vgg19_weights)
-    rows = score_rows({"identity": pairs[1][:2], "style": pairs[2][:2], "mixed": pairs[0][:2]}, pairs[1][:2], pairs[2][:2], extractor)
+    rows = score_rows(
+        {"identity": pairs[1][:2], "style": pairs[2][:2], "mixed": pairs[0][:2]}, pairs[1][:2], pairs[2][:2], extractor
+    )
     assert not rows["identity"]["content"].any() and not rows["style"]["gram"].any() and not rows["style"]["swd"].any()
     assert (rows["mixed"]["content"] > 0).all() and (rows["mixed"]["swd"] > 0).all()
     assert score(*(batch[0] for batch in pairs), extractor).extractor == "vgg19"

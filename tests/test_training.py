@@ -1,4 +1,5 @@
 """The training step: what it changes, what it sums, and that two devices take the step of one."""
+
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style.losses import critic_losses, generator_losses, loss_targets, mask_focus, real_pictures, TargetCache
 from fashion_style.errors import TrainingError
+from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
 from fashion_style.settings import LossWeights, TrainingSettings
-from fashion_style.training import _replica_gradients, build_networks, held_out_check, train_step, Trainer
+from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
 from fashion_style.wasserstein import gradient_penalty, uniform_mix
 
 # Few of the extractor's layers: a test takes as long as its steps take to be traced.
-SMALL = TrainingSettings(size=32, batch=2, steps=10, width=4, content_layer="block2_conv1", style_layers=("block1_conv1", "block2_conv1"))
+SMALL = TrainingSettings(
+    size=32, batch=2, steps=10, width=4, content_layer="block2_conv1", style_layers=("block1_conv1", "block2_conv1")
+)
 
 
 def batch(settings=SMALL, seed=0):
@@ -62,10 +65,19 @@ def test_every_constraint_and_critic_takes_steps(critic, constraint):
 
 @pytest.mark.parametrize("critic_steps, every", [(1, 4), (2, 3), (2, 4)])
 def test_the_penalty_comes_on_every_nth_critic_step(critic_steps, every):
-    settings = replace(SMALL, generator="unet", content_layer="block1_conv1", style_layers=("block1_conv1",), critic_steps=critic_steps, penalty_every=every)
+    settings = replace(
+        SMALL,
+        generator="unet",
+        content_layer="block1_conv1",
+        style_layers=("block1_conv1",),
+        critic_steps=critic_steps,
+        penalty_every=every,
+    )
     trainer, pairs = Trainer(settings), batch(settings)
     penalties = [trainer.train_step(*pairs)["penalty"] for _ in range(9)]
-    due = [any(count % every == 0 for count in range(step * critic_steps, (step + 1) * critic_steps)) for step in range(9)]
+    due = [
+        any(count % every == 0 for count in range(step * critic_steps, (step + 1) * critic_steps)) for step in range(9)
+    ]
     assert [penalty > 0 for penalty in penalties] == due and 0 < sum(due) < 9, penalties
 
 
@@ -73,13 +85,23 @@ def test_the_penalty_comes_on_every_nth_critic_step(critic_steps, every):
 def test_a_penalty_that_comes_rarely_weighs_more_in_the_critic_s_total(critic):
     settings = replace(SMALL, critic=critic, penalty_every=4)
     trainer, (content, style, mask) = Trainer(settings), batch()
-    real, design, focus, mix = real_pictures(style), trainer.generate(content, style), mask_focus(mask, settings.mask_share), uniform_mix(2, 0, 0)
-    penalty = float(gradient_penalty(trainer.critic, real, design, mix, condition=style if critic == "style" else None, mask=focus))
+    real, design, focus, mix = (
+        real_pictures(style),
+        trainer.generate(content, style),
+        mask_focus(mask, settings.mask_share),
+        uniform_mix(2, 0, 0),
+    )
+    penalty = float(
+        gradient_penalty(trainer.critic, real, design, mix, condition=style if critic == "style" else None, mask=focus)
+    )
     drift = float(tf.reduce_mean(tf.square(trainer.judge(real, style))))
     for due in (True, False):
         total, parts = critic_losses(trainer, real, design, style, focus, mix, tf.constant(due))
         assert float(parts["penalty"]) == pytest.approx(penalty if due else 0.0, rel=1e-5) and penalty > 0.01
-        assert float(total) == pytest.approx(float(parts["critic_loss"]) + due * 4 * settings.weights.penalty * penalty + settings.weights.drift * drift, rel=1e-5)
+        assert float(total) == pytest.approx(
+            float(parts["critic_loss"]) + due * 4 * settings.weights.penalty * penalty + settings.weights.drift * drift,
+            rel=1e-5,
+        )
 
 
 def test_a_lazy_penalty_pulls_the_critic_as_often_as_hard():
@@ -91,7 +113,9 @@ def test_a_lazy_penalty_pulls_the_critic_as_often_as_hard():
 
     without = pull(lazy, 1)
     rare, frequent = ([a - b for a, b in zip(pull(trainer, 0), without)] for trainer in (lazy, always))
-    assert float(tf.linalg.global_norm(frequent)) > 0.1 * float(tf.linalg.global_norm(without)), "the penalty reaches the weights"
+    assert float(tf.linalg.global_norm(frequent)) > 0.1 * float(tf.linalg.global_norm(without)), (
+        "the penalty reaches the weights"
+    )
     assert relative_difference(rare, [4.0 * gradient for gradient in frequent]) < 1e-4
 
 
@@ -100,16 +124,30 @@ def test_the_vanilla_loss_of_the_article_s_step_3():
     assert 0 < row["critic_loss"] < 10 and row["adversarial"] > 0
 
 
-@pytest.mark.parametrize("changes", [dict(paths="spatial"), dict(paths="global", precision="mixed_bfloat16"), dict(style_statistics="moments", mask_share=0.5),
-                                     dict(style_statistics="sliced"), dict(style_statistics="sliced", distance="article", mask_share=0.0)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(paths="spatial"),
+        dict(paths="global", precision="mixed_bfloat16"),
+        dict(style_statistics="moments", mask_share=0.5),
+        dict(style_statistics="sliced"),
+        dict(style_statistics="sliced", distance="article", mask_share=0.0),
+    ],
+)
 def test_one_path_and_other_statistics_train(changes):
     settings = replace(SMALL, **changes)
     trainer, (content, style, mask) = Trainer(settings), batch()
-    row = {name: float(value) for name, value in train_step(trainer, content, style, mask).items()}  # eager: no trace to wait for
+    # eager: no trace to wait for
+    row = {name: float(value) for name, value in train_step(trainer, content, style, mask).items()}
     assert all(np.isfinite(value) for value in row.values()) and row["style"] > 0, row
     kept, losses = TargetCache(partial(loss_targets, trainer.extractor, settings))(content.numpy(), style.numpy()), []
     for targets in (None, kept):
-        losses.append({name: float(value) for name, value in generator_losses(trainer, content, style, mask, targets=targets)[0].items()})
+        losses.append(
+            {
+                name: float(value)
+                for name, value in generator_losses(trainer, content, style, mask, targets=targets)[0].items()
+            }
+        )
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
@@ -155,9 +193,15 @@ def relative_difference(first, second):
     return float(tf.linalg.global_norm([a - b for a, b in zip(first, second)]) / tf.linalg.global_norm(first))
 
 
-@pytest.mark.parametrize("update, constraint, changes", [
-    ("alternating", "gradient_penalty", dict(accumulate=2)), ("alternating", "gradient_penalty", dict(recompute=True)),
-    ("together", "gradient_penalty", dict(accumulate=4, recompute=True)), ("alternating", "spectral_norm", dict(accumulate=2, recompute=True))])
+@pytest.mark.parametrize(
+    "update, constraint, changes",
+    [
+        ("alternating", "gradient_penalty", dict(accumulate=2)),
+        ("alternating", "gradient_penalty", dict(recompute=True)),
+        ("together", "gradient_penalty", dict(accumulate=4, recompute=True)),
+        ("alternating", "spectral_norm", dict(accumulate=2, recompute=True)),
+    ],
+)
 def test_accumulating_and_recomputing_take_the_same_step(changes, update, constraint):
     settings = replace(SMALL, batch=4, update=update, constraint=constraint, penalty_every=1)
     plain, other = Trainer(settings), Trainer(replace(settings, **changes))
@@ -195,7 +239,8 @@ def test_together_updates_both_from_the_weights_before_the_step():
     settings = replace(SMALL, update="together")
     trainer, reference = Trainer(settings), Trainer(settings)
     gradients, _ = _replica_gradients(reference, ("critic",), 0, *batch(), ())
-    gradients |= _replica_gradients(reference, ("generator",), 0, *batch(), ())[0]  # not yet moved: both from the same weights
+    # not yet moved: both from the same weights
+    gradients |= _replica_gradients(reference, ("generator",), 0, *batch(), ())[0]
     trainer.train_step(*batch())
     for player in ("critic", "generator"):
         network = getattr(reference, player)
@@ -205,7 +250,13 @@ def test_together_updates_both_from_the_weights_before_the_step():
 
 @pytest.mark.parametrize("changes", [dict(), dict(loss="vanilla"), dict(mask_share=0.0, critic="article")], ids=str)
 def test_one_way_back_through_the_critic_gives_the_gradients_of_two(changes):
-    settings = replace(SMALL, update="together", penalty_every=1, weights=LossWeights(adversarial=2.0, content=0.1, style=0.1), **changes)
+    settings = replace(
+        SMALL,
+        update="together",
+        penalty_every=1,
+        weights=LossWeights(adversarial=2.0, content=0.1, style=0.1),
+        **changes,
+    )
     trainer, pairs = Trainer(settings), batch(settings)
     together, losses = _replica_gradients(trainer, ("critic", "generator"), 0, *pairs, ())
     for player in ("critic", "generator"):
@@ -237,14 +288,22 @@ def test_mixed_precision_keeps_weights_pictures_and_losses_in_float32():
     content, style, mask = batch()
     assert {layer.compute_dtype for layer in mixed.generator.painter.layers if "_conv" in layer.name} == {"bfloat16"}
     assert all(variable.dtype == "float32" for variable in mixed.generator.variables)
-    np.testing.assert_array_equal(mixed.generator([content, style, tf.zeros((2, 1))]), content)  # a picture passed on loses no digit
+    # a picture passed on loses no digit
+    np.testing.assert_array_equal(mixed.generator([content, style, tf.zeros((2, 1))]), content)
     rows = [trainer.train_step(content, style, mask) for trainer in (mixed, plain)]
     np.testing.assert_allclose(rows[0]["content"], rows[1]["content"], rtol=0.05)
     assert rows[0]["skipped"] == 0.0 and tf.keras.config.dtype_policy().name == "float32"
 
 
 def test_a_step_compiled_with_xla_is_the_same_step():
-    quick = replace(SMALL, generator="unet", constraint="clip", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))
+    quick = replace(
+        SMALL,
+        generator="unet",
+        constraint="clip",
+        update="together",
+        content_layer="block1_conv1",
+        style_layers=("block1_conv1",),
+    )
     plain, compiled = Trainer(quick), Trainer(quick, xla=True)
     content, style, mask = batch(quick)
     rows = [[trainer.train_step(content, style, mask) for _ in range(2)] for trainer in (plain, compiled)]
@@ -303,10 +362,28 @@ def test_held_out_gap_is_zero_when_the_critic_sees_the_same_pictures(trainer):
     assert check["held_out_gap"] == pytest.approx(0.0, abs=1e-6) and np.isfinite(check["held_out_total"])
 
 
-@pytest.mark.parametrize("wrong", [dict(size=4), dict(batch=0), dict(steps=1.5), dict(extractor="alexnet"), dict(constraint="maybe"),
-                                   dict(mask_share=-0.1), dict(weights=LossWeights(content=float("nan"))), dict(weights=LossWeights(style="2")),
-                                   dict(learning_rate=-1.0), dict(critic_learning_rate="fast"), dict(clip=0.0), dict(seed=1.5), dict(batch=True), dict(accumulate=3),
-                                   dict(content_layer="nonsense"), dict(style_layers=()), dict(size=50, generator="article")])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(size=4),
+        dict(batch=0),
+        dict(steps=1.5),
+        dict(extractor="alexnet"),
+        dict(constraint="maybe"),
+        dict(mask_share=-0.1),
+        dict(weights=LossWeights(content=float("nan"))),
+        dict(weights=LossWeights(style="2")),
+        dict(learning_rate=-1.0),
+        dict(critic_learning_rate="fast"),
+        dict(clip=0.0),
+        dict(seed=1.5),
+        dict(batch=True),
+        dict(accumulate=3),
+        dict(content_layer="nonsense"),
+        dict(style_layers=()),
+        dict(size=50, generator="article"),
+    ],
+)
 def test_wrong_settings_say_what_was_received(wrong):
     with pytest.raises(TrainingError, match="Received"):
         replace(SMALL, **wrong)
@@ -318,15 +395,29 @@ def test_settings_from_another_version_are_refused():
         TrainingSettings.from_dict(dict(SMALL.to_dict(), momentum=0.9))
 
 
-@pytest.mark.parametrize("values, message", [
-    (dict(momentum=0.9), "settings hold a name .* Received: 'momentum'. "), (dict(weights=dict(charm=1)), "weights hold a name .* Received: 'charm'. "),
-    (dict(momentum=0.9, weights=None), "name .*'momentum'"), (None, "object of names and values. Received: None"),
-    (dict(weights=None), "setting weights .*Received: None"), (dict(weights=3), "setting weights .*Received: 3"), (dict(weights=[1.0]), r"setting weights .*Received: \[1.0\]"),
-    (dict(weights=dict(style=None)), "loss weights .*Received: {'style': None}"), (dict(style_layers=5), "setting style_layers .*Received: 5"),
-    (dict(style_layers=None), "setting style_layers .*Received: None"), (dict(style_layers="block1_conv1"), "setting style_layers .*list.*Received: 'block1_conv1'"),
-    (dict(style_layers=["block1_conv1", 5]), "setting style_layers .*Received: .*5"), (dict(content_layer=5), "setting content_layer .*Received: 5"),
-    (dict(content_layer=["block1_conv1"]), "setting content_layer .*Received: "), (dict(augment="no"), "setting augment must be true or false. Received: 'no'"),
-    (dict(augment=1), "setting augment .*Received: 1"), (dict(recompute=None), "setting recompute .*Received: None"), (dict(recompute=[]), "setting recompute .*")])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (dict(momentum=0.9), "settings hold a name .* Received: 'momentum'. "),
+        (dict(weights=dict(charm=1)), "weights hold a name .* Received: 'charm'. "),
+        (dict(momentum=0.9, weights=None), "name .*'momentum'"),
+        (None, "object of names and values. Received: None"),
+        (dict(weights=None), "setting weights .*Received: None"),
+        (dict(weights=3), "setting weights .*Received: 3"),
+        (dict(weights=[1.0]), r"setting weights .*Received: \[1.0\]"),
+        (dict(weights=dict(style=None)), "loss weights .*Received: {'style': None}"),
+        (dict(style_layers=5), "setting style_layers .*Received: 5"),
+        (dict(style_layers=None), "setting style_layers .*Received: None"),
+        (dict(style_layers="block1_conv1"), "setting style_layers .*list.*Received: 'block1_conv1'"),
+        (dict(style_layers=["block1_conv1", 5]), "setting style_layers .*Received: .*5"),
+        (dict(content_layer=5), "setting content_layer .*Received: 5"),
+        (dict(content_layer=["block1_conv1"]), "setting content_layer .*Received: "),
+        (dict(augment="no"), "setting augment must be true or false. Received: 'no'"),
+        (dict(augment=1), "setting augment .*Received: 1"),
+        (dict(recompute=None), "setting recompute .*Received: None"),
+        (dict(recompute=[]), "setting recompute .*"),
+    ],
+)
 def test_the_setting_that_is_wrong_is_named(values, message):
     with pytest.raises(TrainingError, match=message) as caught:
         TrainingSettings.from_dict(values)
@@ -352,7 +443,7 @@ def test_a_list_of_layers_becomes_a_tuple():
 
 
 def test_nothing_but_a_training_error_comes_from_strange_settings():
-    strange = (None, True, 0, -1, 1.5, float("nan"), 10 ** 400, "", "no", [], [[]], [None], {}, {"a": 1})
+    strange = (None, True, 0, -1, 1.5, float("nan"), 10**400, "", "no", [], [[]], [None], {}, {"a": 1})
     for name in SMALL.to_dict():
         for value in strange:
             with suppress(TrainingError):

@@ -1,4 +1,7 @@
-"""The training session and its panel: steered without losing anything, stopped without leaving anything, with a quick stand-in for the trainer."""
+"""The training session and its panel: steered without losing anything, stopped without leaving anything, with a quick
+stand-in for the trainer.
+"""
+
 import sys
 import threading
 import time
@@ -10,26 +13,33 @@ import pytest
 import tensorflow as tf
 from ipywidgets.widgets.widget import _instances
 
-from fashion_style.runs import session as sessions
-from fashion_style.runs.checkpoints import save_checkpoint, write_checkpoint
-from fashion_style.errors import PanelError
-from fashion_style.panels.panel import Panel
 from fashion_style.data import held_out_pairs
-from fashion_style.errors import DataError
+from fashion_style.errors import DataError, PanelError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture
 from fashion_style.losses import real_pictures, weighted_total
+from fashion_style.panels.panel import Panel
+from fashion_style.panels.training import training_panel
 from fashion_style.patterns import draw_pattern
+from fashion_style.reading.sources import garment_source, pattern_source
+from fashion_style.runs import session as sessions
+from fashion_style.runs.checkpoints import save_checkpoint, write_checkpoint
 from fashion_style.runs.moment import fig_live, look_at, patch_overlay
 from fashion_style.runs.session import Dial, DialSettings, TrainingSession
-from fashion_style.errors import TrainingError
 from fashion_style.settings import LossWeights, TrainingSettings
-from fashion_style.reading.sources import garment_source, pattern_source
-from fashion_style.training import held_out_check, Trainer
-from fashion_style.panels.training import training_panel
+from fashion_style.training import Trainer, held_out_check
 
 SMALL = TrainingSettings(size=16, batch=2, width=4, steps=1000, learning_rate=1e-3)
-TINY = replace(SMALL, steps=10, batch=1, generator="unet", update="together", content_layer="block1_conv1", style_layers=("block1_conv1",))  # for real trainers
+# for real trainers
+TINY = replace(
+    SMALL,
+    steps=10,
+    batch=1,
+    generator="unet",
+    update="together",
+    content_layer="block1_conv1",
+    style_layers=("block1_conv1",),
+)
 TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
 HANG_GUARD = 120  # seconds after which a wait is in vain
 
@@ -43,12 +53,27 @@ class QuickTrainer:
 
     def __init__(self, settings):
         QuickTrainer.built += 1
-        self.settings, self.step, self.rate_scale, self.generator_rate = settings, tf.Variable(0, dtype=tf.int64), tf.Variable(1.0), tf.Variable(settings.learning_rate)
-        self.weight, self.critic = tf.Variable(tf.zeros([3 if settings.width == SMALL.width else 1])), tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2]))
+        self.settings, self.step, self.rate_scale, self.generator_rate = (
+            settings,
+            tf.Variable(0, dtype=tf.int64),
+            tf.Variable(1.0),
+            tf.Variable(settings.learning_rate),
+        )
+        self.weight, self.critic = (
+            tf.Variable(tf.zeros([3 if settings.width == SMALL.width else 1])),
+            tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2])),
+        )
         self.momenta, self.batches = [tf.Variable(0.0), tf.Variable(0.0)], []
 
     def variables(self):
-        return {"generator/000": self.weight, "critic/000": self.critic, "generator_optimizer/000": self.momenta[0], "critic_optimizer/000": self.momenta[1], "step/000": self.step, "rate_scale/000": self.rate_scale}
+        return {
+            "generator/000": self.weight,
+            "critic/000": self.critic,
+            "generator_optimizer/000": self.momenta[0],
+            "critic_optimizer/000": self.momenta[1],
+            "step/000": self.step,
+            "rate_scale/000": self.rate_scale,
+        }
 
     @property
     def generator_optimizer(self):
@@ -63,7 +88,16 @@ class QuickTrainer:
         self.weight.assign_add(tf.ones_like(self.weight) * (self.settings.weights.style * 1.0))
         self.momenta[0].assign_add(1.0)
         self.step.assign_add(1)
-        return dict(dict.fromkeys(TERMS, 1.0), total=1.0, critic_loss=-1.0, critic_gap=1.0, penalty=0.0, generator_gradient=1.0, critic_gradient=1.0, skipped=0.0)
+        return dict(
+            dict.fromkeys(TERMS, 1.0),
+            total=1.0,
+            critic_loss=-1.0,
+            critic_gap=1.0,
+            penalty=0.0,
+            generator_gradient=1.0,
+            critic_gradient=1.0,
+            skipped=0.0,
+        )
 
     def generate(self, content, style, training=True):
         return tf.tanh(content + self.weight)
@@ -107,33 +141,50 @@ def panel(quick, sources, pairs):
     panel.close()
 
 
-# Dials -------------------------------------------------------------------------------------------------------------------
+# Dials
+# -------------------------------------------------------------------------------------------------------------------
 def test_a_dial_weighs_as_a_number_does_and_turns_without_a_new_trace():
     settings, traces = DialSettings(TrainingSettings()), []
 
     @tf.function
     def total(losses):
         traces.append(1)
-        return weighted_total(losses, settings.weights) + settings.weights.penalty * settings.penalty_every * tf.constant(1.0) + settings.weights.drift * tf.constant(2.0)
+        return (
+            weighted_total(losses, settings.weights)
+            + settings.weights.penalty * settings.penalty_every * tf.constant(1.0)
+            + settings.weights.drift * tf.constant(2.0)
+        )
 
     losses = {name: tf.constant(float(number)) for number, name in enumerate(TERMS, start=1)}
     for weights in (LossWeights(), LossWeights(style=7.0, adversarial=0.0, penalty=3.0)):
         settings.turn(weights, "gradient_penalty")
-        assert float(total(losses)) == pytest.approx(float(weighted_total(losses, weights)) + 4 * weights.penalty + 2 * weights.drift)
+        assert float(total(losses)) == pytest.approx(
+            float(weighted_total(losses, weights)) + 4 * weights.penalty + 2 * weights.drift
+        )
     settings.turn(LossWeights(), "none")
-    assert float(total(losses)) == pytest.approx(float(weighted_total(losses, LossWeights())) + 2 * LossWeights().drift), "no constraint, no penalty"
+    assert float(total(losses)) == pytest.approx(
+        float(weighted_total(losses, LossWeights())) + 2 * LossWeights().drift
+    ), "no constraint, no penalty"
     assert traces == [1] and settings.size == TrainingSettings().size
     assert float(Dial(2.0) * 3.0) == float(3.0 * Dial(2.0)) == 6.0
 
 
-# The session -------------------------------------------------------------------------------------------------------------
+# The session
+# -------------------------------------------------------------------------------------------------------------
 def test_weights_and_rate_change_between_steps_without_a_new_trace(session):
     session.advance()
     session.settings = replace(SMALL, learning_rate=5e-4, weights=LossWeights(style=5.0), constraint="none")
     row = session.advance()
     assert QuickTrainer.built == 1 and session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 5.0)
-    assert float(session.trainer.generator_rate) == pytest.approx(5e-4) and row["learning_rate"] == pytest.approx(0.25 * 5e-4) and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
-    assert session.changes == [(1, "constraint none, learning rate 0.0005, style 5")] and "no new trace" in session.said[-1]
+    assert (
+        float(session.trainer.generator_rate) == pytest.approx(5e-4)
+        and row["learning_rate"] == pytest.approx(0.25 * 5e-4)
+        and row["share_style"] == pytest.approx(5.0 / (5.0 + 0.005 + 1 + 0.1 + 6 + 0.15))
+    )
+    assert (
+        session.changes == [(1, "constraint none, learning rate 0.0005, style 5")]
+        and "no new trace" in session.said[-1]
+    )
     assert [row["step"] for row in session.history] == [1, 2]
 
 
@@ -153,10 +204,18 @@ def test_a_new_trace_takes_over_the_weights_and_the_way_back_is_free(session):
     np.testing.assert_allclose(first.weight.numpy(), weights + 2 * LossWeights().style)
 
 
-@pytest.mark.parametrize("changes, said", [
-    (dict(critic_steps=3), "took over all weights."), (dict(constraint="spectral_norm"), "took over the generator's weights; a critic of this build begins anew."),
-    (dict(width=8), "took over the critic's weights; a generator of this build begins anew."),
-    (dict(width=8, constraint="spectral_norm"), "took over no weights; generator and critic of this build begin anew.")])
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        (dict(critic_steps=3), "took over all weights."),
+        (dict(constraint="spectral_norm"), "took over the generator's weights; a critic of this build begins anew."),
+        (dict(width=8), "took over the critic's weights; a generator of this build begins anew."),
+        (
+            dict(width=8, constraint="spectral_norm"),
+            "took over no weights; generator and critic of this build begin anew.",
+        ),
+    ],
+)
 def test_a_network_of_another_build_begins_anew_and_that_is_said(session, changes, said):
     session.advance()
     session.trainer.critic.assign([1.0, 2.0])
@@ -171,8 +230,14 @@ def test_on_the_way_back_too_a_generator_of_another_build_begins_anew(session):
     for number, width in enumerate((SMALL.width, 8, SMALL.width)):
         session.settings = replace(SMALL, width=width)
         session.advance()
-        assert session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style) and float(session.trainer.momenta[0]) == 1.0 and session.step == number + 1
-    assert QuickTrainer.built == 2 and session.said[-1].endswith("took over the critic's weights; a generator of this build begins anew.")
+        assert (
+            session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style)
+            and float(session.trainer.momenta[0]) == 1.0
+            and session.step == number + 1
+        )
+    assert QuickTrainer.built == 2 and session.said[-1].endswith(
+        "took over the critic's weights; a generator of this build begins anew."
+    )
 
 
 def test_a_critic_that_does_not_fit_is_as_freshly_built_and_keeps_no_momentum(sources):
@@ -191,7 +256,10 @@ def test_a_critic_that_does_not_fit_is_as_freshly_built_and_keeps_no_momentum(so
         assert said[-1].endswith("took over the generator's weights; a critic of this build begins anew.")
     assert session.step == 1 and float(session.trainer.rate_scale) == 0.25
     row = session.advance()
-    assert int(session.trainer.critic_optimizer.iterations) == 1 and int(session.trainer.generator_optimizer.iterations) == 2 == row["step"]
+    assert (
+        int(session.trainer.critic_optimizer.iterations) == 1
+        and int(session.trainer.generator_optimizer.iterations) == 2 == row["step"]
+    )
 
 
 def test_the_dial_turns_the_generator_s_rate_alone_and_rows_have_the_rate_that_was_used(sources):
@@ -202,10 +270,14 @@ def test_the_dial_turns_the_generator_s_rate_alone_and_rows_have_the_rate_that_w
     before, first = [variable.numpy() for variable in session.trainer.generator.trainable_variables], session.trainer
     session.advance()
     cosine = [0.5 * (1 + np.cos(np.pi * step / 10)) for step in (0, 1)]
-    assert [row["learning_rate"] for row in session.history] == pytest.approx([TINY.learning_rate * cosine[0], 0.5 * 0.2 * TINY.learning_rate * cosine[1]], rel=1e-5)
+    assert [row["learning_rate"] for row in session.history] == pytest.approx(
+        [TINY.learning_rate * cosine[0], 0.5 * 0.2 * TINY.learning_rate * cosine[1]], rel=1e-5
+    )
     assert session.trainer is first and float(first.rate_scale) == 0.5, "what a divergence halved stays halved"
     assert float(first.critic_optimizer.learning_rate) == pytest.approx(0.5 * TINY.critic_learning_rate)
-    moved = max(np.abs(variable.numpy() - old).max() for variable, old in zip(first.generator.trainable_variables, before))
+    moved = max(
+        np.abs(variable.numpy() - old).max() for variable, old in zip(first.generator.trainable_variables, before)
+    )
     assert 0.5 < moved / session.history[-1]["learning_rate"] < 2.0, "Adam moves a weight by about the rate"
 
 
@@ -236,18 +308,27 @@ def test_it_goes_on_from_a_checkpoint_and_only_reads_it(quick, sources, tmp_path
     session.advance()
     assert said[-1] == f"Going on from {tmp_path}: a new trace that took over all weights."
     assert session.step == 8 and session.trainer.weight.numpy().tolist() == pytest.approx([3.0, 4.0, 5.0])
-    assert float(session.trainer.rate_scale) == 0.5 and session.history[-1]["learning_rate"] == pytest.approx(0.5 * 0.25 * SMALL.learning_rate)
+    assert float(session.trainer.rate_scale) == 0.5 and session.history[-1]["learning_rate"] == pytest.approx(
+        0.5 * 0.25 * SMALL.learning_rate
+    )
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("*")) == before
     TrainingSession(replace(SMALL, width=8), *sources, run=tmp_path, say=said.append).advance()
-    assert said[-1].endswith("took over the critic's weights; a generator of this build begins anew."), "a run of other networks is not taken up in silence"
-    old = {name: variable.numpy() for name, variable in trainer.variables().items() if not name.startswith("rate_scale")}
+    assert said[-1].endswith("took over the critic's weights; a generator of this build begins anew."), (
+        "a run of other networks is not taken up in silence"
+    )
+    old = {
+        name: variable.numpy() for name, variable in trainer.variables().items() if not name.startswith("rate_scale")
+    }
     write_checkpoint(tmp_path / "old", SMALL, old)
     session = TrainingSession(SMALL, *sources, run=tmp_path / "old", say=said.append)
     session.advance()
-    assert session.step == 8 and float(session.trainer.rate_scale) == 1.0, "checkpoints from before the rate could be lowered"
+    assert session.step == 8 and float(session.trainer.rate_scale) == 1.0, (
+        "checkpoints from before the rate could be lowered"
+    )
 
 
-# Pictures ----------------------------------------------------------------------------------------------------------------
+# Pictures
+# ----------------------------------------------------------------------------------------------------------------
 def test_the_overlay_colours_what_the_critic_is_sure_of():
     picture, scores = np.zeros((8, 8, 3), "float32"), np.array([[1.0, 0.0], [0.0, -1.0]])
     over = patch_overlay(picture, scores)
@@ -262,7 +343,9 @@ def test_a_look_shows_every_pair_and_the_gap(quick, pairs):
     sheet, gap = look_at(trainer, pairs, size=32)
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 4 * 36 + 4
     assert np.isfinite(gap) and gap != 0
-    legends = [axes.get_legend() for axes in fig_live([dict(step=1, total=1.0, content=1.0, style=1.0, critic_gap=0.5)]).axes]
+    legends = [
+        axes.get_legend() for axes in fig_live([dict(step=1, total=1.0, content=1.0, style=1.0, critic_gap=0.5)]).axes
+    ]
     assert [legend is None for legend in legends] == [True, False, True], "one curve is named by its title"
     assert len(fig_live([]).axes) == 3 and len(fig_live([dict(step=1, total=1.0)], [(1, "x")]).axes[1].lines) == 1
 
@@ -273,17 +356,23 @@ def test_a_look_s_gap_is_that_of_the_held_out_check(sources, pairs, critic):
     for share in (1.0, 0.5, 0.0):
         trainer.settings = replace(trainer.settings, mask_share=share)
         gaps.add(look_at(trainer, pairs, size=16)[1])
-        assert held_out_check(trainer, *map(tf.constant, (pairs.content, pairs.style, pairs.mask)))["held_out_gap"] in gaps
+        assert (
+            held_out_check(trainer, *map(tf.constant, (pairs.content, pairs.style, pairs.mask)))["held_out_gap"] in gaps
+        )
     assert len(gaps) == 3
 
 
 def look_of_a_critic(pairs, shift, scale=1.0):
-    """The maps of a look, (2, 16, 16, 3), by a critic that scores at random, but prints higher by `shift` widths of its scores."""
+    """The maps of a look, (2, 16, 16, 3), by a critic that scores at random, but prints higher by `shift` widths of its
+    scores.
+    """
     trainer, noise = QuickTrainer(SMALL), np.random.default_rng(0).normal(size=(2, 4, 4, 1)).astype("float32")
-    trainer.judge = lambda picture, style, training: tf.constant(scale * (noise + shift * np.array_equal(picture, real_pictures(style))))
+    trainer.judge = lambda picture, style, training: tf.constant(
+        scale * (noise + shift * np.array_equal(picture, real_pictures(style)))
+    )
     sheet, gap = look_at(trainer, pairs, size=16)
     assert gap == pytest.approx(scale * shift, rel=1e-3, abs=1e-6)
-    return np.stack([sheet[-20 * row - 20:, 64:80][:16] for row in (1, 0)])
+    return np.stack([sheet[-20 * row - 20 :, 64:80][:16] for row in (1, 0)])
 
 
 def test_a_critic_that_can_tell_nothing_paints_hardly_any_colour(quick, pairs):
@@ -299,7 +388,8 @@ def test_a_critic_that_can_tell_nothing_paints_hardly_any_colour(quick, pairs):
     assert outside.size and outside.max() <= 1, "what does not count is not coloured"
 
 
-# The panel ---------------------------------------------------------------------------------------------------------------
+# The panel
+# ---------------------------------------------------------------------------------------------------------------
 def test_steps_start_pause_and_stop(panel, quick):
     assert panel.run(3, HANG_GUARD).session.step == 3 and len(panel.snapshots) >= 1 and "step 3" in panel._caption.value
     panel.start()
@@ -324,11 +414,20 @@ def test_controls_reach_the_next_step(panel):
     panel.set_state(style=6.0, learning_rate=1e-4)
     assert panel.session.settings.weights.style == 6.0
     panel.run(1, HANG_GUARD)
-    assert panel.session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 6.0) and "no new trace" in panel.said
+    assert (
+        panel.session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 6.0)
+        and "no new trace" in panel.said
+    )
     panel.set_state(critic_steps=2, constraint="clip")
     panel.run(1, HANG_GUARD)
     assert "new trace that took over all weights" in panel.said and panel.session.trainer.settings.constraint == "clip"
-    for wrong in (dict(critic_steps=0), dict(constraint="prayer"), dict(style=-1), dict(learning_rate=5.0), dict(dropout=1)):
+    for wrong in (
+        dict(critic_steps=0),
+        dict(constraint="prayer"),
+        dict(style=-1),
+        dict(learning_rate=5.0),
+        dict(dropout=1),
+    ):
         before = panel.state()
         with pytest.raises(PanelError):
             panel.set_state(**wrong)
@@ -406,7 +505,10 @@ def test_in_colab_the_foreground_mode_is_found_out(quick, sources, pairs, monkey
 
 
 def test_folders_of_your_own_pictures(quick, tmp_path):
-    for name, pictures in (("garments", [draw_garment("dress", 48, seed).picture for seed in range(12)]), ("prints", [draw_pattern("tartan", 48, seed) for seed in range(3)])):
+    for name, pictures in (
+        ("garments", [draw_garment("dress", 48, seed).picture for seed in range(12)]),
+        ("prints", [draw_pattern("tartan", 48, seed) for seed in range(3)]),
+    ):
         (tmp_path / name).mkdir()
         for number, picture in enumerate(pictures):
             (tmp_path / name / f"{number}.png").write_bytes(encode_picture(picture))

@@ -1,4 +1,7 @@
-"""Independent oracles for the Wasserstein room: scipy, linear programming, direct NumPy sums, algebra on linear critics."""
+"""Independent oracles for the Wasserstein room: scipy, linear programming, direct NumPy sums, algebra on linear
+critics.
+"""
+
 import keras
 import numpy as np
 import pytest
@@ -8,9 +11,21 @@ from scipy.spatial.distance import cdist, jensenshannon
 
 from fashion_style import wasserstein
 from fashion_style.wasserstein import (
-    adversarial_loss, clip_weights, CONSTRAINTS, generator_loss, gradient_penalty, jensen_shannon, lipschitz_estimate,
-    normalise_spectra, uniform_mix, vanilla_critic_loss, vanilla_generator_loss, wasserstein_distance,
-    wasserstein_dual, wasserstein_histograms, wasserstein_linear_program,
+    CONSTRAINTS,
+    adversarial_loss,
+    clip_weights,
+    generator_loss,
+    gradient_penalty,
+    jensen_shannon,
+    lipschitz_estimate,
+    normalise_spectra,
+    uniform_mix,
+    vanilla_critic_loss,
+    vanilla_generator_loss,
+    wasserstein_distance,
+    wasserstein_dual,
+    wasserstein_histograms,
+    wasserstein_linear_program,
 )
 
 
@@ -25,6 +40,7 @@ def random_pictures(seed, shape=(3, 8, 6, 3)):
 
 
 # ---- distances
+
 
 @pytest.mark.parametrize("seed", range(8))
 def test_linear_program_dual_closed_form_and_scipy_agree(seed):
@@ -62,7 +78,9 @@ def test_linear_program_with_different_numbers_of_bins():
 def test_wasserstein_of_samples_against_scipy(count):
     generator = np.random.default_rng(count)
     first, second = generator.normal(size=173), generator.gamma(2, size=count).round(1)
-    np.testing.assert_allclose(wasserstein_distance(first, second), stats.wasserstein_distance(first, second), rtol=1e-12)
+    np.testing.assert_allclose(
+        wasserstein_distance(first, second), stats.wasserstein_distance(first, second), rtol=1e-12
+    )
     if count == 173:
         np.testing.assert_allclose(wasserstein_distance(first, second), np.abs(np.sort(first) - np.sort(second)).mean())
 
@@ -77,26 +95,30 @@ def test_jensen_shannon_against_scipy_and_bounds():
     np.testing.assert_allclose(jensen_shannon([1, 0, 0], [0, 0.5, 0.5]), np.log(2))
 
 
-@pytest.mark.parametrize("call", [
-    lambda: wasserstein_histograms([0.5, 0.6], [0.5, 0.5]),
-    lambda: wasserstein_histograms([1.5, -0.5], [0.5, 0.5]),
-    lambda: jensen_shannon([1.0], [0.5, 0.5]),
-    lambda: jensen_shannon([np.nan, 1.0], [0.5, 0.5]),
-    lambda: wasserstein_linear_program([1.0], [1.0], [[1.0, 2.0]]),
-    lambda: wasserstein_dual([0.5, 0.5], [0.5, 0.5], [[0, 1], [2, 0]]),
-    lambda: wasserstein_distance([], [1.0]),
-    lambda: wasserstein_distance([np.inf], [1.0]),
-    lambda: clip_weights(keras.layers.Dense(1), 0),
-    lambda: gradient_penalty(tf.identity, tf.zeros((2, 3)), tf.zeros((2, 3)), tf.zeros((2, 1, 1, 1))),
-    lambda: gradient_penalty(tf.identity, tf.zeros((2, 3)), tf.zeros((2, 3)), tf.zeros((2, 3))),
-    lambda: adversarial_loss(tf.zeros((2, 4, 4, 1)), tf.zeros((2, 4, 4, 1)), tf.zeros((2, 4))),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: wasserstein_histograms([0.5, 0.6], [0.5, 0.5]),
+        lambda: wasserstein_histograms([1.5, -0.5], [0.5, 0.5]),
+        lambda: jensen_shannon([1.0], [0.5, 0.5]),
+        lambda: jensen_shannon([np.nan, 1.0], [0.5, 0.5]),
+        lambda: wasserstein_linear_program([1.0], [1.0], [[1.0, 2.0]]),
+        lambda: wasserstein_dual([0.5, 0.5], [0.5, 0.5], [[0, 1], [2, 0]]),
+        lambda: wasserstein_distance([], [1.0]),
+        lambda: wasserstein_distance([np.inf], [1.0]),
+        lambda: clip_weights(keras.layers.Dense(1), 0),
+        lambda: gradient_penalty(tf.identity, tf.zeros((2, 3)), tf.zeros((2, 3)), tf.zeros((2, 1, 1, 1))),
+        lambda: gradient_penalty(tf.identity, tf.zeros((2, 3)), tf.zeros((2, 3)), tf.zeros((2, 3))),
+        lambda: adversarial_loss(tf.zeros((2, 4, 4, 1)), tf.zeros((2, 4, 4, 1)), tf.zeros((2, 4))),
+    ],
+)
 def test_wrong_input_says_what_was_received(call):
     with pytest.raises(ValueError, match="Expected.*Received"):
         call()
 
 
 # ---- losses
+
 
 def test_losses_against_numpy_with_and_without_mask():
     generator = np.random.default_rng(0)
@@ -111,13 +133,19 @@ def test_losses_against_numpy_with_and_without_mask():
     masked_fake, masked_real = (per_sample(mask, scores) for scores in (fake, real))
     np.testing.assert_allclose(adversarial_loss(real, fake, mask), masked_fake - masked_real, rtol=1e-4)
     np.testing.assert_allclose(generator_loss(fake, mask), -masked_fake, rtol=1e-4)
-    np.testing.assert_allclose(adversarial_loss(real, fake, mask, real_mask=other),
-                               masked_fake - per_sample(other, real), rtol=1e-4)
+    np.testing.assert_allclose(
+        adversarial_loss(real, fake, mask, real_mask=other), masked_fake - per_sample(other, real), rtol=1e-4
+    )
     np.testing.assert_allclose(generator_loss(fake, mask[:1]), -per_sample(mask[:1], fake), rtol=1e-4)
     points = generator.normal(size=(6, 1)).astype(np.float32)
     np.testing.assert_allclose(generator_loss(points, np.eye(6)[:, :1]), -points[0, 0] / 6, rtol=1e-6)
     parts = [generator_loss(fake[part], mask[part]) for part in (slice(0, 1), slice(1, 3))]
-    np.testing.assert_allclose(generator_loss(fake, mask), (parts[0] + 2 * parts[1]) / 3, rtol=1e-5, err_msg="parts of a batch average to the whole")
+    np.testing.assert_allclose(
+        generator_loss(fake, mask),
+        (parts[0] + 2 * parts[1]) / 3,
+        rtol=1e-5,
+        err_msg="parts of a batch average to the whole",
+    )
 
 
 def test_adversarial_loss_and_generator_loss_pull_in_opposite_directions():
@@ -133,13 +161,22 @@ def test_mask_of_any_size_is_area_averaged_to_the_patch_map(size):
     mask = tf.random.stateless_uniform((2, *size, 1), seed=(1, 2))
     scores = tf.random.stateless_normal((2, 3, 2, 1), seed=(3, 4))
     weights = tf.image.resize(mask, (3, 2), method="area").numpy()
-    np.testing.assert_allclose(generator_loss(scores, mask), -np.mean((weights * scores).numpy().sum(axis=(1, 2, 3)) / weights.sum(axis=(1, 2, 3))), rtol=1e-5)
+    np.testing.assert_allclose(
+        generator_loss(scores, mask),
+        -np.mean((weights * scores).numpy().sum(axis=(1, 2, 3)) / weights.sum(axis=(1, 2, 3))),
+        rtol=1e-5,
+    )
 
 
-@pytest.mark.parametrize("loss", [
-    lambda scores, mask: adversarial_loss(scores, scores * 2, mask), generator_loss, vanilla_generator_loss,
-    lambda scores, mask: vanilla_critic_loss(scores, scores, mask),
-])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda scores, mask: adversarial_loss(scores, scores * 2, mask),
+        generator_loss,
+        vanilla_generator_loss,
+        lambda scores, mask: vanilla_critic_loss(scores, scores, mask),
+    ],
+)
 def test_empty_mask_gives_zero_and_zero_gradient(loss):
     scores = tf.Variable(tf.ones((2, 4, 4, 1)))
     with tf.GradientTape() as tape:
@@ -153,8 +190,9 @@ def test_vanilla_losses_against_keras():
     expected = cross_entropy(tf.ones_like(real), real) + cross_entropy(tf.zeros_like(fake), fake)
     np.testing.assert_allclose(vanilla_critic_loss(real, fake), expected, rtol=1e-5)
     np.testing.assert_allclose(vanilla_generator_loss(fake), cross_entropy(tf.ones_like(fake), fake), rtol=1e-5)
-    np.testing.assert_allclose(vanilla_generator_loss(fake, saturating=True),
-                               -cross_entropy(tf.zeros_like(fake), fake), rtol=1e-5)
+    np.testing.assert_allclose(
+        vanilla_generator_loss(fake, saturating=True), -cross_entropy(tf.zeros_like(fake), fake), rtol=1e-5
+    )
     huge = tf.constant([[1e4], [-1e4]])
     assert np.isfinite(vanilla_critic_loss(huge, huge)) and np.isfinite(vanilla_generator_loss(huge, saturating=True))
 
@@ -174,6 +212,7 @@ def test_losses_are_float32_for_half_precision_scores():
 
 
 # ---- constraints
+
 
 def test_mix_is_stateless_uniform_and_one_per_sample():
     mix = uniform_mix(5000, 7, 11)
@@ -200,13 +239,18 @@ def test_penalty_of_a_linear_critic(length):
     real, fake = tf.random.stateless_normal((2, 10, 6), seed=(1, 1))
     mix = uniform_mix(10, 0, 0, rank=2)
     np.testing.assert_allclose(gradient_penalty(dense, real, fake, mix), (length - 1) ** 2, atol=1e-5)
-    np.testing.assert_allclose(gradient_penalty(dense, real, fake, mix, one_sided=True), max(length - 1, 0) ** 2, atol=1e-5)
-    np.testing.assert_allclose(gradient_penalty(dense, real, fake, mix, root_mean_square=True),
-                               (length * np.sqrt(6) - 1) ** 2, rtol=1e-4)
+    np.testing.assert_allclose(
+        gradient_penalty(dense, real, fake, mix, one_sided=True), max(length - 1, 0) ** 2, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        gradient_penalty(dense, real, fake, mix, root_mean_square=True), (length * np.sqrt(6) - 1) ** 2, rtol=1e-4
+    )
 
 
 def test_penalty_of_a_linear_patch_critic_is_that_of_its_mean_score():
-    convolution = keras.layers.Conv2D(1, 4, strides=2, padding="same", kernel_initializer=keras.initializers.GlorotUniform(1))
+    convolution = keras.layers.Conv2D(
+        1, 4, strides=2, padding="same", kernel_initializer=keras.initializers.GlorotUniform(1)
+    )
     real, fake = random_pictures(1), random_pictures(2)
     basis = tf.reshape(tf.eye(8 * 6 * 3), (-1, 8, 6, 3))
     weights = tf.reduce_mean(convolution(basis) - convolution(tf.zeros_like(basis)), axis=[1, 2, 3])
@@ -214,8 +258,11 @@ def test_penalty_of_a_linear_patch_critic_is_that_of_its_mean_score():
     np.testing.assert_allclose(gradient_penalty(convolution, real, fake, uniform_mix(3, 0, 0)), expected, rtol=1e-5)
     mask = tf.concat([tf.ones((3, 4, 6, 1)), tf.zeros((3, 4, 6, 1))], axis=1)
     upper = tf.reduce_mean((convolution(basis) - convolution(tf.zeros_like(basis)))[:, :2], axis=[1, 2, 3])
-    np.testing.assert_allclose(gradient_penalty(convolution, real, fake, uniform_mix(3, 0, 0), mask=mask),
-                               (np.linalg.norm(upper) - 1) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        gradient_penalty(convolution, real, fake, uniform_mix(3, 0, 0), mask=mask),
+        (np.linalg.norm(upper) - 1) ** 2,
+        rtol=1e-5,
+    )
 
 
 def test_penalty_looks_at_the_mixture_with_one_share_per_sample():
@@ -224,6 +271,7 @@ def test_penalty_looks_at_the_mixture_with_one_share_per_sample():
     def critic(pictures, training=None):
         seen.append((pictures, training))
         return tf.reduce_sum(pictures, axis=[1, 2, 3])[:, None]
+
     real, fake = random_pictures(1), random_pictures(2)
     gradient_penalty(critic, real, fake, tf.reshape(tf.constant([0.0, 1.0, 0.25]), (3, 1, 1, 1)))
     pictures, training = seen[0]
@@ -233,7 +281,8 @@ def test_penalty_looks_at_the_mixture_with_one_share_per_sample():
 
 def test_penalty_differs_per_sample_and_is_the_mean():
     def critic(points):
-        return 0.5 * tf.reduce_sum(points ** 2, axis=1, keepdims=True)
+        return 0.5 * tf.reduce_sum(points**2, axis=1, keepdims=True)
+
     points = tf.constant([[3.0, 4.0], [0.6, 0.8], [0.0, 2.0]])
     penalty = gradient_penalty(critic, points, points, uniform_mix(3, 0, 0, rank=2))
     np.testing.assert_allclose(penalty, (16 + 0 + 1) / 3, rtol=1e-5)
@@ -243,6 +292,7 @@ def test_conditional_penalty_takes_the_slope_of_the_first_input_only():
     def critic(inputs):
         pictures, style = inputs
         return tf.reduce_sum(pictures * style, axis=[1, 2, 3])[:, None]
+
     style = random_pictures(3)
     expected = np.mean((np.linalg.norm(tf.reshape(style, (3, -1)), axis=1) - 1) ** 2)
     penalty = gradient_penalty(critic, random_pictures(1), random_pictures(2), uniform_mix(3, 0, 0), condition=style)
@@ -252,22 +302,31 @@ def test_conditional_penalty_takes_the_slope_of_the_first_input_only():
 def test_penalty_and_its_gradient_are_finite_where_the_slope_is_zero():
     weights = tf.Variable(tf.zeros((6, 1)))
     with tf.GradientTape() as tape:
-        penalty = gradient_penalty(lambda x: x @ weights, tf.ones((2, 6)), tf.zeros((2, 6)), uniform_mix(2, 0, 0, rank=2))
+        penalty = gradient_penalty(
+            lambda x: x @ weights, tf.ones((2, 6)), tf.zeros((2, 6)), uniform_mix(2, 0, 0, rank=2)
+        )
     np.testing.assert_allclose(penalty, 1, atol=1e-5)
     assert np.all(np.isfinite(tape.gradient(penalty, weights)))
-    np.testing.assert_allclose(gradient_penalty(lambda x: tf.zeros((2, 1)), tf.ones((2, 6)), tf.zeros((2, 6)),
-                                                uniform_mix(2, 0, 0, rank=2)), 1, atol=1e-5)
+    np.testing.assert_allclose(
+        gradient_penalty(lambda x: tf.zeros((2, 1)), tf.ones((2, 6)), tf.zeros((2, 6)), uniform_mix(2, 0, 0, rank=2)),
+        1,
+        atol=1e-5,
+    )
 
 
 def test_penalty_trains_the_weights_towards_slope_one():
     weights = tf.Variable([[3.0], [4.0]])
     with tf.GradientTape() as tape:
-        penalty = gradient_penalty(lambda x: x @ weights, tf.ones((2, 2)), tf.zeros((2, 2)), uniform_mix(2, 0, 0, rank=2))
+        penalty = gradient_penalty(
+            lambda x: x @ weights, tf.ones((2, 2)), tf.zeros((2, 2)), uniform_mix(2, 0, 0, rank=2)
+        )
     np.testing.assert_allclose(tape.gradient(penalty, weights), 2 * (5 - 1) * np.array([[0.6], [0.8]]), rtol=1e-5)
 
 
 def test_clip_weights():
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+    )
     before = model.get_weights()
     tf.function(lambda: clip_weights(model, tf.constant(0.05)))()
     assert all(np.abs(weight).max() <= np.float32(0.05) for weight in model.trainable_variables)
@@ -278,14 +337,24 @@ def test_clip_weights():
 def test_lipschitz_estimate():
     def critic(points):
         return tf.abs(points[:, :1]) * 3
+
     first, second = tf.constant([[0.5, 1.0], [-1.0, 2.0]]), tf.constant([[-0.5, 1.0], [-2.0, 2.0]])
     estimate = lipschitz_estimate(critic, first, second)
     np.testing.assert_allclose(estimate, (3, 3), rtol=1e-5)
-    np.testing.assert_allclose(lipschitz_estimate(critic, first, second, root_mean_square=True), (3 * np.sqrt(2),) * 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        lipschitz_estimate(critic, first, second, root_mean_square=True), (3 * np.sqrt(2),) * 2, rtol=1e-5
+    )
     assert lipschitz_estimate(critic, first, first).pair_slope == 0
     pictures = random_pictures(1)
-    assert lipschitz_estimate(lambda inputs: tf.reduce_mean(inputs[0] * inputs[1], axis=3, keepdims=True),
-                              pictures, -pictures, condition=tf.ones_like(pictures)).gradient_norm > 0
+    assert (
+        lipschitz_estimate(
+            lambda inputs: tf.reduce_mean(inputs[0] * inputs[1], axis=3, keepdims=True),
+            pictures,
+            -pictures,
+            condition=tf.ones_like(pictures),
+        ).gradient_norm
+        > 0
+    )
 
 
 def test_lipschitz_estimate_leaves_a_spectral_critic_alone():
@@ -297,8 +366,9 @@ def test_lipschitz_estimate_leaves_a_spectral_critic_alone():
 
 
 def test_spectral_normalisation_bounds_dense_layers_after_a_training_call():
-    layer = keras.layers.SpectralNormalization(keras.layers.Dense(16, kernel_initializer=keras.initializers.GlorotUniform(2)),
-                                               power_iterations=200)
+    layer = keras.layers.SpectralNormalization(
+        keras.layers.Dense(16, kernel_initializer=keras.initializers.GlorotUniform(2)), power_iterations=200
+    )
     layer.build((None, 16))
     layer.vector_u.assign(tf.random.stateless_normal((1, 16), seed=(0, 0)))
     layer(tf.zeros((1, 16)), training=True)
@@ -309,7 +379,10 @@ def test_spectral_normalisation_bounds_dense_layers_after_a_training_call():
 
 
 def test_kernels_are_normalised_once_and_zeros_stay():
-    layers = [keras.layers.SpectralNormalization(keras.layers.Dense(8, kernel_initializer=start)) for start in (keras.initializers.RandomNormal(stddev=3.0, seed=1), "zeros")]
+    layers = [
+        keras.layers.SpectralNormalization(keras.layers.Dense(8, kernel_initializer=start))
+        for start in (keras.initializers.RandomNormal(stddev=3.0, seed=1), "zeros")
+    ]
     critic = keras.Sequential([keras.Input((8,)), *layers])
     for _ in range(60):
         normalise_spectra(critic)
@@ -319,8 +392,12 @@ def test_kernels_are_normalised_once_and_zeros_stay():
 
 # ---- everything inside one traced step
 
+
 def patch_critic(spectral):
-    layers = [keras.layers.Conv2D(4, 4, 2, padding="same", activation="leaky_relu"), keras.layers.Conv2D(1, 3, padding="same")]
+    layers = [
+        keras.layers.Conv2D(4, 4, 2, padding="same", activation="leaky_relu"),
+        keras.layers.Conv2D(1, 3, padding="same"),
+    ]
     if spectral:
         layers = [keras.layers.SpectralNormalization(layer) for layer in layers]
     return keras.Sequential([keras.Input((None, None, 3)), *layers])
@@ -348,10 +425,14 @@ def test_one_trace_serves_every_batch_and_size(constraint):
         if constraint == "clip":
             clip_weights(critic, 0.01)
         return loss
+
     for batch, height, width in ((1, 16, 16), (3, 24, 40), (2, 17, 9)):
         for mask in (tf.ones, tf.zeros):
-            loss = step(random_pictures(1, (batch, height, width, 3)), random_pictures(2, (batch, height, width, 3)),
-                        mask((batch, height, width, 1)))
+            loss = step(
+                random_pictures(1, (batch, height, width, 3)),
+                random_pictures(2, (batch, height, width, 3)),
+                mask((batch, height, width, 1)),
+            )
             assert loss.shape == () and np.isfinite(loss)
     assert len(traces) == 1 and all(np.all(np.isfinite(weight)) for weight in critic.get_weights())
 
@@ -361,9 +442,17 @@ def test_penalised_critic_finds_the_shift_of_a_cloud_and_a_free_one_does_not():
     fake = real + tf.constant([3.0, 4.0])
     estimates = {}
     for weight in (0.0, 50.0):
-        critic = keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(
-            units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed))
-            for seed, (units, activation) in enumerate([(32, "leaky_relu"), (32, "leaky_relu"), (1, None)]))])
+        critic = keras.Sequential(
+            [
+                keras.Input((2,)),
+                *(
+                    keras.layers.Dense(
+                        units, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed)
+                    )
+                    for seed, (units, activation) in enumerate([(32, "leaky_relu"), (32, "leaky_relu"), (1, None)])
+                ),
+            ]
+        )
         optimizer = keras.optimizers.Adam(3e-3)
         optimizer.build(critic.trainable_variables)
 
@@ -375,6 +464,7 @@ def test_penalised_critic_finds_the_shift_of_a_cloud_and_a_free_one_does_not():
                 total = loss + weight * gradient_penalty(critic, real, tf.reverse(fake, [0]), mix)
             optimizer.apply(tape.gradient(total, critic.trainable_variables), critic.trainable_variables)
             return -loss
+
         for _ in range(400):
             estimates[weight] = float(step())
     assert estimates[0.0] > 500
@@ -384,5 +474,6 @@ def test_penalised_critic_finds_the_shift_of_a_cloud_and_a_free_one_does_not():
 
 def test_module_imports_no_other_room():
     from pathlib import Path
+
     source = Path(wasserstein.__file__).read_text()
     assert "from ." not in source and "fashion_style." not in source.replace("fashion_style/", "")

@@ -1,4 +1,5 @@
 """Fails when fashion_style/ or README.md is not what the notebooks export."""
+
 import difflib
 import pathlib
 import shutil

@@ -1,9 +1,12 @@
-"""The house rules that a syntax tree can show: floors, circles, private names, hands that only pass on, and sizes. Prints them, and fails on the first four.
+"""The house rules that a syntax tree can show: floors, circles, private names, hands that only pass on, and sizes.
+
+Prints them, and fails on the first four.
 
     .venv/bin/python tools/check_house.py
 
 Nothing is imported: the modules of fashion_style/ are read as text, at any depth.
 """
+
 import ast
 import collections
 import pathlib
@@ -19,8 +22,11 @@ FLOORS = (
     "errors",
     "writing",
     "images",
-    "drawing.curves drawing.pieces drawing.tops drawing.shapes drawing.render drawing.sheets drawing.palettes drawing.tile drawing.woven"
-    " drawing.knitted drawing.geometric drawing.natural drawing.motifs drawing.resist drawing.ornament drawing.engraved",
+    (
+        "drawing.curves drawing.pieces drawing.tops drawing.shapes drawing.render drawing.sheets drawing.palettes"
+        " drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural drawing.motifs drawing.resist"
+        " drawing.ornament drawing.engraved"
+    ),
     "cloth.masks",
     "garments patterns",
     "reading.files reading.sources reading.pictures data",
@@ -28,12 +34,20 @@ FLOORS = (
     "features recogniser style_generator",
     "settings losses",
     "training",
-    "runs.history runs.devices runs.checkpoints runs.folder runs.stopping runs.loop runs.moment runs.session runs.forks runs.weights",
+    (
+        "runs.history runs.devices runs.checkpoints runs.folder runs.stopping runs.loop runs.moment runs.session"
+        " runs.forks runs.weights"
+    ),
     "health scorecard comparison design",
     "studio.recipes studio.lookbook studio.evaluation",
-    "panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view panels.network_choice panels.feature"
-    " panels.gram panels.design panels.training panels.__init__",
-    "commands.options commands.training_options commands.lab commands.demo commands.train commands.design commands.evaluate commands.parser",
+    (
+        "panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view"
+        " panels.network_choice panels.feature panels.gram panels.design panels.training panels.__init__"
+    ),
+    (
+        "commands.options commands.training_options commands.lab commands.demo commands.train commands.design"
+        " commands.evaluate commands.parser"
+    ),
     "cli",
 )
 ORDER = {room: place for place, room in enumerate(" ".join(FLOORS).split())}
@@ -41,11 +55,15 @@ STAND_ALONE = {"content", "gram", "wasserstein", "generator", "critic"}  # only 
 
 
 def module_paths(package):
-    """{dotted name without the package: path} of every module below a package folder, at any depth; wings' empty `__init__`s left out."""
+    """{dotted name without the package: path} of every module below a package folder, at any depth; wings' empty
+    `__init__`s left out.
+    """
     paths = {}
     for path in sorted(pathlib.Path(package).rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
-        if parts != ("_modidx",) and (parts[-1] != "__init__" or (len(parts) > 1 and path.read_text(encoding="utf-8").strip())):
+        if parts != ("_modidx",) and (
+            parts[-1] != "__init__" or (len(parts) > 1 and path.read_text(encoding="utf-8").strip())
+        ):
             paths[".".join(parts)] = path
     return paths
 
@@ -56,7 +74,9 @@ def parse_package(package):
 
 
 def absolute(module, level, written):
-    """The dotted name below the package that an import in `module` means, or None for a foreign one: ("panels.gram", 2, "images") -> "images"."""
+    """The dotted name below the package that an import in `module` means, or None for a foreign one: ("panels.gram", 2,
+    "images") -> "images".
+    """
     parts = (written or "").split(".") if written else []
     if level == 0:
         return ".".join(parts[1:]) if parts[:1] == [PACKAGE] else None
@@ -64,12 +84,14 @@ def absolute(module, level, written):
 
 
 def imports_of(module, tree, known):
-    """(room, name or None) for everything of ours that a tree imports anywhere, also inside functions; None: the room itself."""
+    """(room, name or None) for everything of ours that a tree imports anywhere, also inside functions; None: the room
+    itself.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == PACKAGE:
-                    yield alias.name[len(PACKAGE) + 1:], None
+                    yield alias.name[len(PACKAGE) + 1 :], None
         elif isinstance(node, ast.ImportFrom):
             target = absolute(module, node.level, node.module)
             if target is None:
@@ -89,7 +111,9 @@ def defined(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+            names |= {
+                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+            }
     return names
 
 
@@ -139,17 +163,28 @@ def sizes(package):
     texts = {name: path.read_text(encoding="utf-8") for name, path in module_paths(package).items()}
     lines = {name: len(text.splitlines()) for name, text in texts.items()}
     longest = max(lines, key=lines.get)
-    functions = [node for text in texts.values() for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
-    return {f"lines of the longest module ({longest})": lines[longest], "lines of the median module": int(statistics.median(lines.values())),
-            "lines over 120 characters": sum(len(line) > 120 for text in texts.values() for line in text.splitlines()),
-            "functions over 30 lines": sum(node.end_lineno - node.lineno >= 30 for node in functions)}
+    functions = [
+        node for text in texts.values() for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)
+    ]
+    return {
+        f"lines of the longest module ({longest})": lines[longest],
+        "lines of the median module": int(statistics.median(lines.values())),
+        "lines over 120 characters": sum(len(line) > 120 for text in texts.values() for line in text.splitlines()),
+        "functions over 30 lines": sum(node.end_lineno - node.lineno >= 30 for node in functions),
+    }
 
 
 def main():
     """Prints every figure; returns 1 if a rule is broken."""
     package = ROOT / PACKAGE
     told = broken_rules(parse_package(package))
-    for rule in ("circles", "upward imports", "private names taken", "names that are only handed on", "rooms without a floor"):
+    for rule in (
+        "circles",
+        "upward imports",
+        "private names taken",
+        "names that are only handed on",
+        "rooms without a floor",
+    ):
         print(f"{rule}: {len(told[rule])}", *told[rule], sep="\n    ")
     for what, figure in sizes(package).items():
         print(f"{what}: {figure}")

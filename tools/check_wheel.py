@@ -1,4 +1,5 @@
 """Builds the wheel and tries it as a stranger would: in a new environment, outside the checkout."""
+
 import os
 import pathlib
 import subprocess
@@ -15,8 +16,15 @@ def call(*command, cwd, expect=0):
     """Runs a command, returns what it wrote (stdout, stderr); stops the check when the exit code is another."""
     started = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONPATH")}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=LIMIT_SECONDS)
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+    )
     line = " ".join(pathlib.Path(str(part)).name if i == 0 else str(part) for i, part in enumerate(command))
     print(f"{time.monotonic() - started:6.1f} s  exit {done.returncode}  {line[:150]}", flush=True)
     if done.returncode != expect:
@@ -45,8 +53,9 @@ def try_wheel(wheel, folder):
     call(binaries / "python", ROOT / "tools" / "use_installed.py", cwd=folder)
     stdout, _ = call(binaries / "fashion-style", "--help", cwd=folder)
     assert "stylize" in stdout, stdout
-    _, stderr = call(binaries / "fashion-style", "stylize", "no-garment.png", "no-style.png", "-o", "out.png",
-                     cwd=folder, expect=1)
+    _, stderr = call(
+        binaries / "fashion-style", "stylize", "no-garment.png", "no-style.png", "-o", "out.png", cwd=folder, expect=1
+    )
     assert len(stderr.strip().splitlines()) == 1 and "no-garment.png" in stderr, stderr
     call(binaries / "fashion-style", "lab", "notebooks", "--copy-only", cwd=folder)
     copied, ours = notebook_names(folder / "notebooks"), notebook_names(ROOT / "nbs")

@@ -1,10 +1,13 @@
 """Do two trees of this project paint the same bytes? Runs the same work in both, on this machine, and compares digests.
 
-    .venv/bin/python tools/compare_trees.py --before FOLDER      a checkout of the tree before, such as a `git worktree` of 1111a32
+    .venv/bin/python tools/compare_trees.py --before FOLDER      a checkout of the tree before, such as a `git worktree`
+    of 1111a32
 
-The work: the demo's six first designs, twelve `stylize` calls (sizes, mixes, masks, 2,000 px), and 60 training steps with their losses and
+The work: the demo's six first designs, twelve `stylize` calls (sizes, mixes, masks, 2,000 px), and 60 training steps
+with their losses and
 weights. Exits 1 if anything differs.
 """
+
 import argparse
 import hashlib
 import importlib
@@ -36,7 +39,10 @@ def designs():
     import numpy as np
 
     design, garments, patterns = room("design"), room("garments"), room("patterns")
-    sources = [getattr(room("sources"), name)(part="held_out", size=256, seed=0) for name in ("garment_source", "pattern_source")]
+    sources = [
+        getattr(room("sources"), name)(part="held_out", size=256, seed=0)
+        for name in ("garment_source", "pattern_source")
+    ]
     pairs = room("data").held_out_pairs(*sources, 6, size=256, seed=0)
     designer, told = design.load_designer(), {}
     for number, (garment, style, mask) in enumerate(zip(pairs.content, pairs.style, pairs.mask)):
@@ -44,11 +50,25 @@ def designs():
     dress = garments.draw_garment("dress", 192, seed=2)
     prints = [patterns.draw_pattern(family, 96, seed=3) for family in ("paisley", "tartan", "leopard")]
     half = np.float32(dress.mask * 0.5)
-    calls = [dict(), dict(size=160), dict(size=400), dict(size=2000), dict(mask=dress.mask), dict(mask=half), dict(strength=0.5), dict(motif_scale=0.4),
-             dict(keep_colours=True), dict(lock=False), dict(prints=2), dict(prints=3, weights=[0.5, 0.3, 0.2])]
+    calls = [
+        dict(),
+        dict(size=160),
+        dict(size=400),
+        dict(size=2000),
+        dict(mask=dress.mask),
+        dict(mask=half),
+        dict(strength=0.5),
+        dict(motif_scale=0.4),
+        dict(keep_colours=True),
+        dict(lock=False),
+        dict(prints=2),
+        dict(prints=3, weights=[0.5, 0.3, 0.2]),
+    ]
     for number, call in enumerate(calls):
         many = call.pop("prints", 1)
-        told[f"stylize {number} {sorted(call)}"] = digest(designer.stylize(dress.picture, prints[:many] if many > 1 else prints[0], **call).picture)
+        told[f"stylize {number} {sorted(call)}"] = digest(
+            designer.stylize(dress.picture, prints[:many] if many > 1 else prints[0], **call).picture
+        )
     return told
 
 
@@ -64,13 +84,18 @@ def training():
         batch = room("data").make_batch(*sources, batch_size=2, size=32, seed=0, step=number)
         losses.append(list(step(batch.content, batch.style, batch.mask).values()))
     weights = [variable.numpy() for _, variable in sorted(trainer.variables().items())]
-    return {"losses of 60 steps": digest(np.array(losses, "float64")), "all variables": digest(np.concatenate([np.ravel(array).astype("float64") for array in weights]))}
+    return {
+        "losses of 60 steps": digest(np.array(losses, "float64")),
+        "all variables": digest(np.concatenate([np.ravel(array).astype("float64") for array in weights])),
+    }
 
 
 def work_in(tree):
     """The digests that a tree makes, in a process of its own."""
     environment = dict(os.environ, PYTHONPATH=str(tree), TF_CPP_MIN_LOG_LEVEL="3")
-    done = subprocess.run([sys.executable, __file__, "--work"], cwd=tree, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--work"], cwd=tree, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -1,4 +1,5 @@
 """Writes the map of the notebooks into nbs/index.ipynb, and README.md from it (nbdev's own way needs quarto)."""
+
 import pathlib
 import re
 
@@ -9,12 +10,16 @@ from traitlets.config import Config
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MAP_TITLE = "## The map"
 # Figures of the index become files, because a README cannot hold them.
-CONFIG = Config({"ExtractOutputPreprocessor": {"output_filename_template": "images/index_{cell_index}_{index}{extension}"}})
+CONFIG = Config(
+    {"ExtractOutputPreprocessor": {"output_filename_template": "images/index_{cell_index}_{index}{extension}"}}
+)
 
 
 def title_and_summary(notebook):
     """Title and one-line summary of a notebook, from its first cell: '# Title' and '> summary'."""
-    title, summary = (re.search(pattern, notebook.cells[0].source, re.MULTILINE) for pattern in (r"^# (.+)", r"^> (.+)"))
+    title, summary = (
+        re.search(pattern, notebook.cells[0].source, re.MULTILINE) for pattern in (r"^# (.+)", r"^> (.+)")
+    )
     return title[1].strip() if title else "", summary[1].strip() if summary else ""
 
 
@@ -45,11 +50,24 @@ def wing_row(folder):
 
 
 def map_table(folder):
-    """The rows of the map: the notebooks at the top but the index, chapters by number first; then a row a folder. KeyError for a folder without words here."""
-    paths = sorted((path for path in folder.glob("*.ipynb") if path.stem != "index"), key=lambda path: (not path.stem[0].isdigit(), path.name))
+    """The rows of the map: the notebooks at the top but the index, chapters by number first; then a row a folder.
+
+    KeyError for a folder without words here.
+    """
+    paths = sorted(
+        (path for path in folder.glob("*.ipynb") if path.stem != "index"),
+        key=lambda path: (not path.stem[0].isdigit(), path.name),
+    )
     folders = {path.parent.name for path in folder.glob("*/*.ipynb") if not path.parent.name.startswith(".")}
     wings = sorted(folders, key=list(WINGS).index)
-    return "\n".join(["| notebook | what it is about |", "|---|---|", *map(chapter_row, paths), *(wing_row(folder / name) for name in wings)])
+    return "\n".join(
+        [
+            "| notebook | what it is about |",
+            "|---|---|",
+            *map(chapter_row, paths),
+            *(wing_row(folder / name) for name in wings),
+        ]
+    )
 
 
 def with_map(notebook, table):
@@ -64,7 +82,8 @@ def with_map(notebook, table):
 def readme_of(notebook_path):
     """Markdown of a notebook without its hidden cells, and its figures: (text, {path below nbs/: bytes}).
 
-    A code cell's line '#| fig-alt: words' describes its figure for those who cannot see it. Picture and notebook links are written for nbs/; the README lies one folder higher.
+    A code cell's line '#| fig-alt: words' describes its figure for those who cannot see it. Picture and notebook links
+    are written for nbs/; the README lies one folder higher.
     """
     notebook = nbformat.read(notebook_path, as_version=4)
     notebook.metadata["language_info"] = {"name": "python"}

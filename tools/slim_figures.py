@@ -1,7 +1,10 @@
-"""Pack the PNG figures in the notebooks' outputs tighter, pixel for pixel the same. Run it after executing notebooks and before committing them.
+"""Pack the PNG figures in the notebooks' outputs tighter, pixel for pixel the same.
+
+Run it after executing notebooks and before committing them.
 
     .venv/bin/python tools/slim_figures.py [NOTEBOOK ...]      all of nbs/ by default
 """
+
 import base64
 import json
 import os

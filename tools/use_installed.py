@@ -1,4 +1,5 @@
 """Imports every module of the installed package; run by check_wheel.py inside the new environment."""
+
 import importlib
 import pathlib
 import pkgutil

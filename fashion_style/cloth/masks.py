@@ -17,7 +17,9 @@ def mask_iou(first, second):
     """Intersection over union of two masks (H, W, 1) in [0, 1]: sum(min) / sum(max); 1 when both are empty."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape:
-        raise GarmentError(f"Masks of shapes {first.shape} and {second.shape} cannot be compared. Give two of the same shape.")
+        raise GarmentError(
+            f"Masks of shapes {first.shape} and {second.shape} cannot be compared. Give two of the same shape."
+        )
     union = np.maximum(first, second).sum()
     return float(np.minimum(first, second).sum() / union) if union else 1.0
 
@@ -69,7 +71,10 @@ def _soft_edge(mask, small, large, radius=3, smoothness=1e-3):
     The windows blur the edge; stretching the contrast around 0.5 by 1.6 makes it about as steep as it was.
     """
     guide, target = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) / 255.0, mask.astype(np.float64)
-    mean = lambda values: cv2.blur(values, (2 * radius + 1,) * 2)
+
+    def mean(values):
+        return cv2.blur(values, (2 * radius + 1,) * 2)
+
     variance = mean(guide * guide) - mean(guide) ** 2
     slope = (mean(guide * target) - mean(guide) * mean(target)) / (variance + smoothness)
     offset = mean(target) - slope * mean(guide)
@@ -93,13 +98,16 @@ def _cut(small, iterations):
 def garment_mask(picture, *, iterations=5):
     """Mask (H, W, 1) in [0, 1] of the garment on a photograph (H, W, 3) in [-1, 1] with a plain background.
 
-    GrabCut (Rother, Kolmogorov and Blake 2004) at <= 256 pixels, started from how much of each colour lies in the middle,
+    GrabCut (Rother, Kolmogorov and Blake 2004) at <= 256 pixels, started from how much of each colour lies in the
+    middle,
     then cleaned and brought to full size by a guided filter. `iterations`: rounds of GrabCut, at least 1. A picture in
     which nothing can be separated gives a mask of ones. Raises `GarmentError` when `picture` is not one colour picture.
     """
     picture = np.asarray(picture, np.float32)
     if picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
-        raise GarmentError(f"A picture of shape {picture.shape} has no mask. Give one picture (height, width, 3) in [-1, 1].")
+        raise GarmentError(
+            f"A picture of shape {picture.shape} has no mask. Give one picture (height, width, 3) in [-1, 1]."
+        )
     if iterations < 1:
         raise GarmentError(f"iterations={iterations} leaves the first guess as it is. Give a whole number from 1 up.")
     large = np.uint8(np.clip(np.nan_to_num(picture) * 127.5 + 127.5, 0, 255).round())

@@ -43,12 +43,20 @@ def _check_stylize(options):
         if os.path.realpath(options.save_mask) == os.path.realpath(options.out):
             raise BadUse(f"--out and --save-mask name the same file, {options.out}. Name two")
     if options.shares and len(options.shares) != len(options.styles):
-        raise BadUse(f"--shares needs one number for each style, received {len(options.shares)} for {len(options.styles)} styles")
+        raise BadUse(
+            f"--shares needs one number for each style, received {len(options.shares)} for {len(options.styles)} styles"
+        )
 
 
 def _wishes(options):
     """The designer's settings among the options."""
-    return dict(strength=options.strength, size=options.size, motif_scale=options.motif_scale, keep_colours=options.keep_colours, lock=options.lock)
+    return dict(
+        strength=options.strength,
+        size=options.size,
+        motif_scale=options.motif_scale,
+        keep_colours=options.keep_colours,
+        lock=options.lock,
+    )
 
 
 def command_stylize(options):
@@ -64,9 +72,20 @@ def command_stylize(options):
 
     if options.mask:
         read_mask(options.mask)
-    dressed = dress(load_designer(options.run), options.garment, options.styles, mask=options.mask, weights=options.shares, **_wishes(options))
+    dressed = dress(
+        load_designer(options.run),
+        options.garment,
+        options.styles,
+        mask=options.mask,
+        weights=options.shares,
+        **_wishes(options),
+    )
     if options.lock and not options.mask and dressed.design.mask.min() == 1:
-        warnings.warn(f"no garment could be told from the background of {options.garment}, so the whole picture is dressed. If that is not what you want, draw a mask and name it with --mask", stacklevel=2)
+        warnings.warn(
+            f"no garment could be told from the background of {options.garment}, so the whole picture is dressed. If"
+            " that is not what you want, draw a mask and name it with --mask",
+            stacklevel=2,
+        )
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:
@@ -77,15 +96,46 @@ def command_stylize(options):
 
 def _wish_options(add):
     """Options that `stylize` and `designs` share."""
-    add("--run", type=path_name, metavar="PATH", help="folder of a trained run, or exported weights (default: the weights that come with the package)")
-    add("--strength", type=number(float, 0.0, 1.0, "a number"), default=1.0, metavar="SHARE",
-        help="0: the garment as it was, 1: the full style (default: %(default)s)")
-    add("--size", type=number(int, 16, 4096, "pixels"), metavar="PIXELS", help="short side of the result (default: as the garment)")
-    add("--motif-scale", type=number(float, 0.05, 20.0, "a factor"), default=1.0, metavar="FACTOR",
-        help="1: the style spans the garment's picture once, 0.5: motifs half as large (default: %(default)s)")
-    add("--keep-colours", action="store_true", help="keep the garment's colours, take only light and dark from the style")
-    add("--lock", action=argparse.BooleanOptionalAction, default=True,
-        help=f"leave every pixel outside the garment as it was; exact in {' '.join(EXACT_SUFFIXES)}, while JPEG and GIF change all pixels a little (default: lock)")
+    add(
+        "--run",
+        type=path_name,
+        metavar="PATH",
+        help="folder of a trained run, or exported weights (default: the weights that come with the package)",
+    )
+    add(
+        "--strength",
+        type=number(float, 0.0, 1.0, "a number"),
+        default=1.0,
+        metavar="SHARE",
+        help="0: the garment as it was, 1: the full style (default: %(default)s)",
+    )
+    add(
+        "--size",
+        type=number(int, 16, 4096, "pixels"),
+        metavar="PIXELS",
+        help="short side of the result (default: as the garment)",
+    )
+    add(
+        "--motif-scale",
+        type=number(float, 0.05, 20.0, "a factor"),
+        default=1.0,
+        metavar="FACTOR",
+        help="1: the style spans the garment's picture once, 0.5: motifs half as large (default: %(default)s)",
+    )
+    add(
+        "--keep-colours",
+        action="store_true",
+        help="keep the garment's colours, take only light and dark from the style",
+    )
+    add(
+        "--lock",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help=(
+            f"leave every pixel outside the garment as it was; exact in {' '.join(EXACT_SUFFIXES)}, while JPEG and GIF"
+            " change all pixels a little (default: lock)"
+        ),
+    )
 
 
 def stylize_options(parser):
@@ -93,22 +143,55 @@ def stylize_options(parser):
     add = parser.add_argument
     add("garment", type=path_name, metavar="GARMENT", help="picture of a garment")
     add("styles", nargs="+", type=path_name, metavar="STYLE", help="pictures of styles; several are mixed")
-    add("-o", "--out", required=True, type=path_name, metavar="OUT", help="picture to write; the suffix names the format; a PNG also holds the recipe")
-    add("--shares", type=share_list, metavar="N,N", help="share of each style in a mix, in their order (default: equal shares)")
+    add(
+        "-o",
+        "--out",
+        required=True,
+        type=path_name,
+        metavar="OUT",
+        help="picture to write; the suffix names the format; a PNG also holds the recipe",
+    )
+    add(
+        "--shares",
+        type=share_list,
+        metavar="N,N",
+        help="share of each style in a mix, in their order (default: equal shares)",
+    )
     _wish_options(add)
-    add("--mask", type=path_name, metavar="FILE", help="picture as large as the garment: white is garment, black is not, grey blends (default: found by itself, on a plain background)")
-    add("--save-mask", type=path_name, metavar="FILE", help="write the mask that was used, as large as the result, for a look or to mend it for --mask")
+    add(
+        "--mask",
+        type=path_name,
+        metavar="FILE",
+        help=(
+            "picture as large as the garment: white is garment, black is not, grey blends (default: found by itself, on"
+            " a plain background)"
+        ),
+    )
+    add(
+        "--save-mask",
+        type=path_name,
+        metavar="FILE",
+        help="write the mask that was used, as large as the result, for a look or to mend it for --mask",
+    )
 
 # %% ../../nbs/commands/design.ipynb #bd867c55
 def _check_out_folder(out, sources):
-    """Raise `BadUse` for a folder of results that lies among the pictures: the next call would dress the designs of this one."""
+    """Raise `BadUse` for a folder of results that lies among the pictures: the next call would dress the designs of
+    this one.
+    """
     for source in sources:
         if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source)):
-            raise BadUse(f"--out {out} lies in {source}, so its designs would be taken for pictures the next time. Name a folder elsewhere")
+            raise BadUse(
+                f"--out {out} lies in {source}, so its designs would be taken for pictures the next time. Name a folder"
+                " elsewhere"
+            )
 
 
 def command_designs(options):
-    """`fashion-style designs`: every garment in every style, or a sample of the pairs. Returns the exit code: 130 if it was stopped."""
+    """`fashion-style designs`: every garment in every style, or a sample of the pairs.
+
+    Returns the exit code: 130 if it was stopped.
+    """
     _check_out_folder(options.out, options.garments + options.styles)
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
@@ -116,12 +199,24 @@ def command_designs(options):
     from fashion_style.writing import Stop
 
     with Stop() as stop:
-        book = make_lookbook(load_designer(options.run), options.garments, options.styles, options.out, count=options.count, seed=options.seed, stop=stop, **_wishes(options))
+        book = make_lookbook(
+            load_designer(options.run),
+            options.garments,
+            options.styles,
+            options.out,
+            count=options.count,
+            seed=options.seed,
+            stop=stop,
+            **_wishes(options),
+        )
     for error in book.bad[:5]:
         say(f"left out: {error}")
     if len(book.bad) > 5:
         say(f"left out: {len(book.bad) - 5} more bad pictures")
-    say(f"{options.out}: {len(book.rows)} designs, {book.kept} of them kept from before; figures in {Path(options.out, 'designs.csv')}")
+    say(
+        f"{options.out}: {len(book.rows)} designs, {book.kept} of them kept from before; figures in"
+        f" {Path(options.out, 'designs.csv')}"
+    )
     if not book.finished:
         say("stopped; the same command goes on")
         return 130
@@ -132,15 +227,42 @@ def designs_options(parser):
     """Options of `fashion-style designs`."""
     add = parser.add_argument
     add("--garments", nargs="+", required=True, type=path_name, metavar="DIR", help="folders of garment pictures")
-    add("--styles", nargs="+", required=True, type=path_name, metavar="DIR", help="folders of prints, fabrics or paintings")
-    add("--out", required=True, type=path_name, metavar="DIR", help="folder for the designs, designs.csv and contact_sheet.png; what is there and still right is kept")
-    add("--count", type=number(int, 1, 1_000_000, "pairs"), metavar="N", help="a sample of N pairs that shows all garments and styles about equally often (default: all pairs)")
-    add("--seed", type=number(int, 0, 2 ** 31, "a number"), default=0, metavar="N", help="of the sample (default: %(default)s)")
+    add(
+        "--styles",
+        nargs="+",
+        required=True,
+        type=path_name,
+        metavar="DIR",
+        help="folders of prints, fabrics or paintings",
+    )
+    add(
+        "--out",
+        required=True,
+        type=path_name,
+        metavar="DIR",
+        help="folder for the designs, designs.csv and contact_sheet.png; what is there and still right is kept",
+    )
+    add(
+        "--count",
+        type=number(int, 1, 1_000_000, "pairs"),
+        metavar="N",
+        help="a sample of N pairs that shows all garments and styles about equally often (default: all pairs)",
+    )
+    add(
+        "--seed",
+        type=number(int, 0, 2**31, "a number"),
+        default=0,
+        metavar="N",
+        help="of the sample (default: %(default)s)",
+    )
     _wish_options(add)
 
 # %% ../../nbs/commands/design.ipynb #cfac10bb
 def command_reproduce(options):
-    """`fashion-style reproduce`: make a design again from its recipe and compare. Returns the exit code: 0 for the same pixels, else 1."""
+    """`fashion-style reproduce`: make a design again from its recipe and compare.
+
+    Returns the exit code: 0 for the same pixels, else 1.
+    """
     from fashion_style.images import PICTURE_SUFFIXES, save_picture
 
     if options.out:
@@ -152,7 +274,10 @@ def command_reproduce(options):
     if options.out and os.path.isfile(options.out):
         sources = [recipe["garment"], *recipe["styles"]] + [recipe["mask"]] * bool(recipe.get("mask"))
         if file_sha256(options.out) in [source["sha256"] for source in sources]:
-            raise BadUse(f"{options.out} is one of the pictures that {options.picture} was made from. Name another file for the result")
+            raise BadUse(
+                f"{options.out} is one of the pictures that {options.picture} was made from. Name another file for the"
+                " result"
+            )
     again = reproduce(options.picture, options.look_in or (), weights=options.run)
     if options.out:
         save_picture(again.picture, options.out)
@@ -168,6 +293,12 @@ def reproduce_options(parser):
     """Options of `fashion-style reproduce`."""
     add = parser.add_argument
     add("picture", type=path_name, metavar="OUT.png", help="a PNG that `stylize` or `designs` wrote")
-    add("--look-in", nargs="+", type=path_name, metavar="DIR", help="folders where garment, styles and mask may be, under any name (beside that of the picture itself)")
+    add(
+        "--look-in",
+        nargs="+",
+        type=path_name,
+        metavar="DIR",
+        help="folders where garment, styles and mask may be, under any name (beside that of the picture itself)",
+    )
     add("--run", type=path_name, metavar="PATH", help="the weights, if they were not those that come with the package")
     add("-o", "--out", type=path_name, metavar="NEW", help="write the picture that was made again")

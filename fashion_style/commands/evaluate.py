@@ -20,31 +20,39 @@ def _held_out_pairs(options, settings, places):
     from fashion_style.data import distinct_pairs
     from fashion_style.reading.sources import picture_sources
 
-    check_memory(150 * options.count * options.size ** 2, f"--count {options.count} with --size {options.size}")
+    check_memory(150 * options.count * options.size**2, f"--count {options.count} with --size {options.size}")
     sources = picture_sources(places, dataclasses.replace(settings, size=options.size), part="held_out")
     pairs = distinct_pairs(*sources, options.count, size=options.size, seed=settings.seed)
     if len(pairs.content) < options.count:
         kinds = [f"{source.amount()} held-out {name}" for source, name in zip(sources, ("garments", "styles"))]
-        warnings.warn(f"--count {options.count} needs as many garments and as many styles, none of them twice. Received: {' and '.join(kinds)}, copies and bad files among them; "
-                      f"{len(pairs.content)} pairs are scored. Name more pictures with --garments and --styles.", stacklevel=2)
+        warnings.warn(
+            f"--count {options.count} needs as many garments and as many styles, none of them twice. Received:"
+            f" {' and '.join(kinds)}, copies and bad files among them; {len(pairs.content)} pairs are scored. Name more"
+            " pictures with --garments and --styles.",
+            stacklevel=2,
+        )
     return pairs
 
 
 def command_evaluate(options):
     """`fashion-style evaluate`: dresses garments that a run has not seen and scores them. Returns the exit code."""
     import_quietly("tensorflow")
-    from fashion_style.runs.checkpoints import newest_checkpoint
-    from fashion_style.studio.evaluation import claimed_folder, evaluate, verdict, write_evaluation
     from fashion_style.design import load_designer
     from fashion_style.features import load_extractor
+    from fashion_style.runs.checkpoints import newest_checkpoint
     from fashion_style.runs.history import read_history
+    from fashion_style.studio.evaluation import claimed_folder, evaluate, verdict, write_evaluation
 
     settings, places = newest_checkpoint(options.run)[0], chosen_places(options.run, options.garments, options.styles)
     if options.vgg_weights and settings.extractor != "vgg19":
-        raise BadUse(f"--vgg-weights goes with runs trained with vgg19. Received: {options.run}, trained with {settings.extractor}")
+        raise BadUse(
+            f"--vgg-weights goes with runs trained with vgg19. Received: {options.run}, trained with"
+            f" {settings.extractor}"
+        )
     pairs = _held_out_pairs(options, settings, places)
     weights = options.vgg_weights or places["vgg_weights"] if settings.extractor == "vgg19" else None
-    with claimed_folder(options.out, settings) as out:  # before the work: a folder that cannot be written should not cost a minute
+    # before the work: a folder that cannot be written should not cost a minute
+    with claimed_folder(options.out, settings) as out:
         say(f"dressing {len(pairs.content)} garments that {options.run} has not seen, at {options.size} px")
         evaluation = evaluate(load_designer(options.run), pairs, load_extractor(settings.extractor, weights=weights))
         paths = write_evaluation(evaluation, read_history(options.run), out, settings)
@@ -58,9 +66,34 @@ def evaluate_options(parser):
     """Write the options of `fashion-style evaluate` into its parser."""
     add = parser.add_argument
     add("run", type=path_name, metavar="RUN", help="folder of a trained run")
-    add("--out", type=path_name, default="evaluation", metavar="DIR",
-        help="folder for designs, contact sheet, scorecard and curves; if it holds anything, DIR-2, DIR-3 ... (default: %(default)s)")
-    add("--count", type=number(int, 1, 10_000, "pairs"), default=12, metavar="N", help="held-out pairs, no picture twice; the first 12 are on the sheet (default: %(default)s)")
-    add("--size", type=number(int, 32, 1024, "pixels"), default=256, metavar="PIXELS", help="height and width of the designs (default: %(default)s)")
+    add(
+        "--out",
+        type=path_name,
+        default="evaluation",
+        metavar="DIR",
+        help=(
+            "folder for designs, contact sheet, scorecard and curves; if it holds anything, DIR-2, DIR-3 ... (default:"
+            " %(default)s)"
+        ),
+    )
+    add(
+        "--count",
+        type=number(int, 1, 10_000, "pairs"),
+        default=12,
+        metavar="N",
+        help="held-out pairs, no picture twice; the first 12 are on the sheet (default: %(default)s)",
+    )
+    add(
+        "--size",
+        type=number(int, 32, 1024, "pixels"),
+        default=256,
+        metavar="PIXELS",
+        help="height and width of the designs (default: %(default)s)",
+    )
     add_folder_options(parser, "those of the run; of other folders too, only the held-out part serves")
-    add("--vgg-weights", type=path_name, metavar="PATH", help="file of VGG19's weights (default: the one that the run was trained with)")
+    add(
+        "--vgg-weights",
+        type=path_name,
+        metavar="PATH",
+        help="file of VGG19's weights (default: the one that the run was trained with)",
+    )

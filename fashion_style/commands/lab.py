@@ -29,7 +29,9 @@ def notebook_folder():
     for folder in (package / "notebooks", package.parent / "nbs"):
         if (folder / "index.ipynb").is_file():
             return folder
-    raise FileNotFoundError("this installation of fashion_style has no notebooks. Install its wheel again, or use a checkout")
+    raise FileNotFoundError(
+        "this installation of fashion_style has no notebooks. Install its wheel again, or use a checkout"
+    )
 
 # %% ../../nbs/commands/lab.ipynb #a64ef093
 NOTE_NAME = ".fashion_style.json"
@@ -54,7 +56,9 @@ def course_files(source):
 
 
 def copy_notebooks(source, target):
-    """Copy a folder of notebooks; files that the reader changed are left alone. An interrupt leaves whole files and a true note.
+    """Copy a folder of notebooks; files that the reader changed are left alone.
+
+    An interrupt leaves whole files and a true note.
 
     Args:
         source: folder with the notebooks. target: folder to copy to; made if it is missing.
@@ -102,7 +106,19 @@ def command_lab(options):
 # %% ../../nbs/commands/lab.ipynb #245a764f
 def lab_options(parser):
     """Write the options of `fashion-style lab` into its parser."""
-    parser.add_argument("folder", nargs="?", type=path_name, default="fashion-style-notebooks", metavar="DIR", help="folder for your copy of the notebooks (default: %(default)s)")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=path_name,
+        default="fashion-style-notebooks",
+        metavar="DIR",
+        help="folder for your copy of the notebooks (default: %(default)s)",
+    )
     parser.add_argument("--copy-only", action="store_true", help="copy and do not start JupyterLab")
     parser.add_argument("--no-browser", action="store_true", help="start JupyterLab without opening a browser")
-    parser.add_argument("--port", type=number(int, 1, 65535, "a port"), metavar="N", help="port for JupyterLab (default: the first free one from 8888)")
+    parser.add_argument(
+        "--port",
+        type=number(int, 1, 65535, "a port"),
+        metavar="N",
+        help="port for JupyterLab (default: the first free one from 8888)",
+    )

@@ -37,6 +37,7 @@ def number(kind, low, high, unit):
     Returns:
         function from text to number; it raises `argparse.ArgumentTypeError`.
     """
+
     def read(text):
         try:
             value = kind(text)
@@ -45,11 +46,15 @@ def number(kind, low, high, unit):
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"expected {unit} from {low} to {high}, received {text!r}")
         return value
+
     return read
 
 
 def share_list(text):
-    """An argparse type: "2,1" -> [2.0, 1.0], numbers of at least 0 and not all 0. Raises `argparse.ArgumentTypeError`."""
+    """An argparse type: "2,1" -> [2.0, 1.0], numbers of at least 0 and not all 0.
+
+    Raises `argparse.ArgumentTypeError`.
+    """
     try:
         shares = [float(part) for part in text.split(",")]
     except ValueError:
@@ -60,7 +65,10 @@ def share_list(text):
 
 # %% ../../nbs/commands/options.ipynb #7b95ba2b
 def path_name(text):
-    """An argparse type: the path of a file or folder, as it was typed. Raises `argparse.ArgumentTypeError` for an empty one."""
+    """An argparse type: the path of a file or folder, as it was typed.
+
+    Raises `argparse.ArgumentTypeError` for an empty one.
+    """
     if not text.strip():
         raise argparse.ArgumentTypeError(f"expected a path, received {text!r}")
     return text
@@ -71,7 +79,8 @@ def _comma_list(text):
 
 
 def add_settings(parser, settings_class, suffix=""):
-    """One option for each field of a settings dataclass; help, choices and default come from the field; numbers are at least 0.
+    """One option for each field of a settings dataclass; help, choices and default come from the field; numbers are at
+    least 0.
 
     Args:
         parser: an `argparse` parser or argument group.
@@ -85,15 +94,25 @@ def add_settings(parser, settings_class, suffix=""):
         several, name = isinstance(item.default, tuple), f"--{item.name.replace('_', '-')}{suffix}"
         shown = ",".join(item.default) if several else item.default
         if isinstance(item.default, bool):
-            parser.add_argument(name, dest=item.name + suffix, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS,
-                                help=f"{item.metadata['help']} (default: {'yes' if shown else 'no'})")
+            parser.add_argument(
+                name,
+                dest=item.name + suffix,
+                action=argparse.BooleanOptionalAction,
+                default=argparse.SUPPRESS,
+                help=f"{item.metadata['help']} (default: {'yes' if shown else 'no'})",
+            )
             continue
         kind = _comma_list if several else str if isinstance(shown, str) else number(type(shown), 0, 10**9, "a number")
         choices = item.metadata.get("choices")
         parser.add_argument(
-            name, dest=item.name + suffix, type=kind, default=argparse.SUPPRESS, choices=choices,
+            name,
+            dest=item.name + suffix,
+            type=kind,
+            default=argparse.SUPPRESS,
+            choices=choices,
             metavar=None if choices else "A,B" if several else "NAME" if kind is str else "N",
-            help=f"{item.metadata['help']} (default: {shown})".replace("%", "%%"))
+            help=f"{item.metadata['help']} (default: {shown})".replace("%", "%%"),
+        )
 
 
 def given_settings(options, settings_class, suffix=""):
@@ -159,7 +178,18 @@ def import_quietly(*names):
 
 # %% ../../nbs/commands/options.ipynb #1245695c
 def add_folder_options(parser, default):
-    """Add --garments and --styles, lists of folders. `default`: what is used without them, with {} for the word garments or patterns."""
-    for name, what, ours in (("garments", "garment pictures", "garments"), ("styles", "prints, fabrics or paintings", "patterns")):
-        parser.add_argument(f"--{name}", nargs="+", type=path_name, metavar="DIR",
-                            help=f"folders of {what}; the word embedded adds our drawings (default: {default.format(ours)})")
+    """Add --garments and --styles, lists of folders.
+
+    `default`: what is used without them, with {} for the word garments or patterns.
+    """
+    for name, what, ours in (
+        ("garments", "garment pictures", "garments"),
+        ("styles", "prints, fabrics or paintings", "patterns"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            type=path_name,
+            metavar="DIR",
+            help=f"folders of {what}; the word embedded adds our drawings (default: {default.format(ours)})",
+        )

@@ -13,7 +13,13 @@ import warnings
 
 from .options import add_folder_options, number, path_name, say, typed
 from fashion_style.commands.training_options import (
-    add_run_settings, add_training_options, check_memory, RUN_OPTIONS, run_settings, training_bytes, typed_settings,
+    RUN_OPTIONS,
+    add_run_settings,
+    add_training_options,
+    check_memory,
+    run_settings,
+    training_bytes,
+    typed_settings,
 )
 from ..errors import BadUse
 from ..reading.pictures import check_no_other_note, chosen_places, write_places
@@ -24,12 +30,14 @@ SHIPPED = "shipped"  # named for --start-from: the generator that the package sh
 
 def _held_out_batch(places, settings, count=6):
     """Pairs that training does not see; None when the folders are too small to keep any back."""
-    from fashion_style.reading.sources import picture_sources
     from fashion_style.data import held_out_pairs
     from fashion_style.errors import DataError
+    from fashion_style.reading.sources import picture_sources
 
     try:
-        return held_out_pairs(*picture_sources(places, settings, part="held_out"), count, size=settings.size, seed=settings.seed)
+        return held_out_pairs(
+            *picture_sources(places, settings, part="held_out"), count, size=settings.size, seed=settings.seed
+        )
     except DataError as error:
         warnings.warn(f"no pictures are held out, so the grids show training pictures ({error})", stacklevel=2)
         return None
@@ -42,12 +50,21 @@ def _graphics_cards():
 
 
 def _train_settings(options, start=None):
-    """Settings and places of a run, checked against each other and against this machine. `start`: settings of the generator that it begins with."""
+    """Settings and places of a run, checked against each other and against this machine.
+
+    `start`: settings of the generator that it begins with.
+    """
     settings, places = run_settings(options), chosen_places(options.resume, options.garments, options.styles)
-    if start:  # the same network, unless another was typed: then opening the run says that it cannot begin with these weights
-        settings = dataclasses.replace(settings, **{name: getattr(start, name) for name in ("generator", "width", "paths") if not hasattr(options, name)})
-    check_memory(training_bytes(settings, bool(_graphics_cards())),
-                 f"--batch {settings.batch} with --size {settings.size} and --width {settings.width}")
+    # the same network, unless another was typed: then opening the run says that it cannot begin with these weights
+    if start:
+        settings = dataclasses.replace(
+            settings,
+            **{name: getattr(start, name) for name in ("generator", "width", "paths") if not hasattr(options, name)},
+        )
+    check_memory(
+        training_bytes(settings, bool(_graphics_cards())),
+        f"--batch {settings.batch} with --size {settings.size} and --width {settings.width}",
+    )
     if options.held_out is not None:
         places["held_out"] = options.held_out
     if options.vgg_weights:
@@ -62,7 +79,9 @@ def _start(options):
     if options.start_from is None:
         return None, None
     if options.resume:
-        raise BadUse("--start-from is for new runs; a resumed run goes on from its own checkpoint. Start a new run with --run")
+        raise BadUse(
+            "--start-from is for new runs; a resumed run goes on from its own checkpoint. Start a new run with --run"
+        )
     from fashion_style.runs.weights import read_weights
 
     settings, arrays, name = read_weights(None if options.start_from == SHIPPED else options.start_from)
@@ -81,13 +100,16 @@ def _typed_again(run, options):
 
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
+    from fashion_style.health import TensorBoardWriter, diagnose
     from fashion_style.reading.sources import picture_sources
     from fashion_style.runs.devices import choose_strategy, is_chief
-    from fashion_style.health import diagnose, TensorBoardWriter
     from fashion_style.runs.loop import train
 
     if options.resume and (options.held_out is not None or hasattr(options, "seed")):
-        raise BadUse("--held-out and --seed decide which files are kept back, so a resumed run cannot change them. Start a new run with --run")
+        raise BadUse(
+            "--held-out and --seed decide which files are kept back, so a resumed run cannot change them. Start a new"
+            " run with --run"
+        )
     strategy = choose_strategy(options.strategy)  # before TensorFlow is used otherwise
     if options.xla and not _graphics_cards():
         warnings.warn("--xla without a graphics card makes every step several times slower. Leave it out", stacklevel=2)
@@ -98,12 +120,32 @@ def command_train(options):
         check_no_other_note(run)
     contents, styles = picture_sources(places, settings)
     held_out = _held_out_batch(places, settings)
-    say(f"{run}: {contents.amount()} garments, {styles.amount()} styles, {settings.size} px, extractor {settings.extractor}")
+    say(
+        f"{run}: {contents.amount()} garments, {styles.amount()} styles, {settings.size} px, extractor"
+        f" {settings.extractor}"
+    )
     watching = {name: getattr(options, name) for name in RUN_OPTIONS}
     with contextlib.ExitStack() as stack:
-        writer = stack.enter_context(TensorBoardWriter(run, weights=settings.weights)) if options.tensorboard and is_chief(strategy) else None
-        result = train(run, settings, contents, styles, held_out=held_out, vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
-                       resume=bool(options.resume), strategy=strategy, xla=options.xla, callback=writer, opened=lambda trainer: write_places(run, places), start_weights=start_weights, **watching)
+        writer = (
+            stack.enter_context(TensorBoardWriter(run, weights=settings.weights))
+            if options.tensorboard and is_chief(strategy)
+            else None
+        )
+        result = train(
+            run,
+            settings,
+            contents,
+            styles,
+            held_out=held_out,
+            vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
+            resume=bool(options.resume),
+            strategy=strategy,
+            xla=options.xla,
+            callback=writer,
+            opened=lambda trainer: write_places(run, places),
+            start_weights=start_weights,
+            **watching,
+        )
     for name, source in (("garments", contents), ("styles", styles)):
         if source.skipped:
             say(f"{name}: {source.report()}")
@@ -120,39 +162,73 @@ def command_train(options):
 # %% ../../nbs/commands/train.ipynb #f0a1c0df
 def command_fork(options):
     """`fashion-style fork`: a new run from a checkpoint of an old one, with other settings. Returns the exit code."""
+    from fashion_style.errors import TrainingError
     from fashion_style.runs.checkpoints import newest_checkpoint
     from fashion_style.runs.forks import fork
     from fashion_style.settings import changed_settings
-    from fashion_style.errors import TrainingError
 
     changes = typed_settings(options)
     if "seed" in changes:
-        raise BadUse("--seed decides which files are kept back, so a fork cannot change it. Start a new run with: fashion-style train --run")
+        raise BadUse(
+            "--seed decides which files are kept back, so a fork cannot change it. Start a new run with: fashion-style"
+            " train --run"
+        )
     stored, arrays = newest_checkpoint(options.run)
     try:
         settings = changed_settings(stored, changes)
     except TrainingError as error:
         raise BadUse(str(error)) from error
-    check_memory(training_bytes(settings, bool(_graphics_cards())), f"--batch {settings.batch} with --size {settings.size}")
+    check_memory(
+        training_bytes(settings, bool(_graphics_cards())), f"--batch {settings.batch} with --size {settings.size}"
+    )
     new = fork(options.run, int(arrays["step/000"]) if options.step is None else options.step, options.new, **changes)
     step = int(newest_checkpoint(new)[1]["step/000"])
-    say(f"{new}: branches off {options.run} after step {step}, with {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}")
+    say(
+        f"{new}: branches off {options.run} after step {step}, with"
+        f" {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}"
+    )
     more = f" --steps N, with N above {step}: it has done all its steps" if settings.steps <= step else ""
     say(f"Train it with: fashion-style train --resume {typed(new)}{more}")
     return 0
 
 # %% ../../nbs/commands/train.ipynb #5647d8ad
 def train_options(parser, with_training):
-    """Write the options of `fashion-style train` into its parser. `with_training`: also those of the settings (imports TensorFlow)."""
+    """Write the options of `fashion-style train` into its parser.
+
+    `with_training`: also those of the settings (imports TensorFlow).
+    """
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--run", type=path_name, metavar="DIR", help="new folder for history.csv, picture grids and checkpoints")
-    target.add_argument("--resume", type=path_name, metavar="DIR", help="folder of an old run: go on from its newest checkpoint, with its settings and pictures")
+    target.add_argument(
+        "--run", type=path_name, metavar="DIR", help="new folder for history.csv, picture grids and checkpoints"
+    )
+    target.add_argument(
+        "--resume",
+        type=path_name,
+        metavar="DIR",
+        help="folder of an old run: go on from its newest checkpoint, with its settings and pictures",
+    )
     add_folder_options(parser, "the embedded {} alone")
-    parser.add_argument("--held-out", type=number(float, 0.0, 0.9, "a share"), metavar="SHARE",
-                        help="share of the files kept back for checks, 0 to 0.9 (default: 0.1)")
-    parser.add_argument("--vgg-weights", type=path_name, metavar="PATH", help="file of VGG19's weights for --extractor vgg19 (default: Keras' own download)")
-    parser.add_argument("--start-from", type=path_name, metavar="RUN", help="begin with the trained generator of a run folder or an exported file, or of the package (the word shipped), "
-                        "instead of fresh weights (default: fresh weights)")
+    parser.add_argument(
+        "--held-out",
+        type=number(float, 0.0, 0.9, "a share"),
+        metavar="SHARE",
+        help="share of the files kept back for checks, 0 to 0.9 (default: 0.1)",
+    )
+    parser.add_argument(
+        "--vgg-weights",
+        type=path_name,
+        metavar="PATH",
+        help="file of VGG19's weights for --extractor vgg19 (default: Keras' own download)",
+    )
+    parser.add_argument(
+        "--start-from",
+        type=path_name,
+        metavar="RUN",
+        help=(
+            "begin with the trained generator of a run folder or an exported file, or of the package (the word"
+            " shipped), instead of fresh weights (default: fresh weights)"
+        ),
+    )
     if with_training:
         add_training_options(parser)
 
@@ -165,7 +241,14 @@ def _checkpoint_name(text):
 def fork_options(parser, with_training):
     """Write the options of `fashion-style fork` into its parser. `with_training`: as of `train_options`."""
     parser.add_argument("run", type=path_name, metavar="RUN", help="folder of the old run; it is only read")
-    parser.add_argument("--step", type=_checkpoint_name, metavar="N", help="step of the checkpoint to branch off from, or the word best (default: the newest)")
-    parser.add_argument("--new", type=path_name, metavar="DIR", help="new folder (default: RUN-from-N beside the old one)")
+    parser.add_argument(
+        "--step",
+        type=_checkpoint_name,
+        metavar="N",
+        help="step of the checkpoint to branch off from, or the word best (default: the newest)",
+    )
+    parser.add_argument(
+        "--new", type=path_name, metavar="DIR", help="new folder (default: RUN-from-N beside the old one)"
+    )
     if with_training:
         add_run_settings(parser)

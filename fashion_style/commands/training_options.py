@@ -21,9 +21,12 @@ RUN_OPTIONS = dict(
     grid_every="generator steps between two picture grids and checks on held-out pairs",
     checkpoint_every="generator steps between two checkpoints",
     checkpoint_minutes="minutes after which a checkpoint is written in any case",
-    stop_gap="stop early when the critic's gap between held-out real and generated pictures stays below this (score units)",
+    stop_gap=(
+        "stop early when the critic's gap between held-out real and generated pictures stays below this (score units)"
+    ),
     stop_checks="checks in a row that --stop-gap asks for",
-    workers="batches prepared at the same time, at most 256")
+    workers="batches prepared at the same time, at most 256",
+)
 
 
 def add_run_settings(parser):
@@ -41,21 +44,55 @@ def add_training_options(parser):
     from fashion_style.runs.devices import STRATEGIES
     from fashion_style.runs.loop import train
 
-    parser.add_argument("--settings", type=path_name, metavar="FILE",
-                        help="settings.json of another run, as the base of a new one; typed options are laid over it (default: the defaults below)")
-    parser.add_argument("--strategy", choices=STRATEGIES, default="none",
-                        help="devices: one, all GPUs of this machine, or several machines named in TF_CONFIG (default: %(default)s)")
-    parser.add_argument("--xla", action="store_true", help="compile the step with XLA; benchmarks/gpu_table.py measures whether your GPU gains by it, a CPU does not (default: no)")
+    parser.add_argument(
+        "--settings",
+        type=path_name,
+        metavar="FILE",
+        help=(
+            "settings.json of another run, as the base of a new one; typed options are laid over it (default: the"
+            " defaults below)"
+        ),
+    )
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        default="none",
+        help="devices: one, all GPUs of this machine, or several machines named in TF_CONFIG (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--xla",
+        action="store_true",
+        help=(
+            "compile the step with XLA; benchmarks/gpu_table.py measures whether your GPU gains by it, a CPU does not"
+            " (default: no)"
+        ),
+    )
     add_run_settings(parser)
-    parser.set_defaults(usual={name: parameter.default for name, parameter in inspect.signature(train).parameters.items()} | dict(strategy="none"))
+    parser.set_defaults(
+        usual={name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
+        | dict(strategy="none")
+    )
     group = parser.add_argument_group("watching the run")
-    group.add_argument("--tensorboard", action="store_true", help="also write RUN/tensorboard; to look at it: pip install 'fashion_style[tensorboard]', then tensorboard --logdir RUN")
+    group.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help=(
+            "also write RUN/tensorboard; to look at it: pip install 'fashion_style[tensorboard]', then tensorboard"
+            " --logdir RUN"
+        ),
+    )
     for name, text in RUN_OPTIONS.items():
         default = inspect.signature(train).parameters[name].default
         kind, shown = (float, "run all steps") if default is None else (type(default), default)
         kind = number(kind, 0 if default is None else 1, 256 if name == "workers" else 1_000_000_000, "a number")
-        group.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind, default=default, metavar="N",
-                           help=f"{text} (default: {shown})")
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            type=kind,
+            default=default,
+            metavar="N",
+            help=f"{text} (default: {shown})",
+        )
 
 # %% ../../nbs/commands/training_options.ipynb #0c6cd6a9
 def typed_settings(options):
@@ -69,14 +106,13 @@ def run_settings(options):
     """The `TrainingSettings` of a run: typed ones over those of the resumed run, of a file, or over the defaults.
 
     Raises:
-        BadUse: for values that make no sense. TrainingError: for a run that cannot be resumed, or a file that cannot be used.
+        BadUse: for values that make no sense. TrainingError: for a run that cannot be resumed, or a file that cannot be
+            used.
     """
     import_quietly("tensorflow")
-    from fashion_style.settings import read_settings
-    from fashion_style.runs.checkpoints import newest_checkpoint
-    from fashion_style.settings import changed_settings
     from fashion_style.errors import TrainingError
-    from fashion_style.settings import TrainingSettings
+    from fashion_style.runs.checkpoints import newest_checkpoint
+    from fashion_style.settings import TrainingSettings, changed_settings, read_settings
 
     if options.resume and options.settings:
         raise BadUse("a resumed run has settings of its own. Leave out --settings, or start a new run with --run")
@@ -87,7 +123,10 @@ def run_settings(options):
             base, arrays = newest_checkpoint(options.resume)
         done = int(arrays["step/000"])
     if getattr(options, "steps", done) < done:
-        raise BadUse(f"--steps counts from the beginning, and {options.resume} has done {done} steps. Received: {options.steps}. Name more, or leave it out")
+        raise BadUse(
+            f"--steps counts from the beginning, and {options.resume} has done {done} steps. Received: {options.steps}."
+            " Name more, or leave it out"
+        )
     try:
         return changed_settings(base, typed_settings(options))
     except TrainingError as error:
@@ -95,7 +134,10 @@ def run_settings(options):
 
 # %% ../../nbs/commands/training_options.ipynb #eaac2c4f
 def memory_bytes():
-    """Bytes of memory that this process can have at most: of the machine or of its container. Infinity where nobody tells."""
+    """Bytes of memory that this process can have at most: of the machine or of its container.
+
+    Infinity where nobody tells.
+    """
     told = []
     with contextlib.suppress(OSError, ValueError, AttributeError):
         told.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -105,16 +147,24 @@ def memory_bytes():
 
 
 def training_bytes(settings, on_gpu=False):
-    """Bytes that a training step needs at least. `settings`: `TrainingSettings`; `on_gpu`: activations lie elsewhere."""
-    area, style = settings.size ** 2, settings.generator == "style"
+    """Bytes that a training step needs at least.
+
+    `settings`: `TrainingSettings`; `on_gpu`: activations lie elsewhere.
+    """
+    area, style = settings.size**2, settings.generator == "style"
     kept = style and not settings.recompute and settings.precision == "float32"
     activations = 0 if on_gpu else (350 + 130 * settings.width * kept) * (settings.batch // settings.accumulate) * area
-    return 35 * settings.batch * settings.critic_steps * area + activations + 40_000 * settings.width ** 2 * style
+    return 35 * settings.batch * settings.critic_steps * area + activations + 40_000 * settings.width**2 * style
 
 
 def check_memory(needed, asked):
-    """Raise `TrainingError` when `needed` bytes are more than this machine has; `asked`: the option to blame, with its value."""
+    """Raise `TrainingError` when `needed` bytes are more than this machine has; `asked`: the option to blame, with its
+    value.
+    """
     if needed > memory_bytes():
         from fashion_style.errors import TrainingError
 
-        raise TrainingError(f"{asked} needs at least {needed / 1e9:,.1f} GB of memory, and this machine has {memory_bytes() / 1e9:,.1f} GB. Ask for less.")
+        raise TrainingError(
+            f"{asked} needs at least {needed / 1e9:,.1f} GB of memory, and this machine has {memory_bytes() / 1e9:,.1f}"
+            " GB. Ask for less."
+        )

@@ -72,6 +72,7 @@ def closed(half):
 @dataclass(frozen=True)
 class Fold:
     """A ridge of cloth from `start` to `end`: `width` in garment units, `depth` its height per width, `bow` its bend."""
+
     start: tuple
     end: tuple
     width: float
@@ -85,6 +86,7 @@ class Panel:
 
     `tone` is the fabric's relative lightness: 1 outside, less on the inside of a garment.
     """
+
     outline: np.ndarray
     seams: tuple = ()
     stitches: tuple = ()
@@ -95,10 +97,19 @@ class Panel:
 
 def mirror_panel(panel):
     """The panel on the other side of the centre front."""
-    flip = lambda point: (-point[0], *point[1:])
+
+    def flip(point):
+        return (-point[0], *point[1:])
+
     folds = tuple(replace(fold, start=flip(fold.start), end=flip(fold.end), bow=-fold.bow) for fold in panel.folds)
-    return replace(panel, outline=mirrored(panel.outline), seams=tuple(map(mirrored, panel.seams)),
-                   stitches=tuple(map(mirrored, panel.stitches)), buttons=tuple(map(flip, panel.buttons)), folds=folds)
+    return replace(
+        panel,
+        outline=mirrored(panel.outline),
+        seams=tuple(map(mirrored, panel.seams)),
+        stitches=tuple(map(mirrored, panel.stitches)),
+        buttons=tuple(map(flip, panel.buttons)),
+        folds=folds,
+    )
 
 
 def both_sides(panel):
@@ -117,7 +128,9 @@ def panel_figure(*stacks, titles=(), size=1.5):
         axes.set_title(titles[number] if titles else "", fontsize=9)
         for order, panel in enumerate(panels):
             colour = "white" if panel.tone == 1 else "0.85"
-            (cloth,) = axes.fill(*panel.outline.T, facecolor=colour, edgecolor="black", linewidth=0.7 * size**0.5, zorder=order)
+            (cloth,) = axes.fill(
+                *panel.outline.T, facecolor=colour, edgecolor="black", linewidth=0.7 * size**0.5, zorder=order
+            )
             for line in (*panel.seams, *panel.stitches):
                 style = (0, (3, 2)) if any(line is stitch for stitch in panel.stitches) else "-"
                 (drawn,) = axes.plot(*line.T, color="0.3", linewidth=0.6, linestyle=style, zorder=order)
@@ -138,15 +151,23 @@ def radiating_folds(rng, origin, direction, count, *, spread=0.5, length=0.5, wi
     for angle in direction + spread * np.linspace(-1, 1, count) + rng.normal(0, 0.06, count):
         reach, start = length * rng.uniform(0.6, 1.15), 0.12 * length * rng.uniform(0, 1)
         step = np.array([np.cos(angle), np.sin(angle)])
-        folds.append(Fold(tuple(origin + (start + reach) * step), tuple(origin + (start - 0.15 * length) * step),
-                          width * rng.uniform(0.7, 1.4), depth * rng.uniform(0.5, 1.2), rng.normal(0, 0.05)))
+        folds.append(
+            Fold(
+                tuple(origin + (start + reach) * step),
+                tuple(origin + (start - 0.15 * length) * step),
+                width * rng.uniform(0.7, 1.4),
+                depth * rng.uniform(0.5, 1.2),
+                rng.normal(0, 0.05),
+            )
+        )
     return tuple(folds)
 
 
 def hanging_folds(rng, top, bottom, half_top, half_bottom, count, *, depth=1.0, reach=(0.5, 1.0)):
     """`count` long folds that hang from the line at `top` to the hem at `bottom` and spread with its width.
 
-    Heights `top`, `bottom` and half widths `half_top`, `half_bottom` in garment units; `depth` in heights per width, a mean.
+    Heights `top`, `bottom` and half widths `half_top`, `half_bottom` in garment units; `depth` in heights per width, a
+    mean.
     `reach`: range of each fold's length above the hem, as a share of the way from the hem up to `top`.
     """
     folds = []
@@ -156,9 +177,15 @@ def hanging_folds(rng, top, bottom, half_top, half_bottom, count, *, depth=1.0, 
         begin_x = place * (half_top + (half_bottom - half_top) * share)
         beyond = 1 + 0.3 * (half_bottom - abs(begin_x / place)) / half_bottom
         width = half_bottom / count * rng.uniform(0.4, 0.75)
-        folds.append(Fold((begin_x, begin), (place * half_bottom * beyond, bottom + 0.3 * (bottom - begin)), width,
-                          depth * rng.uniform(0.6, 1.2),
-                          rng.normal(0, 0.015)))
+        folds.append(
+            Fold(
+                (begin_x, begin),
+                (place * half_bottom * beyond, bottom + 0.3 * (bottom - begin)),
+                width,
+                depth * rng.uniform(0.6, 1.2),
+                rng.normal(0, 0.015),
+            )
+        )
     return tuple(folds)
 
 
@@ -173,6 +200,13 @@ def loose_folds(rng, box, count, *, angle=np.pi / 2, spread=0.5, length=0.3, wid
         centre = np.array([rng.uniform(box[0], box[2]), rng.uniform(box[1], box[3])])
         turn = angle + rng.normal(0, spread)
         half = length * rng.uniform(0.3, 0.7) * np.array([np.cos(turn), np.sin(turn)])
-        folds.append(Fold(tuple(centre - half), tuple(centre + half), width * rng.uniform(0.6, 1.5),
-                          depth * rng.uniform(0.4, 1.2) * rng.choice([-1, 1]), rng.normal(0, 0.1)))
+        folds.append(
+            Fold(
+                tuple(centre - half),
+                tuple(centre + half),
+                width * rng.uniform(0.6, 1.5),
+                depth * rng.uniform(0.4, 1.2) * rng.choice([-1, 1]),
+                rng.normal(0, 0.1),
+            )
+        )
     return tuple(folds)

@@ -31,34 +31,50 @@ def engraved_leaf(torus, base, tip, width, bend, line):
 
 # %% ../../nbs/drawing/engraved.ipynb #d9871577
 def engraved_peony(torus, centre, size, rng, line):
-    "A peony as rings of outlined petals, each shaded by up to six lines that run towards the heart: as many as the `line` leaves room for."
+    """A peony as rings of outlined petals, each shaded by up to six lines that run towards the heart: as many as the
+    `line` leaves room for.
+    """
     for reach, petals in ((1.0, 8), (0.74, 7), (0.5, 5)):
         start = rng.uniform(0, 1)
         for angle in start + np.arange(petals) * 2 * np.pi / petals:
-            petal = np.asarray(centre) + 0.6 * reach * size * unit(angle) + place(flower((0, 0), 1, 3, depth=0.12), (0, 0), scale=0.46 * reach * size, turn=angle)
+            petal = (
+                np.asarray(centre)
+                + 0.6 * reach * size * unit(angle)
+                + place(flower((0, 0), 1, 3, depth=0.12), (0, 0), scale=0.46 * reach * size, turn=angle)
+            )
             outlined(torus, petal, line)
             lean = np.linspace(-0.3, 0.3, int(np.clip(0.25 * reach * size / line, 2, 6)))
             inner = np.asarray(centre) + 0.62 * reach * size * unit(angle + lean).T
             outer = inner + ((0.3 - 0.4 * np.abs(lean)) * reach * size * unit(angle + lean)).T
             torus.polygons(hatching(inner, outer, 0.8 * line), 1)
     torus.disc(centre, 0.17 * size, 1)
-    for angle in np.arange(6) * np.pi / 3: torus.disc(np.asarray(centre) + 0.1 * size * unit(angle), 0.028 * size, 0)
+    for angle in np.arange(6) * np.pi / 3:
+        torus.disc(np.asarray(centre) + 0.1 * size * unit(angle), 0.028 * size, 0)
 
 # %% ../../nbs/drawing/engraved.ipynb #6aaa8095
 def engraved_bird(torus, centre, size, mirror, line):
     "A small bird in profile: breast, wing and tail of hatched feathers, beak and eye."
-    def at(points): return place(points, centre, scale=size, mirror=mirror)
-    for angle in (2.75, 2.9, 3.05): engraved_leaf(torus, *at([(-0.35, 0.12), (-0.35 + 1.15 * np.cos(angle), 0.12 + 1.15 * np.sin(angle))]), 0.17, 0.0, line)
+
+    def at(points):
+        return place(points, centre, scale=size, mirror=mirror)
+
+    for angle in (2.75, 2.9, 3.05):
+        engraved_leaf(
+            torus, *at([(-0.35, 0.12), (-0.35 + 1.15 * np.cos(angle), 0.12 + 1.15 * np.sin(angle))]), 0.17, 0.0, line
+        )
     back = curve((0.62, -0.42), (0.3, -0.75), (-0.1, -0.2), (-0.6, 0.18), steps=14)
     breast = curve((-0.6, 0.18), (0.05, 0.72), (0.75, 0.35), (0.62, -0.42), steps=14)
     outlined(torus, at(np.vstack([back, breast])), line)
     torus.polygon(at([(0.6, -0.46), (0.86, -0.36), (0.62, -0.3)]), 1)
     torus.disc(at([(0.47, -0.4)])[0], 0.05 * size, 1)
     for i in range(4):
-        engraved_leaf(torus, *at([(0.32 - 0.08 * i, -0.12 + 0.07 * i), (-0.72 + 0.12 * i, 0.1 + 0.12 * i)]), 0.24, 0.06, line)
+        engraved_leaf(
+            torus, *at([(0.32 - 0.08 * i, -0.12 + 0.07 * i), (-0.72 + 0.12 * i, 0.1 + 0.12 * i)]), 0.24, 0.06, line
+        )
     spots = 0.92 * breast[3:10]
     torus.polygons(hatching(at(spots), at(spots - [0.12, 0.1]), 0.8 * line), 1)
-    for foot in (-0.02, 0.16): torus.stroke(at([(foot, 0.36), (foot + 0.04, 0.6)]), line, 1)
+    for foot in (-0.02, 0.16):
+        torus.stroke(at([(foot, 0.36), (foot + 0.04, 0.6)]), line, 1)
 
 # %% ../../nbs/drawing/engraved.ipynb #4b5dc467
 def engraved_branch(torus, points, line, *, leaves=5, length=0.085):
@@ -68,17 +84,26 @@ def engraved_branch(torus, points, line, *, leaves=5, length=0.085):
         heading = np.arctan2(*(points[i + 1] - points[i - 1])[::-1])
         way = 1 if order % 2 else -1
         engraved_leaf(torus, points[i], points[i] + length * unit(heading + 0.8 * way), 0.46, -0.12 * way, line)
-    for turn in (-0.7, 0, 0.7): torus.disc(points[-1] + 3.5 * line * unit(turn + np.arctan2(*(points[-1] - points[-2])[::-1])), 2 * line, 1)
+    for turn in (-0.7, 0, 0.7):
+        torus.disc(points[-1] + 3.5 * line * unit(turn + np.arctan2(*(points[-1] - points[-2])[::-1])), 2 * line, 1)
 
 # %% ../../nbs/drawing/engraved.ipynb #f7d4da47
 def draw_toile(torus, rng):
     "Toile: sprays of peonies on arching branches with a bird, engraved in one colour, in half drop."
     line, lift = 0.0042, rng.uniform(-0.02, 0.02)
-    branches = [((0.0, 0.0), (0.1, 0.14), (0.3, 0.02 + lift), (0.4, 0.16)), ((0.0, 0.0), (-0.05, 0.18), (-0.2, 0.14), (-0.26, 0.27)),
-                ((0.0, 0.0), (0.05, -0.16), (0.2, -0.14 + lift), (0.3, -0.26)), ((0.0, 0.0), (-0.1, -0.1), (-0.12, -0.22), (-0.24, -0.22 + lift)),
-                ((0.0, 0.0), (-0.2, 0.02), (-0.26, -0.06), (-0.38, -0.02)), ((0.0, 0.0), (0.02, 0.12), (0.02, 0.2), (0.1, 0.28))]
+    branches = [
+        ((0.0, 0.0), (0.1, 0.14), (0.3, 0.02 + lift), (0.4, 0.16)),
+        ((0.0, 0.0), (-0.05, 0.18), (-0.2, 0.14), (-0.26, 0.27)),
+        ((0.0, 0.0), (0.05, -0.16), (0.2, -0.14 + lift), (0.3, -0.26)),
+        ((0.0, 0.0), (-0.1, -0.1), (-0.12, -0.22), (-0.24, -0.22 + lift)),
+        ((0.0, 0.0), (-0.2, 0.02), (-0.26, -0.06), (-0.38, -0.02)),
+        ((0.0, 0.0), (0.02, 0.12), (0.02, 0.2), (0.1, 0.28)),
+    ]
     for x, y, mirror in ((0.27, 0.27, False), (0.77, 0.77, True)):
-        def at(points): return place(points, (x, y), mirror=mirror)
+
+        def at(points):
+            return place(points, (x, y), mirror=mirror)
+
         for controls, leaves in zip(branches, (6, 5, 5, 4, 4, 3)):
             engraved_branch(torus, at(curve(*controls, steps=22)), line, leaves=leaves, length=0.09)
         engraved_peony(torus, at([(0.0, 0.0)])[0], rng.uniform(0.115, 0.13), rng, line)

@@ -16,13 +16,13 @@ def draw_polka_dot(torus, rng):
     "Round dots, each row shifted by half a step (half drop)."
     count, radius = int(rng.integers(2, 6)), rng.uniform(0.14, 0.27)
     for half, number in ((0, 1), (0.5, int(rng.choice([1, 2])))):
-        torus.fill(wrap(torus.x * count + half) ** 2 + wrap(torus.y * count + half) ** 2 - radius ** 2, number)
+        torus.fill(wrap(torus.x * count + half) ** 2 + wrap(torus.y * count + half) ** 2 - radius**2, number)
 
 # %% ../../nbs/drawing/geometric.ipynb #81d3456a
 def draw_argyle(torus, rng):
     "Diamonds in columns with a fine dashed lattice over them, as on Scottish stockings."
     across, down = ((2, 1), (3, 2), (4, 3), (5, 3))[rng.integers(4)]
-    for half, number in ((0, 1), (0.5, 2))[:len(torus.palette) - 1]:
+    for half, number in ((0, 1), (0.5, 2))[: len(torus.palette) - 1]:
         diamond = np.abs(wrap(torus.x * across + half)) + np.abs(wrap(torus.y * down + half)) - 0.5
         torus.fill(diamond, number)
     for sign in (1, -1):
@@ -59,8 +59,16 @@ def draw_asanoha(torus, rng):
     shear = torus.x * across - row / 2
     right, below = shear % 1, row % 1
     upper = right + below < 1
-    parts = np.sort(np.stack([np.where(upper, 1 - right - below, right + below - 1), np.where(upper, right, 1 - right),
-                              np.where(upper, below, 1 - below)]), axis=0)
+    parts = np.sort(
+        np.stack(
+            [
+                np.where(upper, 1 - right - below, right + below - 1),
+                np.where(upper, right, 1 - right),
+                np.where(upper, below, 1 - below),
+            ]
+        ),
+        axis=0,
+    )
     height = np.sqrt(3) / 2
     line = np.minimum(parts[0] * height, (parts[1] - parts[0]) * height / np.sqrt(3)) / across
     torus.fill(line - rng.uniform(0.016, 0.042) / across, 1)
@@ -108,7 +116,11 @@ def draw_trellis(torus, rng):
     count, width, bulge = int(rng.integers(2, 5)), rng.uniform(0.02, 0.03), rng.uniform(0.22, 0.42)
     across, down = 2 * np.pi * count * torus.x, 2 * np.pi * count * torus.y
     right, below = np.cos(across), np.cos(down)
-    height = right + below + bulge * (right * np.cos(2 * down) - np.cos(2 * across) * below - np.cos(3 * across) + np.cos(3 * down))
+    height = (
+        right
+        + below
+        + bulge * (right * np.cos(2 * down) - np.cos(2 * across) * below - np.cos(3 * across) + np.cos(3 * down))
+    )
     slope = np.hypot(*(np.roll(height, -1, axis) - np.roll(height, 1, axis) for axis in (0, 1))) * torus.work / 2
     distance = np.abs(height) / np.maximum(slope, 0.5)
     torus.fill(distance - 2.1 * width / count, 2)

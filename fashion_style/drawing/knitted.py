@@ -19,7 +19,7 @@ def stitch_shade(across, along):
     side = np.abs(wrap(across))
     between = np.abs(wrap(along - 1.1 * side)) * 2
     column = np.minimum(side, 0.5 - side) * 4
-    return np.clip(1.1 * between ** 4 + 0.6 * (1 - column) ** 3, 0, 1)
+    return np.clip(1.1 * between**4 + 0.6 * (1 - column) ** 3, 0, 1)
 
 # %% ../../nbs/drawing/knitted.ipynb #ffb0fe45
 def shadow_ink(torus):
@@ -37,7 +37,7 @@ def draw_cable_knit(torus, rng):
     for over in (False, True):
         sign = np.where((np.cos(turn) > 0) == over, 1, -1)
         local = (panel - sign * swing * np.sin(turn)) / radius
-        strand = 0.12 + 0.3 * local ** 2 + np.maximum(np.abs(local) - 0.75, 0) + 0.3 * stitch_shade(local, torus.y * rows)
+        strand = 0.12 + 0.3 * local**2 + np.maximum(np.abs(local) - 0.75, 0) + 0.3 * stitch_shade(local, torus.y * rows)
         shade = np.where(np.abs(local) < 1, strand, shade)
     edge = np.abs(np.abs(panel) - 0.42) < 0.05
     shade = np.where(edge, 0.2 + 0.45 * stitch_shade((panel - 0.42) / 0.1, torus.y * rows), shade)
@@ -45,14 +45,17 @@ def draw_cable_knit(torus, rng):
 
 # %% ../../nbs/drawing/knitted.ipynb #c056b300
 def star_chart():
-    "Colour chart of one repeat of a stranded jersey (32, 20): an eight-petalled star, small waves and dots; 0 is the ground."
+    """Colour chart of one repeat of a stranded jersey (32, 20): an eight-petalled star, small waves and dots; 0 is the
+    ground.
+    """
     chart = np.zeros((32, 20), int)
     row, column = np.abs(np.arange(-9, 10))[:, None], np.abs(np.arange(-10, 10))[None, :]
     small, big = np.minimum(row, column), np.maximum(row, column)
     chart[:19] = (small >= 1) & (small <= 4) & (big > small) & (big - small <= 4)
     chart[:19][(column + row >= 17)] = 2
     wave = np.abs((np.arange(20) + 2) % 4 - 2)
-    for step in range(3): chart[21 + step] = np.where(wave == step, 2, 0)
+    for step in range(3):
+        chart[21 + step] = np.where(wave == step, 2, 0)
     chart[25] = chart[30] = 1
     chart[27] = chart[28] = np.where(np.arange(20) % 4 < 2, 3, 0)
     return chart

@@ -13,7 +13,9 @@ from .tile import ribbon, scattered_points, wrap
 
 # %% ../../nbs/drawing/motifs.ipynb #c7eaea30
 def place(points, centre, *, scale=1.0, turn=0.0, mirror=False):
-    "Move a shape (n, 2): mirror it left to right, scale it, turn it clockwise by `turn` radians, then put its origin at `centre`."
+    """Move a shape (n, 2): mirror it left to right, scale it, turn it clockwise by `turn` radians, then put its origin
+    at `centre`.
+    """
     points = np.asarray(points, float) * ([-1, 1] if mirror else [1, 1])
     cosine, sine = np.cos(turn), np.sin(turn)
     return np.asarray(centre) + scale * points @ np.array([[cosine, sine], [-sine, cosine]])
@@ -23,14 +25,17 @@ def curve(*controls, steps=16):
     "A Bezier curve (steps, 2) with any number of control points, by de Casteljau's rule."
     points = np.repeat(np.asarray(controls, float)[:, None], steps, axis=1)
     share = np.linspace(0, 1, steps)[:, None]
-    while len(points) > 1: points = points[:-1] + share * (points[1:] - points[:-1])
+    while len(points) > 1:
+        points = points[:-1] + share * (points[1:] - points[:-1])
     return points[0]
 
 
 def spiral(centre, first_radius, last_radius, first_angle, turns, *, steps=40):
     "A spiral (steps, 2) around `centre` whose radius changes evenly; positive `turns` run clockwise on the screen."
     angle = first_angle + np.linspace(0, 2 * np.pi * turns, steps)
-    return np.asarray(centre) + np.linspace(first_radius, last_radius, steps)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return np.asarray(centre) + np.linspace(first_radius, last_radius, steps)[:, None] * np.stack(
+        [np.cos(angle), np.sin(angle)], 1
+    )
 
 # %% ../../nbs/drawing/motifs.ipynb #fc370f66
 def unit(angle):
@@ -44,7 +49,7 @@ def leaf(base, tip, width, *, bend=0.0, steps=10):
     across = (tip - base)[::-1] * [-1, 1]
     share = np.linspace(0, 1, steps)
     rib = base + share[:, None] * (tip - base) + bend * np.sin(np.pi * share)[:, None] * across
-    return ribbon(rib, width * np.hypot(*(tip - base)) * np.sin(np.pi * share ** 0.8) ** 0.9)
+    return ribbon(rib, width * np.hypot(*(tip - base)) * np.sin(np.pi * share**0.8) ** 0.9)
 
 
 def hatching(starts, ends, width):
@@ -73,19 +78,21 @@ def draw_ditsy(torus, rng):
             torus.polygon(leaf(point, tip, 0.36, bend=rng.uniform(-0.15, 0.15)), (2, 4)[i % 3 == 0])
         torus.polygon(flower(point, radius, int(rng.choice([5, 5, 6])), turn=turn), (1, 3, 1)[i % 3])
         torus.disc(point, 0.3 * radius, 5)
-    for point in scattered_points(rng, 2 * count)[count:]: torus.disc(point, 0.2 * size, 3)
+    for point in scattered_points(rng, 2 * count)[count:]:
+        torus.disc(point, 0.2 * size, 3)
 
 # %% ../../nbs/drawing/motifs.ipynb #2145afe9
 def boteh(steps=30):
-    """Spine (steps, 2) and half widths (steps,) of a boteh, the drop with a curled tip; its round body has radius 1 at (0, 0).
+    """Spine (steps, 2) and half widths (steps,) of a boteh, the drop with a curled tip; its round body has radius 1 at
+    (0, 0).
 
     The heading turns slowly at first and fast near the tip; the width falls to nothing there.
     """
     share = np.linspace(0, 1, steps)
-    heading = -np.pi / 2 - 0.35 + 3.1 * share ** 2.2
+    heading = -np.pi / 2 - 0.35 + 3.1 * share**2.2
     step = 2.9 / (steps - 1) * np.stack([np.cos(heading), np.sin(heading)], 1)
     spine = np.vstack([[0, 0], np.cumsum(step[:-1], axis=0)])
-    return spine, np.maximum(np.cos(0.5 * np.pi * share ** 0.85), 0.03)
+    return spine, np.maximum(np.cos(0.5 * np.pi * share**0.85), 0.03)
 
 # %% ../../nbs/drawing/motifs.ipynb #31da48d5
 def boteh_outline(shrink=1.0, grow=0.0):
@@ -98,7 +105,10 @@ def boteh_outline(shrink=1.0, grow=0.0):
 # %% ../../nbs/drawing/motifs.ipynb #1cc57d9c
 def draw_boteh(torus, centre, scale, turn, mirror):
     "One paisley drop: beaded rim, three bands, a flower in the body and leaves along the spine up to the curled tip."
-    def at(points): return place(points, centre, scale=scale, turn=turn, mirror=mirror)
+
+    def at(points):
+        return place(points, centre, scale=scale, turn=turn, mirror=mirror)
+
     rim = boteh_outline(1.0, 0.2)
     lengths = np.r_[0, np.cumsum(np.hypot(*np.diff(rim, axis=0).T))]
     for length in np.linspace(0, lengths[-1], 46, endpoint=False):
@@ -110,7 +120,9 @@ def draw_boteh(torus, centre, scale, turn, mirror):
     for i in range(9, 25, 3):
         along = spine[i] - spine[i - 1]
         for side in (-1, 1):
-            tip = spine[i] + 0.5 * half[i] * (along / np.hypot(*along) * 0.6 + side * np.array([-along[1], along[0]]) / np.hypot(*along))
+            tip = spine[i] + 0.5 * half[i] * (
+                along / np.hypot(*along) * 0.6 + side * np.array([-along[1], along[0]]) / np.hypot(*along)
+            )
             torus.polygon(at(leaf(spine[i - 1], tip, 0.5)), 1)
     torus.stroke(at(spine[4:27]), np.linspace(0.09, 0.05, 23) * scale, 1)
     for radius, petals, number in ((0.46, 8, 1), (0.33, 8, 2), (0.15, 5, 3)):
@@ -130,7 +142,13 @@ def draw_paisley(torus, rng):
         torus.polygon(flower(middle, 0.066, 6), 2)
         torus.polygon(flower(middle, 0.036, 6), 0)
         torus.disc(middle, 0.014, 1)
-        for offset, radius in (((0.36, -0.22), 0.036), ((0.33, 0.14), 0.032), ((-0.02, 0.265), 0.03), ((0.21, 0.04), 0.018), ((0.62, -0.13), 0.022)):
+        for offset, radius in (
+            ((0.36, -0.22), 0.036),
+            ((0.33, 0.14), 0.032),
+            ((-0.02, 0.265), 0.03),
+            ((0.21, 0.04), 0.018),
+            ((0.62, -0.13), 0.022),
+        ):
             spot = centre + [offset[0] * side, offset[1]]
             torus.polygon(flower(spot, radius, 5), 1)
             torus.disc(spot, radius * 0.35, 3)
@@ -144,8 +162,15 @@ def draw_suzani(torus, rng):
         for angle in spin + np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
             out = scale * unit(angle)
             torus.polygon(leaf(centre + 0.19 * out, centre + 0.265 * out, 0.42, bend=0.18), 4)
-        for radius, count, depth, number in ((0.215, petals, 0.14, 2), (0.195, petals, 0.14, body), (0.14, petals, 0.12, 0),
-                                             (0.125, petals, 0.2, second), (0.08, 8, 0.3, 0), (0.068, 8, 0.35, body), (0.03, 6, 0.2, 2)):
+        for radius, count, depth, number in (
+            (0.215, petals, 0.14, 2),
+            (0.195, petals, 0.14, body),
+            (0.14, petals, 0.12, 0),
+            (0.125, petals, 0.2, second),
+            (0.08, 8, 0.3, 0),
+            (0.068, 8, 0.35, body),
+            (0.03, 6, 0.2, 2),
+        ):
             torus.polygon(flower(centre, scale * radius, count, depth=depth, turn=spin), number)
     for x, y in ((0.75, 0.25), (0.25, 0.75)):
         centre = np.array([x, y])
@@ -156,7 +181,9 @@ def draw_suzani(torus, rng):
             torus.polygon(flower(stem[-1], 0.034, 5), second)
             torus.disc(stem[-1], 0.012, 0)
             for share, way in ((3, 1), (5, -1), (7, 1)):
-                torus.polygon(leaf(stem[share], stem[share] + 0.055 * (0.6 * out + way * side), 0.42, bend=0.2 * way), 4)
+                torus.polygon(
+                    leaf(stem[share], stem[share] + 0.055 * (0.6 * out + way * side), 0.42, bend=0.2 * way), 4
+                )
         torus.polygon(flower(centre, 0.06, 8), 3)
         torus.polygon(flower(centre, 0.036, 8), 0)
         torus.disc(centre, 0.018, 1)
@@ -183,7 +210,10 @@ def draw_lace(torus, rng):
             out, side = unit(angle), unit(angle + np.pi / 2)
             shapes.append(leaf(centre + 0.13 * out + 0.075 * side, centre + 0.25 * out + 0.115 * side, 0.42, bend=0.25))
             shapes.append(leaf(centre + 0.03 * out, centre + 0.2 * out, 4.6 / petals))
-        shapes += [flower(centre + [0.5, 0], 0.085, 6, depth=0.35, turn=turn), flower(centre, 0.06, petals, depth=0.2, turn=turn)]
+        shapes += [
+            flower(centre + [0.5, 0], 0.085, 6, depth=0.35, turn=turn),
+            flower(centre, 0.06, petals, depth=0.2, turn=turn),
+        ]
     outer = torus.mask(shapes)
     inner = torus.mask([shape.mean(0) + 0.82 * (shape - shape.mean(0)) for shape in shapes])
     stitches = 0.4 + 0.5 * ((np.floor(96 * torus.x) + np.floor(96 * torus.y)) % 2)

@@ -14,7 +14,9 @@ from .tile import periodic_noise, scattered_points, voronoi_cells, wrap
 def blob(rng, centre, radius, *, wobble=0.15, corners=28):
     "A closed wavy outline (corners, 2) around `centre`; `wobble` is the relative height of its waves."
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    reach = 1 + sum(wobble / k * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) * rng.uniform(0.5, 1.5) for k in (2, 3, 4))
+    reach = 1 + sum(
+        wobble / k * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) * rng.uniform(0.5, 1.5) for k in (2, 3, 4)
+    )
     return np.asarray(centre) + radius * reach[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 # %% ../../nbs/drawing/natural.ipynb #da0a2656
@@ -35,7 +37,8 @@ def draw_leopard(torus, rng):
             width = size * rng.uniform(0.45, 0.75) * np.sin(np.linspace(0.45, np.pi - 0.45, len(along)))
             torus.stroke(outline[along], width, 1)
     for point in scattered_points(rng, count * 3)[count:]:
-        if np.hypot(*wrap(points - point).T).min() > 1.75 * size: torus.polygon(blob(rng, point, 0.25 * size, wobble=0.3), 1)
+        if np.hypot(*wrap(points - point).T).min() > 1.75 * size:
+            torus.polygon(blob(rng, point, 0.25 * size, wobble=0.3), 1)
 
 # %% ../../nbs/drawing/natural.ipynb #78f52020
 def draw_zebra(torus, rng):
@@ -53,7 +56,9 @@ def draw_snake(torus, rng):
     x, y = torus.x * across, torus.y * down
     odd = np.abs(wrap(x)) + np.abs(wrap(y)) > 0.5
     column, row = np.round(x - 0.5 * odd) + 0.5 * odd, np.round(y - 0.5 * odd) + 0.5 * odd
-    shift = rng.uniform(-0.16, 0.16, (2 * down, 2 * across))[(2 * row).astype(int) % (2 * down), (2 * column).astype(int) % (2 * across)]
+    shift = rng.uniform(-0.16, 0.16, (2 * down, 2 * across))[
+        (2 * row).astype(int) % (2 * down), (2 * column).astype(int) % (2 * across)
+    ]
     saddle = np.abs(wrap(column / across * saddles)) + 0.9 * np.abs(wrap(row / down * saddles)) + 0.5 * shift
     torus.flat(np.array([2, 3, 1, 0, 3, 1])[np.searchsorted([0.17, 0.27, 0.38, 0.62, 0.74], saddle)])
     rim = 0.5 - np.abs(x - column) - np.abs(y - row)
@@ -65,12 +70,16 @@ def draw_camouflage(torus, rng):
     "Irregular patches in layers, each colour its own noise cut at its own level."
     frequency = rng.uniform(2.5, 4.5)
     for number, level in ((1, 0.1), (2, 0.45), (3, 0.95), (4, 1.25)):
-        field = periodic_noise(torus, rng, frequency, spread=0.5) + 0.35 * periodic_noise(torus, rng, 3 * frequency, spread=0.3)
+        field = periodic_noise(torus, rng, frequency, spread=0.5) + 0.35 * periodic_noise(
+            torus, rng, 3 * frequency, spread=0.3
+        )
         torus.fill(level - field, number)
 
 # %% ../../nbs/drawing/natural.ipynb #5f32e313
 def draw_terrazzo(torus, rng):
-    "Stone chips in cement: shrunken cells of an even random scatter, first large, then small ones where no chip lies yet."
+    """Stone chips in cement: shrunken cells of an even random scatter, first large, then small ones where no chip lies
+    yet.
+    """
     middles, radii = np.empty((0, 2)), np.empty(0)
     for count, shrink in ((int(rng.integers(18, 30)), 0.62), (int(rng.integers(180, 260)), 0.55)):
         laid = len(radii)
@@ -80,7 +89,8 @@ def draw_terrazzo(torus, rng):
             chip = (cell - middle) * shrink * rng.uniform(0.75, 1.1, (len(cell), 1))
             radius = np.hypot(*chip.T).max()
             touches = np.hypot(*wrap(middle - middles[:laid]).T) < radius + radii[:laid]
-            if rng.random() < 0.3 * (laid == 0) or touches.any(): continue
+            if rng.random() < 0.3 * (laid == 0) or touches.any():
+                continue
             torus.polygon(middle + chip, rng.integers(1, 6))
             middles, radii = np.vstack([middles, middle]), np.append(radii, radius)
 

@@ -13,7 +13,8 @@ from .tile import ribbon
 
 # %% ../../nbs/drawing/ornament.ipynb #55fe302f
 def fronds(rib, reach, *, side=1, count=9, lean=0.9, first=0.03):
-    """Leaf polygons along one `side` of the curve `rib` (n, 2): lobes of an acanthus, longest in the middle, `reach` long.
+    """Leaf polygons along one `side` of the curve `rib` (n, 2): lobes of an acanthus, longest in the middle, `reach`
+    long.
 
     Side 1 lies to the right of the way walked as seen on the page, -1 to the left.
     """
@@ -30,7 +31,9 @@ def fronds(rib, reach, *, side=1, count=9, lean=0.9, first=0.03):
 
 
 def acanthus(rib, reach, *, count=9, both=True):
-    "An acanthus leaf as polygons: a tapering rib that turns to the left, lobes on its outer side and, half as long, on the inner one."
+    """An acanthus leaf as polygons: a tapering rib that turns to the left, lobes on its outer side and, half as long,
+    on the inner one.
+    """
     widths = np.linspace(0.25, 0.08, len(rib)) * reach
     inner = fronds(rib, 0.5 * reach, side=-1, count=count) if both else []
     return [ribbon(rib, widths), *fronds(rib, reach, count=count), *inner]
@@ -45,34 +48,64 @@ def damask_motif(fullness=1.0):
     height = np.linspace(-0.5, 0.5, 40)
     frame = np.stack([0.125 * (1 + np.cos(2 * np.pi * height)), height], 1)
     figure = [ribbon(frame, 0.012 + 0.01 * np.abs(np.sin(2 * np.pi * height)))]
-    figure += fronds(frame[4:19][::-1], 0.036 * fullness, side=-1, count=6) + fronds(frame[21:36], 0.036 * fullness, count=6)
+    figure += fronds(frame[4:19][::-1], 0.036 * fullness, side=-1, count=6) + fronds(
+        frame[21:36], 0.036 * fullness, count=6
+    )
     figure += acanthus(curve((0.0, 0.12), (0.08, 0.2), (0.17, 0.1), (0.12, 0.0), steps=20), 0.052 * fullness)
-    figure += acanthus(curve((0.0, 0.17), (0.03, 0.28), (0.13, 0.26), (0.11, 0.17), steps=20), 0.036 * fullness, count=5)
+    figure += acanthus(
+        curve((0.0, 0.17), (0.03, 0.28), (0.13, 0.26), (0.11, 0.17), steps=20), 0.036 * fullness, count=5
+    )
     figure += acanthus(curve((0.0, 0.0), (0.04, -0.1), (0.11, -0.12), (0.13, -0.2), steps=20), 0.046 * fullness)
     bud = curve((0, 0.14), (0.13, 0.1), (0.1, -0.06), (0, -0.16), steps=24)
     figure.append(np.vstack([bud, [[-0.001, -0.16], [-0.001, 0.14]]]))
     for angle, length in ((0.0, 0.17), (0.5, 0.14), (1.0, 0.1)):
-        figure.append(leaf((0, -0.15), np.array([0, -0.15]) + length * fullness * unit(angle - np.pi / 2), 0.3, bend=0.12 * angle))
-    figure += [leaf((0, 0.2), (0, 0.42), 0.13), leaf((0, 0.36), (0.05, 0.28), 0.45, bend=0.2), leaf((0, 0.42), (0.035, 0.36), 0.45, bend=0.2)]
+        figure.append(
+            leaf((0, -0.15), np.array([0, -0.15]) + length * fullness * unit(angle - np.pi / 2), 0.3, bend=0.12 * angle)
+        )
+    figure += [
+        leaf((0, 0.2), (0, 0.42), 0.13),
+        leaf((0, 0.36), (0.05, 0.28), 0.45, bend=0.2),
+        leaf((0, 0.42), (0.035, 0.36), 0.45, bend=0.2),
+    ]
     return figure, np.vstack([bud * [0.74, 0.78], [[-0.001, -0.125], [-0.001, 0.109]]])
 
 # %% ../../nbs/drawing/ornament.ipynb #a190d581
 def draw_damask(torus, rng):
-    "Damask: mirrored acanthus and a pomegranate in pointed ogee cells, half drop, in two tones as of satin and its back."
+    """Damask: mirrored acanthus and a pomegranate in pointed ogee cells, half drop, in two tones as of satin and its
+    back.
+    """
     across, down = ((2, 1), (3, 2), (3, 1))[rng.integers(3)]
     figure, inner = damask_motif(rng.uniform(0.8, 1.15))
     seeds = [leaf((0.0, y + 0.045), (0.042, y - 0.005), 0.5, bend=-0.2) for y in (-0.06, -0.01, 0.04)]
-    layers = [(shape, 1) for shape in figure] + [(inner, 0)] + [(shape, 1) for shape in seeds] + [(leaf((0, 0.09), (0, -0.1), 0.2), 1)]
+    layers = (
+        [(shape, 1) for shape in figure]
+        + [(inner, 0)]
+        + [(shape, 1) for shape in seeds]
+        + [(leaf((0, 0.09), (0, -0.1), 0.2), 1)]
+    )
     for column in range(across):
         for row in range(2 * down):
             centre = np.array([(column + 0.5 * (row % 2)) / across, row / (2 * down)])
             for shape, number in layers:
-                for side in (-1, 1): torus.polygon(centre + shape * [2 * side / across, 1 / down], number)
+                for side in (-1, 1):
+                    torus.polygon(centre + shape * [2 * side / across, 1 / down], number)
 
 # %% ../../nbs/drawing/ornament.ipynb #d8d99f57
 def lotus(torus, centre, size, *, wash=2, line=1):
-    "A lotus head from the side: pointed petals laid from the outside in, each a wash of colour in a dark outline, with a pale rim."
-    for angle, length in ((-1.75, 0.85), (1.75, 0.85), (-1.25, 1.0), (1.25, 1.0), (-0.8, 1.05), (0.8, 1.05), (-0.38, 1.1), (0.38, 1.1), (0, 1.12)):
+    """A lotus head from the side: pointed petals laid from the outside in, each a wash of colour in a dark outline,
+    with a pale rim.
+    """
+    for angle, length in (
+        (-1.75, 0.85),
+        (1.75, 0.85),
+        (-1.25, 1.0),
+        (1.25, 1.0),
+        (-0.8, 1.05),
+        (0.8, 1.05),
+        (-0.38, 1.1),
+        (0.38, 1.1),
+        (0, 1.12),
+    ):
         tip = length * np.array([np.sin(angle), -np.cos(angle)])
         for grow, number in ((1.0, line), (0.86, 0), (0.7, wash)):
             petal = leaf((0, 0), tip, 0.5 * grow, bend=0.12 * np.sign(angle))
@@ -85,11 +118,15 @@ def lotus(torus, centre, size, *, wash=2, line=1):
 def scroll_leaf(torus, base, angle, size, *, wash=2, line=1):
     "A curled leaf of the lotus scroll: a hooked stroke with two lobes, outlined and washed."
     rib = curve((0, 0), (0.55, -0.3), (1.15, -0.15), (1.0, 0.35), steps=14)
-    shapes = [ribbon(rib, np.linspace(0.5, 0.06, 14)), leaf((0.15, 0), (0.5, 0.45), 0.5), leaf((0.3, -0.15), (0.85, -0.6), 0.42, bend=-0.2)]
+    shapes = [
+        ribbon(rib, np.linspace(0.5, 0.06, 14)),
+        leaf((0.15, 0), (0.5, 0.45), 0.5),
+        leaf((0.3, -0.15), (0.85, -0.6), 0.42, bend=-0.2),
+    ]
     for grow, number in ((1.0, line), (0.62, wash)):
         for shape in shapes:
             middle = shape.mean(0)
-            torus.polygon(place(middle + grow ** 0.5 * (shape - middle), base, scale=size, turn=angle), number)
+            torus.polygon(place(middle + grow**0.5 * (shape - middle), base, scale=size, turn=angle), number)
 
 # %% ../../nbs/drawing/ornament.ipynb #365a4e0f
 def draw_porcelain(torus, rng):
@@ -118,19 +155,37 @@ def draw_cloud_brocade(torus, rng):
     "Xiangyun: auspicious clouds with curled heads and streaming tails, in half drop, with coins and pearls between."
     size = rng.uniform(0.165, 0.185)
     lobes = (((-0.62, 0.1), 0.42, 1), ((0.62, 0.1), 0.42, -1), ((0.0, -0.3), 0.52, 1))
-    tails = [curve((0.4, 0.42), (1.2, 0.55), (1.2, 0.0), (1.75, 0.25), steps=18), curve((-0.4, 0.42), (-0.9, 0.75), (-1.2, 0.3), (-1.5, 0.62), steps=18),
-             curve((0.1, 0.45), (0.5, 0.95), (0.9, 0.55), (1.25, 0.85), steps=18)]
-    for x, y, scale, mirror in ((0.25, 0.27, 1, False), (0.75, 0.77, 1, True), (0.76, 0.2, 0.62, True), (0.26, 0.7, 0.62, False)):
-        def at(points): return place(points, (x, y), scale=size * scale, mirror=mirror)
+    tails = [
+        curve((0.4, 0.42), (1.2, 0.55), (1.2, 0.0), (1.75, 0.25), steps=18),
+        curve((-0.4, 0.42), (-0.9, 0.75), (-1.2, 0.3), (-1.5, 0.62), steps=18),
+        curve((0.1, 0.45), (0.5, 0.95), (0.9, 0.55), (1.25, 0.85), steps=18),
+    ]
+    for x, y, scale, mirror in (
+        (0.25, 0.27, 1, False),
+        (0.75, 0.77, 1, True),
+        (0.76, 0.2, 0.62, True),
+        (0.26, 0.7, 0.62, False),
+    ):
+
+        def at(points):
+            return place(points, (x, y), scale=size * scale, mirror=mirror)
+
         for grow, number in ((0.12, 1), (0.0, 2)):
-            for tail in tails: torus.stroke(at(tail), (np.linspace(0.3, 0.02, 18) + grow) * size * scale, number)
-            for middle, radius, _ in lobes: torus.disc(at([middle])[0], (radius + grow / 2) * size * scale, number)
+            for tail in tails:
+                torus.stroke(at(tail), (np.linspace(0.3, 0.02, 18) + grow) * size * scale, number)
+            for middle, radius, _ in lobes:
+                torus.disc(at([middle])[0], (radius + grow / 2) * size * scale, number)
             torus.stroke(at(curve((-0.5, 0.3), (0, 0.32), (0.5, 0.3))), (0.42 + grow) * size * scale, number)
         for middle, radius, way in lobes:
-            torus.stroke(at(spiral(middle, 0.78 * radius, 0.12 * radius, 0.5 * np.pi, 1.6 * way)), 0.075 * size * scale, 1)
-        for tail in tails: torus.stroke(at(tail[3:]), 0.05 * size * scale, 1)
+            torus.stroke(
+                at(spiral(middle, 0.78 * radius, 0.12 * radius, 0.5 * np.pi, 1.6 * way)), 0.075 * size * scale, 1
+            )
+        for tail in tails:
+            torus.stroke(at(tail[3:]), 0.05 * size * scale, 1)
     for x, y in ((0.5, 0.02), (1.0, 0.52)):
-        for radius, number in ((0.046, 3), (0.036, 0), (0.029, 3)): torus.disc((x, y), radius, number)
+        for radius, number in ((0.046, 3), (0.036, 0), (0.029, 3)):
+            torus.disc((x, y), radius, number)
         torus.polygon(np.array([x, y]) + 0.012 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]), 0)
         for turn in (0.4, 1.3, 2.2):
-            for radius, number in ((0.016, 1), (0.011, 2)): torus.disc(np.array([x, y]) + 0.085 * unit(turn), radius, number)
+            for radius, number in ((0.016, 1), (0.011, 2)):
+                torus.disc(np.array([x, y]) + 0.085 * unit(turn), radius, number)

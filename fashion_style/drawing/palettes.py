@@ -52,10 +52,19 @@ def palette_array(palette):
     """
     remedy = "Give a name from PALETTES, 2 to 6 hex colours such as '#1f3a68', or an array (2..6, 3) in [0, 1]."
     if isinstance(palette, str):
-        if palette not in PALETTES: raise PatternError(f"No palette is named {palette!r}. {remedy} Names: {', '.join(PALETTES)}.")
+        if palette not in PALETTES:
+            raise PatternError(f"No palette is named {palette!r}. {remedy} Names: {', '.join(PALETTES)}.")
         palette = PALETTES[palette]
-    short = [row for row in palette if isinstance(row, str) and not re.fullmatch("#?[0-9a-fA-F]{6}", row)] if np.iterable(palette) else []
-    if short: raise PatternError(f"{short[0]!r} is no hex colour: six digits 0-9 or a-f are expected, two each for red, green and blue. {remedy}")
+    short = (
+        [row for row in palette if isinstance(row, str) and not re.fullmatch("#?[0-9a-fA-F]{6}", row)]
+        if np.iterable(palette)
+        else []
+    )
+    if short:
+        raise PatternError(
+            f"{short[0]!r} is no hex colour: six digits 0-9 or a-f are expected, two each for red, green and blue."
+            f" {remedy}"
+        )
     try:
         rows = [tuple(bytes.fromhex(row.removeprefix("#"))) if isinstance(row, str) else row for row in palette]
         is_hex = any(isinstance(row, str) for row in palette)
@@ -65,35 +74,56 @@ def palette_array(palette):
     if colours.ndim != 2 or colours.shape[1] != 3 or not 2 <= len(colours) <= 6:
         raise PatternError(f"A palette of shape {colours.shape} was received. {remedy}")
     if not np.isfinite(colours).all() or colours.min() < 0 or colours.max() > 1:
-        raise PatternError(f"Palette values between {colours.min():.3g} and {colours.max():.3g} were received. {remedy}")
+        raise PatternError(
+            f"Palette values between {colours.min():.3g} and {colours.max():.3g} were received. {remedy}"
+        )
     return colours
 
 # %% ../../nbs/drawing/palettes.ipynb #d703e832
 def lch_to_rgb(lightness, chroma, hue):
-    """One CIE LCh colour (L 0..100, C, hue in degrees) as RGB (3,) in [0, 1]; chroma shrinks until the colour exists on a screen."""
+    """One CIE LCh colour (L 0..100, C, hue in degrees) as RGB (3,) in [0, 1]; chroma shrinks until the colour exists on
+    a screen.
+    """
     for share in np.linspace(1, 0, 21):
         angle = np.deg2rad(hue)
         lab = np.array([lightness, share * chroma * np.cos(angle), share * chroma * np.sin(angle)])
         rgb = lab2rgb(lab[None, None])[0, 0]
-        if np.abs(rgb2lab(rgb[None, None])[0, 0] - lab).max() < 1.0: break
+        if np.abs(rgb2lab(rgb[None, None])[0, 0] - lab).max() < 1.0:
+            break
     return rgb
 
 # %% ../../nbs/drawing/palettes.ipynb #c6b76cc8
-HARMONIES = {"analogous": (0, 28, -28), "complementary": (0, 180, 20), "split": (0, 152, 208), "triadic": (0, 120, 240), "tonal": (0, 6, -6)}
+HARMONIES = {
+    "analogous": (0, 28, -28),
+    "complementary": (0, 180, 20),
+    "split": (0, 152, 208),
+    "triadic": (0, 120, 240),
+    "tonal": (0, 6, -6),
+}
 
 
 def random_palette(seed, count=4):
-    """`count` (2..6) harmonious colours, float64 (count, 3) RGB in [0, 1], ground first; the same seed, a whole number from 0, gives the same colours.
+    """`count` (2..6) harmonious colours, float64 (count, 3) RGB in [0, 1], ground first; the same seed, a whole number
+    from 0, gives the same colours.
 
-    Raises `PatternError` for another count or seed. Hues follow a harmony of the colour wheel; lightness keeps every figure colour at least 30 L units from the ground.
+    Raises `PatternError` for another count or seed. Hues follow a harmony of the colour wheel; lightness keeps every
+    figure colour at least 30 L units from the ground.
     """
-    if not 2 <= count <= 6: raise PatternError(f"count={count} colours were asked for; a palette has 2 to 6. Ask for a count in that range.")
-    if not isinstance(seed, Integral) or seed < 0: raise PatternError(f"seed={seed!r} was received. Give a whole number from 0.")
+    if not 2 <= count <= 6:
+        raise PatternError(
+            f"count={count} colours were asked for; a palette has 2 to 6. Ask for a count in that range."
+        )
+    if not isinstance(seed, Integral) or seed < 0:
+        raise PatternError(f"seed={seed!r} was received. Give a whole number from 0.")
     rng = np.random.default_rng((int(seed), 7919))
     base, dark = rng.uniform(0, 360), rng.random() < 0.35
     turns = HARMONIES[rng.choice(list(HARMONIES))]
-    ground = lch_to_rgb(rng.uniform(14, 24) if dark else rng.uniform(86, 96), rng.uniform(4, 24) if dark else rng.uniform(2, 16), base)
+    ground = lch_to_rgb(
+        rng.uniform(14, 24) if dark else rng.uniform(86, 96), rng.uniform(4, 24) if dark else rng.uniform(2, 16), base
+    )
     steps = np.linspace(86, 56, count - 1) if dark else np.linspace(26, 56, count - 1)
-    figures = [lch_to_rgb(level + rng.uniform(-2, 0), rng.uniform(30, 68), base + turns[i % 3] + rng.uniform(-8, 8))
-               for i, level in enumerate(steps)]
+    figures = [
+        lch_to_rgb(level + rng.uniform(-2, 0), rng.uniform(30, 68), base + turns[i % 3] + rng.uniform(-8, 8))
+        for i, level in enumerate(steps)
+    ]
     return np.clip(np.array([ground, *figures]), 0, 1)

@@ -13,13 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashion_style.drawing.curves import (
-    closed, Fold, hanging_folds, loose_folds, mirrored, Panel, path, radiating_folds,
+    Fold,
+    Panel,
+    closed,
+    hanging_folds,
+    loose_folds,
+    mirrored,
+    path,
+    radiating_folds,
 )
 
 # %% ../../nbs/drawing/pieces.ipynb #f3a7e3ac
 @dataclass(frozen=True)
 class Cut:
     """Measures of a bodice in units of about 60 cm; widths are half widths from the centre front, heights point down."""
+
     neck: float = 0.17
     neck_depth: float = 0.11
     neck_bulge: float = 0.9
@@ -56,14 +64,24 @@ def torso_outline(cut):
     middle = (cut.waist_height + cut.length) / 2
     hip = cut.waist + 0.6 * (cut.hem - cut.waist)
     side = [(cut.waist, cut.waist_height), (hip, middle), (cut.hem, cut.length)]
-    return closed(path((0, cut.neck_depth), neckline(cut), (cut.shoulder, cut.slope), (cut.chest, cut.armhole, 0.13),
-                       side, hem_step(cut)))
+    return closed(
+        path(
+            (0, cut.neck_depth),
+            neckline(cut),
+            (cut.shoulder, cut.slope),
+            (cut.chest, cut.armhole, 0.13),
+            side,
+            hem_step(cut),
+        )
+    )
 
 # %% ../../nbs/drawing/pieces.ipynb #f593c970
 def inner_back(cut, drop=0.03, tone=0.72, reach=None):
     """The inside of the back that shows in the neckline: `drop` below the neck at the centre back, `reach` deep."""
     reach = cut.neck_depth if reach is None else reach
-    return Panel(closed(path((0, drop), (cut.neck, 0, cut.neck * 0.6, drop), (cut.neck, reach), (0, reach + 0.05))), tone=tone)
+    return Panel(
+        closed(path((0, drop), (cut.neck, 0, cut.neck * 0.6, drop), (cut.neck, reach), (0, reach + 0.05))), tone=tone
+    )
 
 
 def neck_rib(cut, width=0.035):
@@ -93,7 +111,8 @@ def torso_folds(rng, cut, *, depth=0.85, count=5):
 def sleeve_panel(rng, cut, length, angle=0.4, cuff=0.13, *, band=0.05, puff=0.05, stitched=True):
     """Right sleeve: `length` from the shoulder, `angle` to the vertical (radians), `cuff` width at the end.
 
-    `band`: distance of the cuff's line from the end, a stitched hem if `stitched`, else a seam. `puff`: how far the outer
+    `band`: distance of the cuff's line from the end, a stitched hem if `stitched`, else a seam. `puff`: how far the
+    outer
     edge stands out at the elbow. All but the angle in garment units.
     """
     shoulder, underarm = np.array([cut.shoulder, cut.slope]), np.array([cut.chest, cut.armhole])
@@ -102,42 +121,74 @@ def sleeve_panel(rng, cut, length, angle=0.4, cuff=0.13, *, band=0.05, puff=0.05
     inner = outer + cuff * inward
     elbow_out = shoulder + 0.5 * length * along - (puff - 0.01) * inward
     elbow_in = (underarm + inner) / 2 + 0.012 * inward
-    outline = path((cut.shoulder - 0.1, cut.slope + 0.06), (cut.shoulder - 0.05, cut.slope - 0.012),
-                   [(cut.shoulder + 0.03, cut.slope + 0.012), tuple(shoulder + 0.16 * along - 0.8 * puff * inward),
-                    tuple(elbow_out), tuple(outer)],
-                   tuple(inner), [tuple(elbow_in), tuple(underarm)], (cut.chest - 0.12, cut.armhole + 0.04))
+    outline = path(
+        (cut.shoulder - 0.1, cut.slope + 0.06),
+        (cut.shoulder - 0.05, cut.slope - 0.012),
+        [
+            (cut.shoulder + 0.03, cut.slope + 0.012),
+            tuple(shoulder + 0.16 * along - 0.8 * puff * inward),
+            tuple(elbow_out),
+            tuple(outer),
+        ],
+        tuple(inner),
+        [tuple(elbow_in), tuple(underarm)],
+        (cut.chest - 0.12, cut.armhole + 0.04),
+    )
     edge = [outer - band * along - 0.2 * inward * cuff, inner - band * along + 0.2 * inward * cuff]
     lines = (np.array(edge),)
     towards = np.arctan2(*(shoulder + 0.45 * length * along - underarm)[::-1]) - 0.1
     folds = radiating_folds(rng, underarm, towards, 4, spread=0.7, length=0.3, width=0.022, depth=1)
     if length > 0.6:
         left, top = (elbow_in + elbow_out) / 2 - (0.06, 0)
-        folds += radiating_folds(rng, elbow_in - 0.02 * along, angle + 0.1, 5, spread=0.9, length=0.17, width=0.02, depth=1.2)
-        folds += loose_folds(rng, (left, top, left + 0.14, outer[1] - 0.1), 3, angle=np.pi / 2 - angle, length=0.22, width=0.025)
+        folds += radiating_folds(
+            rng, elbow_in - 0.02 * along, angle + 0.1, 5, spread=0.9, length=0.17, width=0.02, depth=1.2
+        )
+        folds += loose_folds(
+            rng, (left, top, left + 0.14, outer[1] - 0.1), 3, angle=np.pi / 2 - angle, length=0.22, width=0.025
+        )
     return Panel(outline, stitches=lines if stitched else (), seams=() if stitched else lines, folds=folds)
 
 # %% ../../nbs/drawing/pieces.ipynb #39d9d57e
 def collar_panel(cut, fall):
     """Right leaf of a shirt collar; its point lies `fall` below the neckline."""
-    return Panel(path((0, cut.neck_depth), (0.13, cut.neck_depth + fall), (cut.neck + 0.045, 0.02, -0.06),
-                      (cut.neck - 0.035, -0.085, -0.1), (0, cut.neck_depth, cut.neck - 0.06, 0.03)))
+    return Panel(
+        path(
+            (0, cut.neck_depth),
+            (0.13, cut.neck_depth + fall),
+            (cut.neck + 0.045, 0.02, -0.06),
+            (cut.neck - 0.035, -0.085, -0.1),
+            (0, cut.neck_depth, cut.neck - 0.06, 0.03),
+        )
+    )
 
 
 def front_panel(rng, cut, break_height, overlap, cutaway=0.0, point=0.0):
     """Right front of a jacket as the viewer sees it: from the neck to the break of the lapel and past the centre.
 
-    `break_height`: height of the first button, where the lapel ends, below the neck. `overlap`: how far the front reaches
-    past the centre. `cutaway`: radius of the corner at the hem. `point`: how far it hangs down in a point. Garment units.
+    `break_height`: height of the first button, where the lapel ends, below the neck. `overlap`: how far the front
+    reaches
+    past the centre. `cutaway`: radius of the corner at the hem. `point`: how far it hangs down in a point. Garment
+    units.
     """
     low = cut.length + 0.02 + point
     hip = ((cut.waist + cut.hem) / 2, (cut.waist_height + cut.length) / 2)
     flat_from = 0.1 if point else 0.6 * cut.hem
-    outline = path((cut.neck, 0), (cut.shoulder, cut.slope), (cut.chest, cut.armhole, 0.13),
-                   [(cut.waist, cut.waist_height), hip, (cut.hem, cut.length)], (flat_from, low, -0.01),
-                   (cutaway - overlap, low), (-overlap, low - 2 * cutaway, -overlap, low), (-overlap, break_height), (cut.neck, 0))
-    folds = (radiating_folds(rng, (cut.chest, cut.armhole), 2.4, 4, spread=0.6, length=0.3)
-             + hanging_folds(rng, cut.waist_height, cut.length, cut.waist, cut.hem, 6, depth=0.77)
-             + radiating_folds(rng, (0, break_height + 0.05), 0.4, 4, spread=0.9, length=0.3, width=0.025))
+    outline = path(
+        (cut.neck, 0),
+        (cut.shoulder, cut.slope),
+        (cut.chest, cut.armhole, 0.13),
+        [(cut.waist, cut.waist_height), hip, (cut.hem, cut.length)],
+        (flat_from, low, -0.01),
+        (cutaway - overlap, low),
+        (-overlap, low - 2 * cutaway, -overlap, low),
+        (-overlap, break_height),
+        (cut.neck, 0),
+    )
+    folds = (
+        radiating_folds(rng, (cut.chest, cut.armhole), 2.4, 4, spread=0.6, length=0.3)
+        + hanging_folds(rng, cut.waist_height, cut.length, cut.waist, cut.hem, 6, depth=0.77)
+        + radiating_folds(rng, (0, break_height + 0.05), 0.4, 4, spread=0.9, length=0.3, width=0.025)
+    )
     return Panel(outline, folds=folds)
 
 
@@ -149,8 +200,11 @@ def lapel_panels(cut, break_height, overlap, reach):
     top, foot = np.array([cut.neck - 0.03, -0.07]), np.array([-overlap, break_height])
     gorge = top + 0.38 * (foot - top)
     notch = np.array([gorge[0] + 0.62 * (reach - gorge[0]), 0.16])
-    collar = Panel(path(tuple(top), (cut.neck + 0.06, 0.01, 0.12), (notch[0] + 0.025, notch[1] - 0.055), tuple(notch),
-                        tuple(gorge)))
+    collar = Panel(
+        path(
+            tuple(top), (cut.neck + 0.06, 0.01, 0.12), (notch[0] + 0.025, notch[1] - 0.055), tuple(notch), tuple(gorge)
+        )
+    )
     lapel = Panel(path(tuple(gorge), tuple(notch), (reach, notch[1] - 0.015), tuple(foot) + (0.05,)))
     return collar, lapel
 
@@ -158,7 +212,9 @@ def lapel_panels(cut, break_height, overlap, reach):
 def _mirrored_folds(rng, origin, direction, count, **shape):
     "Radiating folds from a point on the right and others from its mirror image on the left."
     left = (-origin[0], origin[1])
-    return radiating_folds(rng, origin, direction, count, **shape) + radiating_folds(rng, left, np.pi - direction, count, **shape)
+    return radiating_folds(rng, origin, direction, count, **shape) + radiating_folds(
+        rng, left, np.pi - direction, count, **shape
+    )
 
 
 def bust_folds(rng):
@@ -173,8 +229,12 @@ def hood_folds(rng):
 
 def waistband(waist, top=0.0, *, loops=False):
     """A band 0.075 high around the `waist` (half width), with belt loops and a button if `loops`."""
-    half = path((0, top + 0.012), (waist, top, waist * 0.5, top + 0.012), (waist + 0.005, top + 0.075),
-                (0, top + 0.087, waist * 0.5, top + 0.087))
+    half = path(
+        (0, top + 0.012),
+        (waist, top, waist * 0.5, top + 0.012),
+        (waist + 0.005, top + 0.075),
+        (0, top + 0.087, waist * 0.5, top + 0.087),
+    )
     seams = tuple(box(x - 0.012, top - 0.1, x + 0.012, top + 0.2) for x in (-0.6 * waist, 0.6 * waist)) if loops else ()
     return Panel(closed(half), seams=seams, buttons=((0.0, top + 0.048, 0.016),) if loops else ())
 
@@ -191,7 +251,9 @@ def skirt_panel(rng, waist, hem, top, bottom, *, pleated=False):
     if pleated:
         pleats = np.linspace(-0.8, 0.8, 9)
         seams, stitches = tuple(np.array([(pleat * waist, top), (pleat * hem, bottom + 0.2)]) for pleat in pleats), ()
-    hanging = hanging_folds(rng, top, bottom, waist, hem, max(4, int(14 * hem)), depth=0.9 + 0.8 * (hem - waist), reach=(0.55, 1.0))
+    hanging = hanging_folds(
+        rng, top, bottom, waist, hem, max(4, int(14 * hem)), depth=0.9 + 0.8 * (hem - waist), reach=(0.55, 1.0)
+    )
     gathers = _mirrored_folds(rng, (0.7 * waist, top), 1.3, 3, length=0.25)
     return Panel(closed(half), seams=seams, stitches=stitches, folds=hanging + gathers)
 
@@ -212,7 +274,9 @@ def leg_panel(rng, waist, hip, rise, foot, width, length, *, top=0.0, creased=Tr
     """Trouser legs: `rise` from the waist to the crotch, outer `foot` and `width` of the hem, all from height `top`."""
     knee, hem_in = (hip + foot) / 2 + 0.01, foot - width
     outside = [(hip, top + 0.3), (hip + 0.005, top + rise), (knee, top + (rise + length) / 2), (foot, top + length)]
-    half = path((0, top), (waist, top), outside, (hem_in, top + length + 0.012), (0.008, top + rise, -0.02), (0, top + rise))
+    half = path(
+        (0, top), (waist, top), outside, (hem_in, top + length + 0.012), (0.008, top + rise, -0.02), (0, top + rise)
+    )
     pocket = path((waist * 0.72, top), (hip - 0.005, top + 0.27, -0.1))
     fly = path((0.055, top), (0.055, top + 0.2), (0, top + 0.3, 0.05, top + 0.28))
     hem = np.array([(hem_in - 0.05, top + length - 0.035), (foot + 0.05, top + length - 0.045)])
@@ -220,7 +284,12 @@ def leg_panel(rng, waist, hip, rise, foot, width, length, *, top=0.0, creased=Tr
     if creased:
         crease = np.array([(hip * 0.52, top + 0.35), ((foot + hem_in) / 2, top + length)])
         seams += (crease, mirrored(crease))
-    return Panel(closed(half), seams=seams, stitches=(hem, mirrored(hem)), folds=_leg_folds(rng, hip, rise, foot, hem_in, length, top))
+    return Panel(
+        closed(half),
+        seams=seams,
+        stitches=(hem, mirrored(hem)),
+        folds=_leg_folds(rng, hip, rise, foot, hem_in, length, top),
+    )
 
 # %% ../../nbs/drawing/pieces.ipynb #ea4a329e
 def button_row(top, bottom, count, x=0.0, radius=0.014):

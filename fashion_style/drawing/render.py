@@ -95,7 +95,8 @@ def _average_down(raster, size):
 
 
 def rasters(panels, size, shift, zoom, *, silhouette=True):
-    """Coverage of each panel (P, S, S) in [0, 1] and ink (S, S) in [0, 1] (1 = no ink), both drawn large and averaged down.
+    """Coverage of each panel (P, S, S) in [0, 1] and ink (S, S) in [0, 1] (1 = no ink), both drawn large and averaged
+    down.
 
     `silhouette` draws a heavier line around the whole garment, as technical drawings have it.
     """
@@ -103,7 +104,10 @@ def rasters(panels, size, shift, zoom, *, silhouette=True):
     side = size * factor
     thick, thin = max(2, round(side / 190)), max(1, round(side / 330))
     labels, ink = np.zeros((side, side), np.uint8), np.full((side, side), 255, np.uint8)
-    to_pixels = lambda points: _pixels(points, shift, zoom, side)
+
+    def to_pixels(points):
+        return _pixels(points, shift, zoom, side)
+
     for number, panel in enumerate(panels, 1):
         cv2.fillPoly(labels, [to_pixels(panel.outline)], number, shift=4)
         _ink_panel(ink, panel, to_pixels, thick, thin, side, zoom)
@@ -141,8 +145,9 @@ def shade_panels(panels, coverage, size, shift, zoom):
         left, top, width, height = cv2.boundingRect(np.uint8(cover > 0))
         window = slice(max(top - 2, 0), top + height + 2), slice(max(left - 2, 0), left + width + 2)
         if width:
-            lit[window] += cover[window] * _panel_light(panel, cover[window], horizontal[window], vertical[window],
-                                                        1 / (size * zoom))
+            lit[window] += cover[window] * _panel_light(
+                panel, cover[window], horizontal[window], vertical[window], 1 / (size * zoom)
+            )
     return lit
 
 # %% ../../nbs/drawing/render.ipynb #37c1c20a

@@ -21,7 +21,8 @@ def draw_kawung(torus, rng):
     along, across = np.abs(np.where(swap, left, right)), np.where(swap, right, left)
     for shrink, number in ((0, 1), (0.045, 0), (0.065, 1)):
         torus.fill(((along - 0.27) / (0.225 - shrink)) ** 2 + (across / (thick - shrink)) ** 2 - 1, number)
-    for seed in (0.2, 0.34): torus.fill((along - seed) ** 2 + across ** 2 - 0.028 ** 2, 0)
+    for seed in (0.2, 0.34):
+        torus.fill((along - seed) ** 2 + across**2 - 0.028**2, 0)
     torus.fill(along + np.abs(across) - 0.05, 2)
     torus.fill(0.92 - along - np.abs(across), 2)
 
@@ -34,12 +35,15 @@ def draw_parang(torus, rng):
     angle = np.pi * (1.0 - 1.35 * turn)
     head = (0.05 + 0.13 * turn) * np.hstack([np.cos(angle) * 1.6, np.sin(angle)]) + [0.02, 0.2]
     spine = np.vstack([head, curve((0.15, 0.08), (0.1, -0.2), (-0.2, -0.22), (-0.52, -0.38), steps=10)])
-    width = np.concatenate([np.linspace(0.1, 0.34, 16), np.linspace(0.37, 0.02, 10) + 0.12 * np.sin(np.linspace(0, np.pi, 10))])
+    width = np.concatenate(
+        [np.linspace(0.1, 0.34, 16), np.linspace(0.37, 0.02, 10) + 0.12 * np.sin(np.linspace(0, np.pi, 10))]
+    )
     for step in range(2 * units):
         for band in range(bands):
             middle = (step + 0.5 * (band % 2)) * along + (band + 0.5) * across
             points = middle + 2.3 * spine[:, :1] * along + spine[:, 1:] * across
-            for share, number in ((1.0, 1), (0.62, 0), (0.4, 2)): torus.stroke(points, 0.8 * width * share / units, number)
+            for share, number in ((1.0, 1), (0.62, 0), (0.4, 2)):
+                torus.stroke(points, 0.8 * width * share / units, number)
     edge = wrap((torus.x - torus.y) * bands) / (bands * np.sqrt(2))
     torus.fill(np.abs(edge) - 0.2 / units, 1)
     torus.fill(np.abs(edge) - 0.16 / units, 0)
@@ -48,7 +52,9 @@ def draw_parang(torus, rng):
 
 # %% ../../nbs/drawing/resist.ipynb #c73a970d
 def crackle(torus, rng, *, frequency=7, width=0.05):
-    "Coverage 0..1 of the fine veins that form where dye creeps into cracked wax: zero lines of noise, broken by another."
+    """Coverage 0..1 of the fine veins that form where dye creeps into cracked wax: zero lines of noise, broken by
+    another.
+    """
     lines = np.abs(periodic_noise(torus, rng, frequency, spread=0.5))
     return 0.7 * np.clip(1.2 - lines / width, 0, 1) * (periodic_noise(torus, rng, 3) > 0.2)
 
@@ -61,13 +67,23 @@ def draw_wax_print(torus, rng):
     rim = radius - 0.014 * np.cos(2 * np.pi * rays * angle)
     torus.fill(rim - 0.345, 2)
     torus.fill(rim - 0.315, 1)
-    for edge, number in ((0.28, 0), (0.272, 3), (0.2, 1), (0.19, 0)): torus.fill(radius - edge, number)
+    for edge, number in ((0.28, 0), (0.272, 3), (0.2, 1), (0.19, 0)):
+        torus.fill(radius - edge, number)
     way = np.where(dropped, 6.0, -6.0)
     torus.fill(np.where(np.abs(radius - 0.236) < 0.032, np.abs(wrap(angle * rays + way * (radius - 0.2))) - 0.22, 1), 0)
-    torus.fill(np.where(np.abs(radius - 0.168) < 0.012, np.hypot(wrap(angle * petals * 2) * np.pi * radius / petals, radius - 0.168) - 0.011, 1), 2)
+    torus.fill(
+        np.where(
+            np.abs(radius - 0.168) < 0.012,
+            np.hypot(wrap(angle * petals * 2) * np.pi * radius / petals, radius - 0.168) - 0.011,
+            1,
+        ),
+        2,
+    )
     petal = radius - 0.085 - 0.055 * np.abs(np.cos(np.pi * petals * angle))
-    for edge, number in ((0, 1), (-0.025, 2)): torus.fill(petal - edge, number)
-    for edge, number in ((0.06, 0), (0.045, 3)): torus.fill(radius - edge, number)
+    for edge, number in ((0, 1), (-0.025, 2)):
+        torus.fill(petal - edge, number)
+    for edge, number in ((0.06, 0), (0.045, 3)):
+        torus.fill(radius - edge, number)
     torus.blend(0.6 * crackle(torus, rng), 1)
 
 # %% ../../nbs/drawing/resist.ipynb #7ecab247
@@ -78,11 +94,19 @@ def draw_bandhani(torus, rng):
     x, y = torus.x * dots, torus.y * dots
     lozenge = np.abs(wrap(np.round(x) / dots * fields)) + np.abs(wrap(np.round(y) / dots * fields))
     ring = np.hypot(wrap(np.round(x) / dots * fields + 0.5), wrap(np.round(y) / dots * fields + 0.5))
-    tied = (np.abs(lozenge - 0.5) < 0.9 * fields / dots) | (np.abs(ring - 0.25) < 0.6 * fields / dots) | (ring < 0.08) | (lozenge < 0.21)
+    tied = (
+        (np.abs(lozenge - 0.5) < 0.9 * fields / dots)
+        | (np.abs(ring - 0.25) < 0.6 * fields / dots)
+        | (ring < 0.08)
+        | (lozenge < 0.21)
+    )
     shift = rng.uniform(-0.12, 0.12, (2, dots, dots))[:, np.round(y).astype(int) % dots, np.round(x).astype(int) % dots]
-    radius = np.maximum(np.abs(wrap(x) + shift[0]), np.abs(wrap(y) + shift[1])) * 0.5 + 0.5 * np.hypot(wrap(x) + shift[0], wrap(y) + shift[1])
+    radius = np.maximum(np.abs(wrap(x) + shift[0]), np.abs(wrap(y) + shift[1])) * 0.5 + 0.5 * np.hypot(
+        wrap(x) + shift[0], wrap(y) + shift[1]
+    )
     number = np.where(ring < 0.33, 2, 1)
-    for ink in (1, 2): torus.fill(np.where(tied & (number == ink), radius - 0.33, 1) / dots, ink)
+    for ink in (1, 2):
+        torus.fill(np.where(tied & (number == ink), radius - 0.33, 1) / dots, ink)
     torus.fill(np.where(tied, radius - 0.12, 1) / dots, 0)
 
 # %% ../../nbs/drawing/resist.ipynb #405c695e
@@ -91,7 +115,9 @@ def draw_shibori(torus, rng):
     direction = rng.choice([45, 135])
     lines = periodic_noise(torus, rng, rng.uniform(11, 16), spread=0.1, direction=direction, tightness=0.16)
     sign = 1 if direction == 45 else -1
-    bands = 0.5 + 0.5 * np.cos(2 * np.pi * int(rng.integers(1, 4)) * (torus.x - sign * torus.y) + 0.6 * periodic_noise(torus, rng, 2))
+    bands = 0.5 + 0.5 * np.cos(
+        2 * np.pi * int(rng.integers(1, 4)) * (torus.x - sign * torus.y) + 0.6 * periodic_noise(torus, rng, 2)
+    )
     torus.ramp(1 / (1 + np.exp(-(2.6 * lines + 1.6 * bands - 1.3))), (0, 0, 2, 1))
 
 # %% ../../nbs/drawing/resist.ipynb #a735a8ff
@@ -107,7 +133,9 @@ def draw_kumo(torus, rng):
 
 # %% ../../nbs/drawing/resist.ipynb #587acc9a
 def draw_tie_dye(torus, rng):
-    "Rings of colour that bled outward from tied points, crossed by pale rays of folded cloth where dye could not reach."
+    """Rings of colour that bled outward from tied points, crossed by pale rays of folded cloth where dye could not
+    reach.
+    """
     rings, folds = int(rng.integers(3, 5)), int(rng.integers(7, 12))
     ragged, diagonal = periodic_noise(torus, rng, 12, spread=0.6), rng.random() < 0.5
     x, y = (torus.x + torus.y, torus.x - torus.y) if diagonal else (torus.x + 0.5, torus.y + 0.5)

@@ -9,11 +9,28 @@ __all__ = ['GARMENT_SHAPES', 'skirt', 'dress', 'qipao', 'kimono', 'trousers', 's
 import numpy as np
 
 from fashion_style.drawing.curves import (
-    both_sides, closed, Fold, hanging_folds, loose_folds, mirror_panel, Panel, path, radiating_folds,
+    Fold,
+    Panel,
+    both_sides,
+    closed,
+    hanging_folds,
+    loose_folds,
+    mirror_panel,
+    path,
+    radiating_folds,
 )
 from fashion_style.drawing.pieces import (
-    bust_folds, button_row, draw_cut, inner_back, leg_panel, neck_rib, skirt_panel, sleeve_panel, torso_folds,
-    torso_outline, waistband,
+    bust_folds,
+    button_row,
+    draw_cut,
+    inner_back,
+    leg_panel,
+    neck_rib,
+    skirt_panel,
+    sleeve_panel,
+    torso_folds,
+    torso_outline,
+    waistband,
 )
 from .tops import blazer, coat, hoodie, polo, shirt, sweater, t_shirt, tank_top, waistcoat
 
@@ -29,8 +46,21 @@ def skirt(rng):
 def dress(rng):
     """A bodice on a skirt: no, short or long sleeves; round, deep or V neck; straight to wide."""
     neck = rng.uniform(0.15, 0.22)
-    cut = draw_cut(rng, neck=neck, neck_depth=(0.14, 0.3), neck_bulge=rng.choice([0.05, 0.9, 1.0]), shoulder=(neck + 0.09, 0.4), slope=0.05,
-                   armhole=0.4, chest=(0.37, 0.41), waist=0.29, waist_height=0.62, hem=(0.27, 0.3), length=0.74, hem_drop=0.0)
+    cut = draw_cut(
+        rng,
+        neck=neck,
+        neck_depth=(0.14, 0.3),
+        neck_bulge=rng.choice([0.05, 0.9, 1.0]),
+        shoulder=(neck + 0.09, 0.4),
+        slope=0.05,
+        armhole=0.4,
+        chest=(0.37, 0.41),
+        waist=0.29,
+        waist_height=0.62,
+        hem=(0.27, 0.3),
+        length=0.74,
+        hem_drop=0.0,
+    )
     bodice = Panel(torso_outline(cut), seams=(neck_rib(cut, 0.025),), folds=bust_folds(rng))
     length = rng.uniform(1.5, 2.3)
     hem = cut.hem + rng.choice([0.1, 0.3, 0.48]) * (length - 0.74) + rng.uniform(0, 0.08)
@@ -46,18 +76,44 @@ def dress(rng):
 
 
 def qipao(rng):
-    """Fitted dress with a stand collar, a slanting closure with knots on the wearer's right (the viewer's left), side slits."""
-    cut = draw_cut(rng, neck=0.13, neck_depth=0.1, neck_bulge=0.5, shoulder=(0.3, 0.36), slope=0.07, armhole=0.4, chest=(0.37, 0.4),
-                   waist=(0.29, 0.32), waist_height=0.68, hem=(0.34, 0.4), length=(1.6, 2.3))
+    """Fitted dress with a stand collar, a slanting closure with knots on the wearer's right (the viewer's left), side
+    slits.
+    """
+    cut = draw_cut(
+        rng,
+        neck=0.13,
+        neck_depth=0.1,
+        neck_bulge=0.5,
+        shoulder=(0.3, 0.36),
+        slope=0.07,
+        armhole=0.4,
+        chest=(0.37, 0.4),
+        waist=(0.29, 0.32),
+        waist_height=0.68,
+        hem=(0.34, 0.4),
+        length=(1.6, 2.3),
+    )
     side = [(cut.waist, cut.waist_height), (cut.waist + 0.1, 1.0), (cut.hem, cut.length)]
-    outline = closed(path((0, cut.neck_depth), (cut.neck, 0, 0.09, 0.08), (cut.shoulder, cut.slope), (cut.chest, cut.armhole, 0.1),
-                          side, (0, cut.length)))
+    outline = closed(
+        path(
+            (0, cut.neck_depth),
+            (cut.neck, 0, 0.09, 0.08),
+            (cut.shoulder, cut.slope),
+            (cut.chest, cut.armhole, 0.1),
+            side,
+            (0, cut.length),
+        )
+    )
     closure = path((0, 0.12), (0.21, 0.27, 0.2, 0.13), (cut.chest, 0.42, 0.24, 0.4)) * (-1, 1)
     places = np.array([-1, 1]) * (cut.hem - 0.033)
     slits = tuple(np.array([(x, cut.length - 0.35), (x, cut.length)]) for x in places)
     knots = ((-0.1, 0.135, 0.02), (-0.22, 0.3, 0.02), (-0.31, 0.395, 0.02))
     body = Panel(outline, seams=(closure, *slits), buttons=knots, folds=torso_folds(rng, cut, depth=0.77))
-    collar = Panel(closed(path((0, 0.115), (0.02, 0, -0.2), (cut.neck - 0.01, -0.08, 0.1), (cut.neck, 0.01), (0, 0.125, 0.1, 0.09))))
+    collar = Panel(
+        closed(
+            path((0, 0.115), (0.02, 0, -0.2), (cut.neck - 0.01, -0.08, 0.1), (cut.neck, 0.01), (0, 0.125, 0.1, 0.09))
+        )
+    )
     sleeve = sleeve_panel(rng, cut, rng.uniform(0.14, 0.32), 0.6, 0.2)
     return (inner_back(cut, drop=-0.08, tone=0.75), *both_sides(sleeve), body, collar)
 
@@ -66,13 +122,25 @@ def kimono(rng):
     """A T of straight cloth: wide sleeves, crossed collar band, sash."""
     length, wide, drop, reach = (rng.uniform(*span) for span in ((1.8, 2.2), (0.42, 0.47), (0.5, 0.75), (0.9, 1.02)))
     rounded = (reach - 0.06, drop + 0.05, 0.2)
-    sleeve = Panel(path((0.3, 0.03), (reach, 0.11), (reach - 0.01, drop, 0.01), rounded, (wide - 0.05, drop + 0.04), (wide - 0.1, 0.4)),
-                   stitches=(np.array([(reach - 0.05, 0.1), (reach - 0.06, drop + 0.05)]),),
-                   folds=radiating_folds(rng, (wide, 0.45), -0.4, 5, spread=1.0, length=0.4))
+    sleeve = Panel(
+        path(
+            (0.3, 0.03),
+            (reach, 0.11),
+            (reach - 0.01, drop, 0.01),
+            rounded,
+            (wide - 0.05, drop + 0.04),
+            (wide - 0.1, 0.4),
+        ),
+        stitches=(np.array([(reach - 0.05, 0.1), (reach - 0.06, drop + 0.05)]),),
+        folds=radiating_folds(rng, (wide, 0.45), -0.4, 5, spread=1.0, length=0.4),
+    )
     hem = length + 0.02
-    body = Panel(closed(path((0, 0.06), (0.1, 0), (wide, 0.05), (wide, 0.5), (wide + 0.01, length), (0, hem, 0.2, hem))),
-                 seams=(np.array([(-0.12, 0.9), (-0.15, hem)]),),
-                 folds=hanging_folds(rng, 0.9, length, wide, wide, 5, depth=0.85) + loose_folds(rng, (-0.3, 0.2, 0.3, 0.7), 7, spread=0.8))
+    body = Panel(
+        closed(path((0, 0.06), (0.1, 0), (wide, 0.05), (wide, 0.5), (wide + 0.01, length), (0, hem, 0.2, hem))),
+        seams=(np.array([(-0.12, 0.9), (-0.15, hem)]),),
+        folds=hanging_folds(rng, 0.9, length, wide, wide, 5, depth=0.85)
+        + loose_folds(rng, (-0.3, 0.2, 0.3, 0.7), 7, spread=0.8),
+    )
     band = Panel(path((-0.1, -0.03), (-0.02, -0.02), (0.2, 0.75, -0.02), (0.1, 0.8), (-0.13, 0.02, 0.02)))
     cords = tuple(np.array([(-0.6, height), (0.6, height)]) for height in (0.78, 0.82))
     sash = Panel(closed(path((0, 0.68), (wide + 0.012, 0.67), (wide + 0.012, 0.93), (0, 0.94))), seams=cords)
@@ -97,11 +165,27 @@ def shorts(rng):
 
 def jumpsuit(rng):
     """A sleeveless or short-sleeved bodice on trousers."""
-    cut = draw_cut(rng, neck_depth=(0.15, 0.32), neck_bulge=rng.choice([0.05, 0.85]), shoulder=(0.32, 0.4), slope=0.06, armhole=0.4,
-                   chest=(0.38, 0.42), waist=0.33, waist_height=0.62, hem=(0.3, 0.33), length=0.76, hem_drop=0.0)
+    cut = draw_cut(
+        rng,
+        neck_depth=(0.15, 0.32),
+        neck_bulge=rng.choice([0.05, 0.85]),
+        shoulder=(0.32, 0.4),
+        slope=0.06,
+        armhole=0.4,
+        chest=(0.38, 0.42),
+        waist=0.33,
+        waist_height=0.62,
+        hem=(0.3, 0.33),
+        length=0.76,
+        hem_drop=0.0,
+    )
     opening = np.array([(0, cut.neck_depth), (0, 0.8)])
-    bodice = Panel(torso_outline(cut), seams=(neck_rib(cut, 0.025), opening), folds=bust_folds(rng),
-                   buttons=button_row(cut.neck_depth + 0.06, 0.68, 4, radius=0.012))
+    bodice = Panel(
+        torso_outline(cut),
+        seams=(neck_rib(cut, 0.025), opening),
+        folds=bust_folds(rng),
+        buttons=button_row(cut.neck_depth + 0.06, 0.68, 4, radius=0.012),
+    )
     foot, width, length = rng.uniform(0.32, 0.5), rng.uniform(0.14, 0.26), rng.uniform(1.25, 1.5)
     leg = leg_panel(rng, cut.hem, rng.uniform(0.39, 0.43), 0.5, foot, width, length, top=0.74)
     sleeves = both_sides(sleeve_panel(rng, cut, rng.uniform(0.28, 0.4), 0.6, 0.2)) if rng.random() < 0.5 else ()
@@ -116,8 +200,13 @@ def _scarf_end(rng, length, lean):
     comb = [inner + (outer - inner) * share + strand for share in np.linspace(0.04, 0.96, 7)]
     folds = radiating_folds(rng, (0.08, 0.2), 1.5, 4, spread=0.12, length=0.9 * length, width=0.028, depth=1.4)
     folds += loose_folds(rng, (0, 0.4, 0.2 + lean, length), 5, spread=0.3)
-    outline = path((-0.02, 0.2), (0.22, 0.2), [(0.2 + 0.5 * lean, 0.6 * length), tuple(outer)], tuple(inner),
-                   [(0.4 * lean - 0.03, 0.6 * length), (-0.04, 0.2)])
+    outline = path(
+        (-0.02, 0.2),
+        (0.22, 0.2),
+        [(0.2 + 0.5 * lean, 0.6 * length), tuple(outer)],
+        tuple(inner),
+        [(0.4 * lean - 0.03, 0.6 * length), (-0.04, 0.2)],
+    )
     fringe = Panel(np.concatenate([*comb, [outer - (0, 0.05), inner - (0, 0.05)]]))
     return fringe, Panel(outline, stitches=(np.array([inner, outer]) - (0, 0.06),), folds=folds)
 
@@ -125,18 +214,42 @@ def _scarf_end(rng, length, lean):
 def scarf(rng):
     """Laid around a neck: a thick loop and two hanging ends with fringes."""
     wide, deep = rng.uniform(0.3, 0.36), rng.uniform(0.42, 0.52)
-    back = Panel(closed(path((0, -0.12), (wide - 0.02, 0.1, wide - 0.02, -0.12), (0, 0.35, wide * 0.7, 0.35))), tone=0.7,
-                 folds=(Fold((-0.3, -0.02), (0.3, -0.02), 0.03, 0.6, -0.2),))
+    back = Panel(
+        closed(path((0, -0.12), (wide - 0.02, 0.1, wide - 0.02, -0.12), (0, 0.35, wide * 0.7, 0.35))),
+        tone=0.7,
+        folds=(Fold((-0.3, -0.02), (0.3, -0.02), 0.03, 0.6, -0.2),),
+    )
     right = _scarf_end(rng, rng.uniform(1.25, 1.6), rng.uniform(0.0, 0.1))
     left = tuple(map(mirror_panel, _scarf_end(rng, rng.uniform(1.15, 1.55), rng.uniform(0.0, 0.12))))
-    loop = Panel(path((-wide, 0.04), (wide, 0.04, 0, 0.36), (wide * 0.55, deep - 0.12, wide * 1.15, 0.22),
-                      (-wide * 0.6, deep - 0.12, 0, deep + 0.14), (-wide, 0.04, -wide * 1.2, 0.22)),
-                 folds=tuple(Fold((-wide * 1.2, y), (wide * 1.2, y - 0.03), 0.022, 1.0, 0.24) for y in (0.07, 0.13, 0.19, 0.25)))
+    loop = Panel(
+        path(
+            (-wide, 0.04),
+            (wide, 0.04, 0, 0.36),
+            (wide * 0.55, deep - 0.12, wide * 1.15, 0.22),
+            (-wide * 0.6, deep - 0.12, 0, deep + 0.14),
+            (-wide, 0.04, -wide * 1.2, 0.22),
+        ),
+        folds=tuple(Fold((-wide * 1.2, y), (wide * 1.2, y - 0.03), 0.022, 1.0, 0.24) for y in (0.07, 0.13, 0.19, 0.25)),
+    )
     return (back, *right, *left, loop)
 
 # %% ../../nbs/drawing/shapes.ipynb #1c2acf3a
 GARMENT_SHAPES = {
-    "dress": dress, "skirt": skirt, "t-shirt": t_shirt, "shirt": shirt, "polo": polo, "sweater": sweater, "hoodie": hoodie,
-    "blazer": blazer, "coat": coat, "waistcoat": waistcoat, "trousers": trousers, "shorts": shorts, "tank top": tank_top,
-    "jumpsuit": jumpsuit, "kimono": kimono, "qipao": qipao, "scarf": scarf,
+    "dress": dress,
+    "skirt": skirt,
+    "t-shirt": t_shirt,
+    "shirt": shirt,
+    "polo": polo,
+    "sweater": sweater,
+    "hoodie": hoodie,
+    "blazer": blazer,
+    "coat": coat,
+    "waistcoat": waistcoat,
+    "trousers": trousers,
+    "shorts": shorts,
+    "tank top": tank_top,
+    "jumpsuit": jumpsuit,
+    "kimono": kimono,
+    "qipao": qipao,
+    "scarf": scarf,
 }

@@ -18,43 +18,57 @@ from ..images import open_picture, resize_picture, size_pair, to_float, to_uint8
 def tile_grid(pictures, columns, *, padding=4, background=1.0):
     """Pictures of one size (list, or batch (B, H, W, 3)) -> one float32 picture (H', W', 3) with `columns` to a row.
 
-    `padding`: pixels between and around; `background`: value in [-1, 1] of gaps and unused cells. Raises `PictureError`.
+    `padding`: pixels between and around; `background`: value in [-1, 1] of gaps and unused cells. Raises
+    `PictureError`.
     """
     arrays = [np.asarray(picture, dtype=np.float32) for picture in pictures]
     if not arrays or columns < 1 or any(array.ndim != 3 or array.shape != arrays[0].shape for array in arrays):
-        raise PictureError("tile_grid", f"received shapes {sorted({array.shape for array in arrays})}, {columns} columns",
-                           "Pass at least one picture, all of one shape, and at least one column")
+        raise PictureError(
+            "tile_grid",
+            f"received shapes {sorted({array.shape for array in arrays})}, {columns} columns",
+            "Pass at least one picture, all of one shape, and at least one column",
+        )
     height, width, channels = arrays[0].shape
     rows = -(-len(arrays) // columns)
-    grid = np.full((rows * (height + padding) + padding, columns * (width + padding) + padding, channels),
-                   background, dtype=np.float32)
+    grid = np.full(
+        (rows * (height + padding) + padding, columns * (width + padding) + padding, channels),
+        background,
+        dtype=np.float32,
+    )
     for index, array in enumerate(arrays):
         top, left = (padding + place * (side + padding) for place, side in zip(divmod(index, columns), (height, width)))
-        grid[top:top + height, left:left + width] = array
+        grid[top : top + height, left : left + width] = array
     return grid
 
 # %% ../../nbs/drawing/sheets.ipynb #b1aaf1b1
 def _title_image(title, font, widest, width=None):
     "White Pillow image with `title` in black, wrapped at `widest` pixels and centred; `width` pixels wide if given."
     title = "\n".join(textwrap.fill(line, max(4, int(widest / (0.55 * font.size)))) for line in str(title).split("\n"))
-    box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), title + "\nAg", font=font)  # "Ag": one line more
+    # "Ag": one line more
+    box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), title + "\nAg", font=font)
     text_width, text_height = int(box[2]) + 8, int(box[3])
     image = Image.new("RGB", (width or text_width, text_height), "white")
-    ImageDraw.Draw(image).multiline_text((image.width / 2, text_height / 2), title, "black", font, anchor="mm", align="center")
+    ImageDraw.Draw(image).multiline_text(
+        (image.width / 2, text_height / 2), title, "black", font, anchor="mm", align="center"
+    )
     return image
 
 
 def contact_sheet(rows, *, column_titles=None, row_titles=None, size=128, padding=4):
     """Rows of pictures -> one uint8 picture (H, W, 3), each picture whole (white added) in a `size` x `size` cell.
 
-    `rows`: list of lists of pictures (any `open_picture` source; None leaves a cell empty). `column_titles` stand above,
+    `rows`: list of lists of pictures (any `open_picture` source; None leaves a cell empty). `column_titles` stand
+    above,
     `row_titles` to the left ("\\n" breaks a line). Raises `PictureError`.
     """
     size, rows = size_pair(size)[0], [list(row) for row in rows]
     columns = max(map(len, rows), default=0)
     blank = np.full((size, size, 3), 255, dtype=np.uint8)
-    cells = [blank if source is None else resize_picture(open_picture(source), size, fit="pad")
-             for row in rows for source in row + [None] * (columns - len(row))]
+    cells = [
+        blank if source is None else resize_picture(open_picture(source), size, fit="pad")
+        for row in rows
+        for source in row + [None] * (columns - len(row))
+    ]
     grid = to_uint8(tile_grid([to_float(cell) for cell in cells], columns, padding=padding))
     font = ImageFont.load_default(max(9, size // 9))
     sides = [_title_image(title, font, 1.5 * size) for title in row_titles or ()]

@@ -23,7 +23,8 @@ def wrap(value):
 
 # %% ../../nbs/drawing/tile.ipynb #2dae33bf
 def half_drop(torus, across, down):
-    """Steps (x, y) from the nearest motif of a half-drop repeat, in repeats, and whether that motif is one of the dropped ones.
+    """Steps (x, y) from the nearest motif of a half-drop repeat, in repeats, and whether that motif is one of the
+    dropped ones.
 
     Motifs stand at whole (x * across, y * down) and again half a step right and half a step down.
     """
@@ -36,15 +37,21 @@ def ribbon(points, widths):
     "Outline (2n, 2) of a band of the given `widths` (n,) along `points` (n, 2): one side there, the other side back."
     points = np.asarray(points, float)
     steps = points[[*range(1, len(points)), -1]] - points[[0, *range(len(points) - 1)]]
-    reach = steps[:, ::-1] * [-0.5, 0.5] * (np.asarray(widths) / np.maximum(np.hypot(steps[:, 0], steps[:, 1]), 1e-9))[:, None]
+    reach = (
+        steps[:, ::-1]
+        * [-0.5, 0.5]
+        * (np.asarray(widths) / np.maximum(np.hypot(steps[:, 0], steps[:, 1]), 1e-9))[:, None]
+    )
     return np.concatenate([points + reach, (points - reach)[::-1]])
 
 # %% ../../nbs/drawing/tile.ipynb #8ab90772
 class Torus:
     """A square canvas whose opposite edges touch.
 
-    Coordinates are in tiles: (0, 0) is the top left, (1, 1) the same place one repeat on. `x` is (1, work), `y` is (work, 1);
-    `picture` is float32 (work, work, 3) in [0, 1] and starts as the ground colour. `work` is `size` times the supersampling.
+    Coordinates are in tiles: (0, 0) is the top left, (1, 1) the same place one repeat on. `x` is (1, work), `y` is
+    (work, 1);
+    `picture` is float32 (work, work, 3) in [0, 1] and starts as the ground colour. `work` is `size` times the
+    supersampling.
     `origin` slides the window over the endless cloth; a correct tile then only rolls.
     """
 
@@ -74,7 +81,13 @@ class Torus:
         stops = np.array([self.ink(number) for number in numbers])
         steps = np.linspace(0, 1, 1024)
         shades = np.stack([np.interp(steps, np.linspace(0, 1, len(stops)), channel) for channel in stops.T], 1)
-        np.take(shades.astype(np.float32), (np.clip(position, 0, 1) * 1023).astype(np.int32), axis=0, out=self.picture, mode="clip")
+        np.take(
+            shades.astype(np.float32),
+            (np.clip(position, 0, 1) * 1023).astype(np.int32),
+            axis=0,
+            out=self.picture,
+            mode="clip",
+        )
 
     def blend(self, coverage, number):
         "Lay ink `number` over the picture where `coverage` (broadcast to (work, work), 0..1) says."
@@ -84,11 +97,15 @@ class Torus:
             plane += coverage * (value - plane)
 
     def fill(self, field, number):
-        "Lay ink `number` wherever `field`, broadcast to (work, work), is below zero: a signed distance, or anything with its sign."
+        """Lay ink `number` wherever `field`, broadcast to (work, work), is below zero: a signed distance, or anything
+        with its sign.
+        """
         self.picture[np.broadcast_to(np.asarray(field) < 0, self.picture.shape[:2])] = self.ink(number)
 
     def _fill(self, target, shapes, colour):
-        "Rasterise polygons as one, a single time, and lay the pixels on the array `target` with places counted modulo the tile."
+        """Rasterise polygons as one, a single time, and lay the pixels on the array `target` with places counted modulo
+        the tile.
+        """
         pixels = [(np.asarray(points) - self.origin) * self.work - 0.5 for points in shapes]
         low = np.floor(np.min([points.min(0) for points in pixels], axis=0)) - 1
         width, height = (np.max([points.max(0) for points in pixels], axis=0) - low).astype(int) + 3
@@ -112,7 +129,8 @@ class Torus:
     def mask(self, shapes):
         "1 inside any of the polygons `shapes` and 0 elsewhere: float32 (work, work)."
         target = np.zeros((self.work, self.work), np.float32)
-        for points in shapes: self._fill(target, [points], 1.0)
+        for points in shapes:
+            self._fill(target, [points], 1.0)
         return target
 
     def disc(self, centre, radius, number):
@@ -128,7 +146,8 @@ class Torus:
             piece = slice(max(start - 1, 0), start + 14)
             self.polygon(ribbon(points[piece], widths[piece]), number)
         for end in (0, -1):
-            if widths[end] * self.work > 4: self.disc(points[end], widths[end] / 2, number)
+            if widths[end] * self.work > 4:
+                self.disc(points[end], widths[end] / 2, number)
 
     def finish(self):
         "The picture (size, size, 3), float32 in [-1, 1], each pixel the mean of its work pixels."
@@ -139,8 +158,10 @@ class Torus:
 def periodic_noise(torus, rng, frequency, *, spread=0.35, direction=None, tightness=0.35):
     """Smooth random field (work, work), mean 0 and variance 1, with exactly one period per tile in both directions.
 
-    A sum of waves with whole-number frequencies near `frequency` waves per tile (Gaussian ring of relative width `spread`).
-    `direction` (degrees) keeps only waves that run that way, within about `tightness` radians: stripes instead of blobs.
+    A sum of waves with whole-number frequencies near `frequency` waves per tile (Gaussian ring of relative width
+    `spread`).
+    `direction` (degrees) keeps only waves that run that way, within about `tightness` radians: stripes instead of
+    blobs.
     """
     highest = int(np.ceil(frequency * (1 + 2.5 * spread)))
     across, down = np.arange(0, highest + 1), np.arange(-highest, highest + 1)
@@ -173,47 +194,62 @@ def scattered_points(rng, count, *, candidates=150):
 
 # %% ../../nbs/drawing/tile.ipynb #79f21fcc
 def voronoi_cells(points):
-    "The cell of each of `points` (count, 2) on the torus, as a list of polygons (n, 2): all places nearer to it than to any other."
+    """The cell of each of `points` (count, 2) on the torus, as a list of polygons (n, 2): all places nearer to it than
+    to any other.
+    """
     shifts = np.array([(0, 0)] + [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)])
     diagram = Voronoi((points[None] + shifts[:, None]).reshape(-1, 2))
     return [diagram.vertices[diagram.regions[diagram.point_region[i]]] for i in range(len(points))]
 
 # %% ../../nbs/drawing/tile.ipynb #cfa7b13e
 def swatches(draws, palettes, *, seed=0, size=112):
-    "One row of tiles as a titled sheet, uint8 (h, w, 3): each of the functions `draws` with the palette beside it in `palettes`."
+    """One row of tiles as a titled sheet, uint8 (h, w, 3): each of the functions `draws` with the palette beside it in
+    `palettes`.
+    """
     tiles = []
     for draw, palette in zip(draws, palettes, strict=True):
         torus = Torus(size, palette)
         draw(torus, np.random.default_rng(seed))
         tiles.append(torus.finish())
-    return contact_sheet([tiles], column_titles=[draw.__name__.removeprefix("draw_").replace("_", " ") for draw in draws], size=size)
+    return contact_sheet(
+        [tiles], column_titles=[draw.__name__.removeprefix("draw_").replace("_", " ") for draw in draws], size=size
+    )
 
 # %% ../../nbs/drawing/tile.ipynb #bcf9e9a9
 def tile_pattern(tile, height, width, *, scale=1.0):
-    """Cover a cloth of `height` x `width` pixels with `tile` (h, w, 3) in a straight repeat: float32 (height, width, 3).
+    """Cover a cloth of `height` x `width` pixels with `tile` (h, w, 3) in a straight repeat: float32 (height, width,
+    3).
 
-    `scale` resizes the motif (2 = twice as large); the resized tile keeps a whole number of pixels, so it stays seamless.
+    `scale` resizes the motif (2 = twice as large); the resized tile keeps a whole number of pixels, so it stays
+    seamless.
     """
     tile = np.asarray(tile, np.float32)
-    if tile.ndim != 3 or tile.shape[2] != 3: raise PatternError(f"A tile of shape {tile.shape} was received; expected (h, w, 3). Pass one picture.")
-    if height < 1 or width < 1 or not scale > 0: raise PatternError(f"height={height}, width={width}, scale={scale}: all must be above 0.")
+    if tile.ndim != 3 or tile.shape[2] != 3:
+        raise PatternError(f"A tile of shape {tile.shape} was received; expected (h, w, 3). Pass one picture.")
+    if height < 1 or width < 1 or not scale > 0:
+        raise PatternError(f"height={height}, width={width}, scale={scale}: all must be above 0.")
     rows, columns = (max(1, round(side * scale)) for side in tile.shape[:2])
     if (rows, columns) != tile.shape[:2]:
         around = cv2.copyMakeBorder(tile, *(tile.shape[0],) * 2, *(tile.shape[1],) * 2, cv2.BORDER_WRAP)
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        tile = cv2.resize(around, (3 * columns, 3 * rows), interpolation=method)[rows:2 * rows, columns:2 * columns]
+        tile = cv2.resize(around, (3 * columns, 3 * rows), interpolation=method)[rows : 2 * rows, columns : 2 * columns]
     repeats = (-(-height // rows), -(-width // columns), 1)
     return np.clip(np.tile(tile, repeats)[:height, :width], -1, 1)
 
 # %% ../../nbs/drawing/tile.ipynb #7a62aa4e
 def seam_error(tile):
-    """How much rougher the tile's wrapped seam is than the roughest line inside it: about 1 or less is seamless, 2 is a visible seam.
+    """How much rougher the tile's wrapped seam is than the roughest line inside it: about 1 or less is seamless, 2 is a
+    visible seam.
 
-    A high value proves a seam; a low one proves nothing where the drawing itself is as rough as its seam. For both directions: mean absolute difference of lines two pixels apart across the seam, divided by the largest such
+    A high value proves a seam; a low one proves nothing where the drawing itself is as rough as its seam. For both
+    directions: mean absolute difference of lines two pixels apart across the seam, divided by the largest such
     difference inside. `tile` is (h, w, 3), at least 4 pixels a side; any units.
     """
     tile = np.asarray(tile, np.float64)
-    if tile.ndim != 3 or min(tile.shape[:2]) < 4: raise PatternError(f"A tile of shape {tile.shape} was received; expected (h, w, 3) with h, w >= 4. Pass one picture.")
+    if tile.ndim != 3 or min(tile.shape[:2]) < 4:
+        raise PatternError(
+            f"A tile of shape {tile.shape} was received; expected (h, w, 3) with h, w >= 4. Pass one picture."
+        )
     ratios = []
     for axis in (0, 1):
         lines = np.abs(tile - np.roll(tile, 2, axis)).mean(axis=(1 - axis, 2))

@@ -10,18 +10,39 @@ from dataclasses import replace
 
 import numpy as np
 
-from .curves import both_sides, closed, mirror_panel, mirrored, Panel, path
+from .curves import Panel, both_sides, closed, mirror_panel, mirrored, path
 from fashion_style.drawing.pieces import (
-    box, button_row, collar_panel, draw_cut, front_panel, hem_line, hood_folds, inner_back, lapel_panels, neck_rib,
-    sleeve_panel, torso_folds, torso_outline,
+    box,
+    button_row,
+    collar_panel,
+    draw_cut,
+    front_panel,
+    hem_line,
+    hood_folds,
+    inner_back,
+    lapel_panels,
+    neck_rib,
+    sleeve_panel,
+    torso_folds,
+    torso_outline,
 )
 
 # %% ../../nbs/drawing/tops.ipynb #a96c6d23
 def t_shirt(rng):
     """Short sleeves, rib neck (crew or V), stitched hems."""
     v_neck = rng.random() < 0.35
-    cut = draw_cut(rng, neck=(0.14, 0.19), neck_depth=(0.22, 0.32) if v_neck else (0.1, 0.18), neck_bulge=0.05 if v_neck else 0.9,
-                   shoulder=(0.42, 0.47), chest=(0.44, 0.5), waist=(0.4, 0.48), waist_height=0.85, hem=(0.43, 0.5), length=(1.15, 1.42))
+    cut = draw_cut(
+        rng,
+        neck=(0.14, 0.19),
+        neck_depth=(0.22, 0.32) if v_neck else (0.1, 0.18),
+        neck_bulge=0.05 if v_neck else 0.9,
+        shoulder=(0.42, 0.47),
+        chest=(0.44, 0.5),
+        waist=(0.4, 0.48),
+        waist_height=0.85,
+        hem=(0.43, 0.5),
+        length=(1.15, 1.42),
+    )
     sleeve = sleeve_panel(rng, cut, rng.uniform(0.32, 0.5), rng.uniform(0.6, 0.85), rng.uniform(0.2, 0.26))
     body = Panel(torso_outline(cut), seams=(neck_rib(cut),), stitches=(hem_line(cut),), folds=torso_folds(rng, cut))
     return (inner_back(cut), *both_sides(sleeve), body)
@@ -30,30 +51,68 @@ def t_shirt(rng):
 def tank_top(rng):
     """No sleeves, narrow straps, scooped neck, bound edges."""
     neck = rng.uniform(0.16, 0.21)
-    cut = draw_cut(rng, neck=neck, neck_depth=(0.24, 0.34), shoulder=(neck + 0.07, neck + 0.14), slope=0.02, armhole=(0.42, 0.5),
-                   chest=(0.39, 0.44), waist=(0.36, 0.42), waist_height=0.82, hem=(0.38, 0.48), length=(1.1, 1.4))
+    cut = draw_cut(
+        rng,
+        neck=neck,
+        neck_depth=(0.24, 0.34),
+        shoulder=(neck + 0.07, neck + 0.14),
+        slope=0.02,
+        armhole=(0.42, 0.5),
+        chest=(0.39, 0.44),
+        waist=(0.36, 0.42),
+        waist_height=0.82,
+        hem=(0.38, 0.48),
+        length=(1.1, 1.4),
+    )
     binding = path((cut.shoulder - 0.03, cut.slope - 0.01), (cut.chest - 0.02, cut.armhole + 0.03, 0.13))
-    body = Panel(torso_outline(cut), seams=(neck_rib(cut, 0.03), binding, mirrored(binding)), stitches=(hem_line(cut),),
-                 folds=torso_folds(rng, cut))
+    body = Panel(
+        torso_outline(cut),
+        seams=(neck_rib(cut, 0.03), binding, mirrored(binding)),
+        stitches=(hem_line(cut),),
+        folds=torso_folds(rng, cut),
+    )
     return inner_back(cut, drop=0.4 * cut.neck_depth), body
 
 
 def sweater(rng):
     """Long sleeves and ribbed neck, cuffs and hem."""
-    cut = draw_cut(rng, neck=(0.15, 0.18), neck_depth=(0.09, 0.15), shoulder=(0.44, 0.49), armhole=0.45, chest=(0.47, 0.53),
-                   waist=(0.45, 0.52), hem=(0.42, 0.48), length=(1.12, 1.36), hem_drop=0.015)
+    cut = draw_cut(
+        rng,
+        neck=(0.15, 0.18),
+        neck_depth=(0.09, 0.15),
+        shoulder=(0.44, 0.49),
+        armhole=0.45,
+        chest=(0.47, 0.53),
+        waist=(0.45, 0.52),
+        hem=(0.42, 0.48),
+        length=(1.12, 1.36),
+        hem_drop=0.015,
+    )
     cuff = rng.uniform(0.14, 0.17)
     sleeve = sleeve_panel(rng, cut, rng.uniform(1.1, 1.25), rng.uniform(0.2, 0.42), cuff, band=0.1, stitched=False)
     places = np.linspace(-0.96, 0.96, 25) * cut.hem
     ribs = tuple(np.array([(x, cut.length - 0.085), (x, cut.length + 0.02)]) for x in places)
-    body = Panel(torso_outline(cut), seams=(neck_rib(cut, 0.045), hem_line(cut, 0.095), *ribs), folds=torso_folds(rng, cut, depth=1))
+    body = Panel(
+        torso_outline(cut),
+        seams=(neck_rib(cut, 0.045), hem_line(cut, 0.095), *ribs),
+        folds=torso_folds(rng, cut, depth=1),
+    )
     return (inner_back(cut), *both_sides(sleeve), body)
 
 
 def hoodie(rng):
     """A sweater with a hood, drawstrings, a pouch pocket; sometimes a zip."""
-    cut = draw_cut(rng, neck_depth=0.14, shoulder=(0.44, 0.48), armhole=0.45, chest=(0.48, 0.54), waist=(0.48, 0.53), hem=(0.44, 0.49),
-                   length=(1.15, 1.36), hem_drop=0.015)
+    cut = draw_cut(
+        rng,
+        neck_depth=0.14,
+        shoulder=(0.44, 0.48),
+        armhole=0.45,
+        chest=(0.48, 0.54),
+        waist=(0.48, 0.53),
+        hem=(0.44, 0.49),
+        length=(1.15, 1.36),
+        hem_drop=0.015,
+    )
     sleeve = sleeve_panel(rng, cut, rng.uniform(1.1, 1.22), rng.uniform(0.2, 0.4), 0.16, band=0.09, stitched=False)
     zip_line = (np.array([(0, cut.neck_depth), (0, cut.length + 0.05)]),) if rng.random() < 0.4 else ()
     top, low, wide = cut.length - 0.42, cut.length - 0.1, rng.uniform(0.26, 0.31)
@@ -62,15 +121,28 @@ def hoodie(rng):
     seams = (hem_line(cut, 0.09), pocket, *zip_line, *cords)
     body = Panel(torso_outline(cut), seams=seams, folds=torso_folds(rng, cut, depth=1))
     high = rng.uniform(0.34, 0.42)
-    hood = Panel(closed(path((0, -high), (0.25, -0.12, 0.22, -high), (0.2, 0.1, 0.29, 0.02), (0, 0.24, 0.1, 0.2))), folds=hood_folds(rng))
+    hood = Panel(
+        closed(path((0, -high), (0.25, -0.12, 0.22, -high), (0.2, 0.1, 0.29, 0.02), (0, 0.24, 0.1, 0.2))),
+        folds=hood_folds(rng),
+    )
     opening = Panel(closed(path((0, 0.05 - high), (0.14, -0.08, 0.13, 0.05 - high), (0, 0.19, 0.13, 0.1))), tone=0.66)
     return (*both_sides(sleeve), body, hood, opening)
 
 # %% ../../nbs/drawing/tops.ipynb #6f23634b
 def shirt(rng):
     """Collar, button placket, cuffs (or short sleeves), chest pocket, curved tail."""
-    cut = draw_cut(rng, neck=0.14, neck_depth=0.12, shoulder=(0.43, 0.47), chest=(0.46, 0.52), waist=(0.42, 0.5), waist_height=0.85,
-                   hem=(0.44, 0.5), length=(1.3, 1.46), hem_drop=(0.02, 0.13))
+    cut = draw_cut(
+        rng,
+        neck=0.14,
+        neck_depth=0.12,
+        shoulder=(0.43, 0.47),
+        chest=(0.46, 0.52),
+        waist=(0.42, 0.5),
+        waist_height=0.85,
+        hem=(0.44, 0.5),
+        length=(1.3, 1.46),
+        hem_drop=(0.02, 0.13),
+    )
     if rng.random() < 0.7:
         sleeve = sleeve_panel(rng, cut, rng.uniform(1.15, 1.28), rng.uniform(0.2, 0.4), 0.15, band=0.12, stitched=False)
     else:
@@ -79,26 +151,46 @@ def shirt(rng):
     placket = tuple(np.array([(x, 0.1), (x, low)]) for x in (-0.03, 0.03))
     pocket = (box(0.13, 0.42, 0.31, 0.63),) if rng.random() < 0.7 else ()
     yoke = path((cut.shoulder, 0.16), (cut.neck, 0.1))
-    body = Panel(torso_outline(cut), seams=(*placket, *pocket, yoke, mirrored(yoke)), stitches=(hem_line(cut, 0.03),),
-                 buttons=button_row(0.26, low - 0.12, 7), folds=torso_folds(rng, cut))
+    body = Panel(
+        torso_outline(cut),
+        seams=(*placket, *pocket, yoke, mirrored(yoke)),
+        stitches=(hem_line(cut, 0.03),),
+        buttons=button_row(0.26, low - 0.12, 7),
+        folds=torso_folds(rng, cut),
+    )
     collar = collar_panel(cut, rng.uniform(0.09, 0.14))
     return (inner_back(cut, drop=-0.07, tone=0.8), *both_sides(sleeve), body, *both_sides(collar))
 
 
 def polo(rng):
     """A t-shirt with a soft collar and a short button placket."""
-    cut = draw_cut(rng, neck=0.15, shoulder=(0.43, 0.47), chest=(0.45, 0.5), waist=(0.42, 0.48), waist_height=0.85, hem=(0.44, 0.49),
-                   length=(1.2, 1.42))
+    cut = draw_cut(
+        rng,
+        neck=0.15,
+        shoulder=(0.43, 0.47),
+        chest=(0.45, 0.5),
+        waist=(0.42, 0.48),
+        waist_height=0.85,
+        hem=(0.44, 0.49),
+        length=(1.2, 1.42),
+    )
     sleeve = sleeve_panel(rng, cut, rng.uniform(0.36, 0.46), rng.uniform(0.55, 0.8), 0.24, stitched=False)
     depth = rng.uniform(0.36, 0.46)
-    body = Panel(torso_outline(cut), seams=(box(-0.035, 0.05, 0.035, depth),), stitches=(hem_line(cut),),
-                 buttons=button_row(0.25, depth - 0.06, int(rng.integers(2, 4))), folds=torso_folds(rng, cut))
+    body = Panel(
+        torso_outline(cut),
+        seams=(box(-0.035, 0.05, 0.035, depth),),
+        stitches=(hem_line(cut),),
+        buttons=button_row(0.25, depth - 0.06, int(rng.integers(2, 4))),
+        folds=torso_folds(rng, cut),
+    )
     return (inner_back(cut, drop=-0.06, tone=0.8), *both_sides(sleeve), body, *both_sides(collar_panel(cut, 0.08)))
 
 # %% ../../nbs/drawing/tops.ipynb #6b525f0b
 def _jacket(rng, cut, break_height, *, overlap, cutaway, count, spread, rows=1):
     "Back, sleeves, crossing fronts with pockets and buttons, lapels and collar of a tailored jacket."
-    sleeve = sleeve_panel(rng, cut, rng.uniform(1.2, 1.28), rng.uniform(0.14, 0.28), 0.16, band=0.12, puff=0.035, stitched=False)
+    sleeve = sleeve_panel(
+        rng, cut, rng.uniform(1.2, 1.28), rng.uniform(0.14, 0.28), 0.16, band=0.12, puff=0.035, stitched=False
+    )
     front = front_panel(rng, cut, break_height, overlap, cutaway)
     pocket = box(cut.waist * 0.42, cut.waist_height + 0.12, cut.waist * 0.9, cut.waist_height + 0.18)
     dart = np.array([(cut.waist * 0.55, 0.5), (cut.waist * 0.5, cut.waist_height + 0.1)])
@@ -114,30 +206,61 @@ def _jacket(rng, cut, break_height, *, overlap, cutaway, count, spread, rows=1):
 
 def blazer(rng):
     """Two fronts that cross, notched lapels, one to three buttons, flap pockets, rounded hem."""
-    cut = draw_cut(rng, neck=0.15, shoulder=(0.44, 0.48), slope=0.08, chest=(0.45, 0.49), waist=(0.39, 0.44), waist_height=0.82,
-                   hem=(0.44, 0.49), length=(1.3, 1.45))
+    cut = draw_cut(
+        rng,
+        neck=0.15,
+        shoulder=(0.44, 0.48),
+        slope=0.08,
+        chest=(0.45, 0.49),
+        waist=(0.39, 0.44),
+        waist_height=0.82,
+        hem=(0.44, 0.49),
+        length=(1.3, 1.45),
+    )
     count = int(rng.integers(1, 4))
-    return _jacket(rng, cut, rng.uniform(0.5, 0.75), overlap=0.05, cutaway=rng.uniform(0.1, 0.22), count=count, spread=0.14)
+    return _jacket(
+        rng, cut, rng.uniform(0.5, 0.75), overlap=0.05, cutaway=rng.uniform(0.1, 0.22), count=count, spread=0.14
+    )
 
 
 def coat(rng):
     """A long jacket with wide lapels, one or two rows of buttons, often a belt."""
-    cut = draw_cut(rng, neck=0.16, shoulder=(0.44, 0.48), slope=0.08, chest=(0.47, 0.51), waist=(0.42, 0.48), waist_height=0.85,
-                   hem=(0.48, 0.68), length=(1.8, 2.3))
+    cut = draw_cut(
+        rng,
+        neck=0.16,
+        shoulder=(0.44, 0.48),
+        slope=0.08,
+        chest=(0.47, 0.51),
+        waist=(0.42, 0.48),
+        waist_height=0.85,
+        hem=(0.48, 0.68),
+        length=(1.8, 2.3),
+    )
     rows, count = int(rng.integers(1, 3)), int(rng.integers(3, 5))
     overlap = 0.14 if rows == 2 else 0.06
     panels = _jacket(rng, cut, rng.uniform(0.42, 0.6), overlap=overlap, cutaway=0.0, count=count, spread=0.2, rows=rows)
     if rng.random() < 0.55:
         wide = cut.waist + 0.012
-        belt = Panel(closed(path((0, 0.83), (wide, 0.82), (wide, 0.91), (0, 0.92))), seams=(box(-0.06, 0.815, 0.06, 0.935),))
+        belt = Panel(
+            closed(path((0, 0.83), (wide, 0.82), (wide, 0.91), (0, 0.92))), seams=(box(-0.06, 0.815, 0.06, 0.935),)
+        )
         panels = (*panels[:-2], belt, *panels[-2:])
     return panels
 
 
 def waistcoat(rng):
     """No sleeves, deep V, a row of buttons, two welt pockets, pointed hem."""
-    cut = draw_cut(rng, neck=0.15, shoulder=(0.3, 0.36), slope=0.06, armhole=0.5, chest=(0.4, 0.45), waist=(0.36, 0.41), hem=(0.38, 0.43),
-                   length=(1.05, 1.18))
+    cut = draw_cut(
+        rng,
+        neck=0.15,
+        shoulder=(0.3, 0.36),
+        slope=0.06,
+        armhole=0.5,
+        chest=(0.4, 0.45),
+        waist=(0.36, 0.41),
+        hem=(0.38, 0.43),
+        length=(1.05, 1.18),
+    )
     break_height = rng.uniform(0.42, 0.6)
     front = front_panel(rng, cut, break_height, 0.04, point=rng.uniform(0.08, 0.13))
     welt = np.array([(0.14, 0.83), (0.31, 0.8), (0.315, 0.84), (0.145, 0.87), (0.14, 0.83)])

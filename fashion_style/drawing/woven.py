@@ -21,9 +21,11 @@ TWILL = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 1]], bool)
 
 
 def colour_and_weave(warp, weft, tie_up):
-    """Ink seen at every crossing (len(weft), len(warp)): the warp thread's where `tie_up` lifts it, else the weft thread's.
+    """Ink seen at every crossing (len(weft), len(warp)): the warp thread's where `tie_up` lifts it, else the weft
+    thread's.
 
-    `warp` and `weft` are sequences of ink numbers; `tie_up` is a boolean weave matrix, True = warp above, repeated as often as needed.
+    `warp` and `weft` are sequences of ink numbers; `tie_up` is a boolean weave matrix, True = warp above, repeated as
+    often as needed.
     """
     rows, columns = np.arange(len(weft))[:, None], np.arange(len(warp))[None, :]
     lifted = tie_up[rows % tie_up.shape[0], columns % tie_up.shape[1]]
@@ -37,7 +39,8 @@ def thread_at(sequence, coordinate):
 
 # %% ../../nbs/drawing/woven.ipynb #60fc8134
 def weave(torus, warp, weft, tie_up, threads):
-    """Print a cloth: `warp` and `weft` ink numbers laid once along the tile, crossed by `tie_up` with `threads` threads each way.
+    """Print a cloth: `warp` and `weft` ink numbers laid once along the tile, crossed by `tie_up` with `threads` threads
+    each way.
 
     Threads finer than a pixel are not drawn one by one but as their mean, as the eye sees them.
     """
@@ -54,7 +57,8 @@ def draw_stripe(torus, rng):
     "Bands of several widths and colours, upright, lying or diagonal."
     counts = rng.choice([1, 1, 2, 3, 5], rng.integers(3, 7))
     inks = np.where(np.arange(len(counts)) % 2, rng.integers(1, 6, len(counts)), 0)
-    if len(counts) % 2: inks[-1] = 1
+    if len(counts) % 2:
+        inks[-1] = 1
     direction = rng.choice([(1, 0), (0, 1), (1, 1), (1, -1)], p=[0.4, 0.4, 0.1, 0.1])
     coordinate = (torus.x * direction[0] + torus.y * direction[1]) * rng.integers(1, 4)
     torus.flat(np.broadcast_to(thread_at(np.repeat(inks, counts), coordinate), torus.picture.shape[:2]))
@@ -104,11 +108,13 @@ def parse_threadcount(text):
     """
     remedy = "Write each stripe as colour letters and a number of threads, such as 'B/24 K4 R/6'."
     words = text.replace(",", " ").replace("...", " ").split() if isinstance(text, str) else []
-    if not words: raise PatternError(f"A thread count of {text!r} was received. {remedy}")
+    if not words:
+        raise PatternError(f"A thread count of {text!r} was received. {remedy}")
     stripes = []
     for word in words:
         found = re.fullmatch(r"/?([A-Za-z]{1,3})/?([1-9][0-9]{0,3})/?", word)
-        if not found: raise PatternError(f"The stripe {word!r} of the thread count {text!r} is not understood. {remedy}")
+        if not found:
+            raise PatternError(f"The stripe {word!r} of the thread count {text!r} is not understood. {remedy}")
         stripes.append((found[1].upper(), int(found[2])))
     return stripes
 
@@ -116,10 +122,12 @@ def parse_threadcount(text):
 def sett_threads(text):
     """Every thread of one full repeat, as a list of colour letters.
 
-    With slashes the sett is mirrored at its two pivots, which are not doubled (a b c b); without, it simply repeats (a b c).
+    With slashes the sett is mirrored at its two pivots, which are not doubled (a b c b); without, it simply repeats (a
+    b c).
     """
     stripes = parse_threadcount(text)
-    if "/" in text: stripes = stripes + stripes[-2:0:-1]
+    if "/" in text:
+        stripes = stripes + stripes[-2:0:-1]
     return [letter for letter, count in stripes for _ in range(count)]
 
 # %% ../../nbs/drawing/woven.ipynb #00bd04b0
@@ -132,7 +140,7 @@ SETTS = {
 def draw_tartan(torus, rng):
     "The same sett in warp and weft, crossed in 2/2 twill; the most used colour becomes the ground."
     known = [sett for sett in SETTS.values() if len(set(sett_threads(sett))) == len(torus.palette)]
-    letters = rng.permutation(list("BGKWY"))[:max(1, len(torus.palette) - 1)]
+    letters = rng.permutation(list("BGKWY"))[: max(1, len(torus.palette) - 1)]
     inner = " ".join(f"{letter}{2 * rng.integers(1, 13)}" for letter in [*letters, *letters[:2]])
     sett = f"R/{2 * rng.integers(8, 17)} {inner} R{2 * rng.integers(2, 8)} {letters[-1]}/{2 * rng.integers(1, 4)}"
     threads = sett_threads(known[0] if known else sett)
@@ -143,7 +151,9 @@ def draw_tartan(torus, rng):
 
 # %% ../../nbs/drawing/woven.ipynb #f970f87c
 def draw_houndstooth(torus, rng):
-    "Four dark and four light threads both ways in 2/2 twill: checks grow teeth; sometimes two dark inks take turns (gun club check)."
+    """Four dark and four light threads both ways in 2/2 twill: checks grow teeth; sometimes two dark inks take turns
+    (gun club check).
+    """
     repeats, second = int(rng.integers(1, 4)), int(rng.choice([1, 1, 2]))
     order = np.repeat(np.tile([1, 0, second, 0], repeats), 4)
     row, column = (np.floor(axis * len(order)).astype(int) % len(order) for axis in (torus.y, torus.x))

@@ -20,24 +20,31 @@ from .parts import picture_widget
 
 # %% ../../nbs/panels/cells.ipynb #6db3eb9a
 def colour_map(values, low, high, name="magma"):
-    """Numbers (any shape) -> uint8 colours (..., 3) of a matplotlib colour map; values outside [low, high] take its ends."""
+    """Numbers (any shape) -> uint8 colours (..., 3) of a matplotlib colour map; values outside [low, high] take its
+    ends.
+    """
     table = (matplotlib.colormaps[name](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
     share = (np.asarray(values, "float32") - low) / max(float(high - low), 1e-12)
     return table[np.rint(np.clip(np.nan_to_num(share), 0, 1) * 255).astype(int)]
 
 
 def cell_sheet(pictures, rows, columns, side, *, gap=2, ground=40):
-    """uint8 pictures (h, w, 3) of any size as one sheet: (rows * side, columns * side, 3), pixels enlarged without blur.
+    """uint8 pictures (h, w, 3) of any size as one sheet: (rows * side, columns * side, 3), pixels enlarged without
+    blur.
 
-    Every picture is stretched to its square of `side` pixels minus `gap`; squares without a picture keep the grey `ground`.
+    Every picture is stretched to its square of `side` pixels minus `gap`; squares without a picture keep the grey
+    `ground`.
     """
     sheet = np.full((rows * side, columns * side, 3), ground, np.uint8)
-    for number, picture in enumerate(pictures[:rows * columns]):
+    for number, picture in enumerate(pictures[: rows * columns]):
         top, left = number // columns * side, number % columns * side
         inner = side - gap
         shrinks = picture.shape[0] > inner
-        sheet[top + gap // 2:top + gap // 2 + inner, left + gap // 2:left + gap // 2 + inner] = cv2.resize(
-            np.ascontiguousarray(picture), (inner, inner), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
+        sheet[top + gap // 2 : top + gap // 2 + inner, left + gap // 2 : left + gap // 2 + inner] = cv2.resize(
+            np.ascontiguousarray(picture),
+            (inner, inner),
+            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST,
+        )
     return sheet
 
 # %% ../../nbs/panels/cells.ipynb #c27acd17
@@ -65,7 +72,8 @@ class PictureCells:
 
     Args:
         width, height: pixels of the picture; rows, columns: of the grid. alt: what the picture shows.
-        on_pick: called with the number of the picked cell, row by row from 0, whenever one is picked by hand or with `pick`.
+        on_pick: called with the number of the picked cell, row by row from 0, whenever one is picked by hand or with
+            `pick`.
         fine: cells without visible names, for the mouse only, that do not stay chosen.
     Attributes: `widget`; `show(picture)` changes the picture.
     """
@@ -78,15 +86,22 @@ class PictureCells:
         self.buttons = widgets.ToggleButtons(options=names, index=None)
         self.buttons.observe(self._picked, "index")
         mark = f"fs-grid-{rows}-{columns}"
-        rule = f".fs-panel .{mark} .widget-toggle-buttons > div {{grid-template: repeat({rows}, 1fr) / repeat({columns}, 1fr)}}"
+        rule = (
+            f".fs-panel .{mark} .widget-toggle-buttons > div {{grid-template: repeat({rows}, 1fr) / repeat({columns},"
+            " 1fr)}"
+        )
         style = widgets.HTML(f"<style>{rule}</style>", layout=dict(display="none"))
-        self.widget = widgets.Box([self.frame, self.buttons, style], layout=dict(width=f"{width}px", height=f"{height}px"))
+        self.widget = widgets.Box(
+            [self.frame, self.buttons, style], layout=dict(width=f"{width}px", height=f"{height}px")
+        )
         self.widget.add_class("fs-cells").add_class(mark)
         if fine:
             self.widget.add_class("fs-fine")
 
     def name(self, names, chosen=None):
-        """Write names into the cells (the first ones stay if there are fewer) and frame the cell with the number `chosen`, or none."""
+        """Write names into the cells (the first ones stay if there are fewer) and frame the cell with the number
+        `chosen`, or none.
+        """
         self._own = True
         try:
             if list(names) != list(self.buttons.options):
@@ -117,16 +132,28 @@ def bars_svg(groups, title, *, width=432, height=96, digits=2):
     """
     top = max([value for _, values in groups for value in values] + [1e-12])
     step, room = width / max(len(groups), 1), height - 28
-    parts = [f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="max-width: 100%"><title>{html.escape(title)}</title>']
+    parts = [
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="max-width:'
+        f' 100%"><title>{html.escape(title)}</title>'
+    ]
     for number, (label, values) in enumerate(groups):
         bar = step * 0.8 / max(len(values), 1)
         for place, value in enumerate(values):
             tall = room * max(float(value), 0.0) / top
             left = number * step + step * 0.1 + place * bar
-            parts.append(f'<rect x="{left:.1f}" y="{14 + room - tall:.1f}" width="{bar - 1:.1f}" height="{tall:.1f}" style="fill: {BAR_COLOURS[place % 2]}"/>')
+            parts.append(
+                f'<rect x="{left:.1f}" y="{14 + room - tall:.1f}" width="{bar - 1:.1f}" height="{tall:.1f}"'
+                f' style="fill: {BAR_COLOURS[place % 2]}"/>'
+            )
             if bar > 6.5 * (digits + 1):
-                parts.append(f'<text x="{left + bar / 2:.1f}" y="{11 + room - tall:.1f}" text-anchor="middle">{value:.{digits}g}</text>')
-        parts.append(f'<text x="{(number + 0.5) * step:.1f}" y="{height - 3}" text-anchor="middle">{html.escape(str(label))}</text>')
+                parts.append(
+                    f'<text x="{left + bar / 2:.1f}" y="{11 + room - tall:.1f}"'
+                    f' text-anchor="middle">{value:.{digits}g}</text>'
+                )
+        parts.append(
+            f'<text x="{(number + 0.5) * step:.1f}" y="{height - 3}"'
+            f' text-anchor="middle">{html.escape(str(label))}</text>'
+        )
     return "".join(parts) + "</svg>"
 
 # %% ../../nbs/panels/cells.ipynb #ef980ca6
@@ -162,7 +189,9 @@ class LiveLoop:
         self._show()
 
     def run_here(self, steps):
-        """`steps` steps in the caller's thread, for places that show nothing of what a thread does; an interrupt ends them early."""
+        """`steps` steps in the caller's thread, for places that show nothing of what a thread does; an interrupt ends
+        them early.
+        """
         self.pause()
         try:
             self._work(threading.Event(), steps)

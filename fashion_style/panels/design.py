@@ -20,23 +20,36 @@ import tensorflow as tf
 
 from ..cloth.masks import garment_mask
 from fashion_style.design import (
-    checked_number, checked_shares, Design, keep_garment_colours, load_designer, lock_garment, tile_style,
+    Design,
+    checked_number,
+    checked_shares,
+    keep_garment_colours,
+    load_designer,
+    lock_garment,
+    tile_style,
 )
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, PanelError
-from ..garments import draw_garment, GARMENT_KINDS
+from ..garments import GARMENT_KINDS, draw_garment
 from ..images import encode_picture, resize_picture, save_picture
-from .panel import guarded, Panel
+from .panel import Panel, guarded
 from fashion_style.panels.parts import (
-    embedded_garments, embedded_patterns, labelled_button, labelled_slider, picture_button, picture_widget,
+    embedded_garments,
+    embedded_patterns,
+    labelled_button,
+    labelled_slider,
+    picture_button,
+    picture_widget,
 )
 from .picture_choice import PictureChoice
-from ..style_generator import mix_style_codes, StyleGenerator
+from ..style_generator import StyleGenerator, mix_style_codes
 from ..writing import free_folder, write_whole
 
 # %% ../../nbs/panels/design.ipynb #59ec6e6e
 class Memory:
-    """The results of the last `size` computations from the same arrays (the same objects, not just equal ones) and numbers."""
+    """The results of the last `size` computations from the same arrays (the same objects, not just equal ones) and
+    numbers.
+    """
 
     def __init__(self, size):
         self.size, self._kept = size, OrderedDict()
@@ -53,7 +66,8 @@ class Memory:
 
 # %% ../../nbs/panels/design.ipynb #86dea816
 class LiveDesigner:
-    """`Designer.stylize` for sliders: style codes and painted pictures are kept, and strength, colours and lock are blends of kept pictures.
+    """`Designer.stylize` for sliders: style codes and painted pictures are kept, and strength, colours and lock are
+    blends of kept pictures.
 
     Args: designer: a `Designer`.
     """
@@ -63,13 +77,18 @@ class LiveDesigner:
 
     def _code(self, style, height, width, motif_scale):
         """Style code of one print laid out at one scale: four maps and a vector, about 8 MB at 256 px."""
-        return self._codes((style,), (height, width, motif_scale), lambda: self.designer._encode(
-            tf.constant(tile_style(style, height, width, motif_scale=motif_scale)[None])))
+        return self._codes(
+            (style,),
+            (height, width, motif_scale),
+            lambda: self.designer._encode(tf.constant(tile_style(style, height, width, motif_scale=motif_scale)[None])),
+        )
 
     def _paint(self, garment, mask, styles, shares, motif_scale):
         """The generated picture at full strength, nothing locked."""
         if not isinstance(self.designer.generator, StyleGenerator):
-            return self.designer.stylize(garment, styles, weights=shares, motif_scale=motif_scale, lock=False, mask=mask).picture
+            return self.designer.stylize(
+                garment, styles, weights=shares, motif_scale=motif_scale, lock=False, mask=mask
+            ).picture
         height, width = garment.shape[:2]
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]
         content = self._contents((garment,), (), lambda: tf.constant(np.pad(garment, grow, mode="symmetric")[None]))
@@ -78,8 +97,11 @@ class LiveDesigner:
         code = codes[0] if len(codes) == 1 else mix_style_codes(codes, [share for _, share in heard])
         return np.clip(self.designer._paint([content, code, tf.ones([1, 1])])[0].numpy()[:height, :width], -1, 1)
 
-    def design(self, garment, mask, styles, *, weights=None, strength=1.0, motif_scale=1.0, keep_colours=False, lock=True):
-        """What `Designer.stylize` gives, from pictures: garment (H, W, 3), mask (H, W, 1) and styles [(h, w, 3)] as float32.
+    def design(
+        self, garment, mask, styles, *, weights=None, strength=1.0, motif_scale=1.0, keep_colours=False, lock=True
+    ):
+        """What `Designer.stylize` gives, from pictures: garment (H, W, 3), mask (H, W, 1) and styles [(h, w, 3)] as
+        float32.
 
         Returns:
             A `Design`.
@@ -87,19 +109,34 @@ class LiveDesigner:
             DesignError: for numbers out of range.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
-        motif_scale = checked_number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
+        motif_scale = checked_number(
+            "motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once."
+        )
         shares = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
-        painted = self._painted((garment, *styles), (tuple(shares), motif_scale), lambda: self._paint(garment, mask, styles, shares, motif_scale))
+        painted = self._painted(
+            (garment, *styles),
+            (tuple(shares), motif_scale),
+            lambda: self._paint(garment, mask, styles, shares, motif_scale),
+        )
         picture = garment + np.float32(strength) * (painted - garment)
         if keep_colours and strength > 0:
             picture = keep_garment_colours(picture, garment)
         picture = lock_garment(picture, garment, mask) if lock else picture
-        recipe = dict(weights=shares.round(4).tolist(), strength=strength, motif_scale=motif_scale, keep_colours=bool(keep_colours), lock=bool(lock), generator=self.designer.name)
+        recipe = dict(
+            weights=shares.round(4).tolist(),
+            strength=strength,
+            motif_scale=motif_scale,
+            keep_colours=bool(keep_colours),
+            lock=bool(lock),
+            generator=self.designer.name,
+        )
         return Design(picture, mask, recipe)
 
 # %% ../../nbs/panels/design.ipynb #982c2710
 def wipe(before, after, share):
-    """The left `share` (0 to 1) of `before`, the rest of `after`, and a line of two pixels between them; (H, W, 3) in [-1, 1]."""
+    """The left `share` (0 to 1) of `before`, the rest of `after`, and a line of two pixels between them; (H, W, 3) in
+    [-1, 1].
+    """
     edge = round(share * after.shape[1])
     picture = np.concatenate([before[:, :edge], after[:, edge:]], axis=1)
     if 0 < edge < after.shape[1]:
@@ -111,29 +148,42 @@ def recipe_text(recipe):
     """A recipe in one line: garment, prints with their shares, and what is not as usual."""
     prints = " + ".join(f"{style} {share:.0%}" for style, share in zip(recipe["styles"], recipe["weights"]))
     parts = [recipe["garment"], prints, f"strength {recipe['strength']:.2f}", f"motif {recipe['motif_scale']:.2f}"]
-    return ", ".join(parts + ["garment's colours"] * recipe["keep_colours"] + ["background painted"] * (not recipe["lock"]))
+    return ", ".join(
+        parts + ["garment's colours"] * recipe["keep_colours"] + ["background painted"] * (not recipe["lock"])
+    )
 
 
 def _link(name, data, label):
     """A link that saves bytes of a PNG under a name."""
     text = base64.b64encode(data).decode("ascii")
-    return f'<a download="{html.escape(name)}" href="data:image/png;base64,{text}" aria-label="Download {html.escape(name)}" style="text-decoration: underline">{html.escape(label)}</a>'
+    return (
+        f'<a download="{html.escape(name)}" href="data:image/png;base64,{text}" aria-label="Download'
+        f' {html.escape(name)}" style="text-decoration: underline">{html.escape(label)}</a>'
+    )
 
 # %% ../../nbs/panels/design.ipynb #b97b9559
 class Tray:
-    """Kept designs as thumbnails, each with its recipe and a link that saves it as PNG, and a contact sheet of all of them.
+    """Kept designs as thumbnails, each with its recipe and a link that saves it as PNG, and a contact sheet of all of
+    them.
 
     Args: on_chosen: called with the number of a design whose thumbnail is clicked.
     """
 
     def __init__(self, on_chosen):
         self.designs, self._inputs, self._on_chosen = [], [], on_chosen
-        self._row, self._sheet = widgets.HBox(layout=dict(flex_flow="row wrap", min_height="150px", max_height="310px", overflow="auto")), widgets.HTML()
+        self._row, self._sheet = (
+            widgets.HBox(layout=dict(flex_flow="row wrap", min_height="150px", max_height="310px", overflow="auto")),
+            widgets.HTML(),
+        )
         self.widget = widgets.VBox([self._sheet, self._row])
         self._title()
 
     def _title(self):
-        link = _link("contact-sheet.png", encode_picture(self.sheet()), "download the contact sheet") if self.designs else "nothing kept yet"
+        link = (
+            _link("contact-sheet.png", encode_picture(self.sheet()), "download the contact sheet")
+            if self.designs
+            else "nothing kept yet"
+        )
         self._sheet.value = f"<b>Kept designs</b>: {len(self.designs)}, {link}"
 
     def add(self, design, pictures):
@@ -141,9 +191,16 @@ class Tray:
         self.designs.append(design)
         self._inputs.append(pictures)
         number = len(self.designs)
-        button, style = picture_button(f"design {number}", design.picture, functools.partial(self._on_chosen, number - 1), f"fs-{self.widget.model_id[:12]}-{number}")
+        button, style = picture_button(
+            f"design {number}",
+            design.picture,
+            functools.partial(self._on_chosen, number - 1),
+            f"fs-{self.widget.model_id[:12]}-{number}",
+        )
         link = _link(f"design-{number}.png", self.png(number - 1), "PNG")
-        text = widgets.HTML(f'{style}<div style="width: 150px; font-size: 11px">{link} {html.escape(recipe_text(design.recipe))}</div>')
+        text = widgets.HTML(
+            f'{style}<div style="width: 150px; font-size: 11px">{link} {html.escape(recipe_text(design.recipe))}</div>'
+        )
         self._row.children += (widgets.VBox([button, text], layout=dict(width="156px", flex="0 0 auto")),)
         self._title()
 
@@ -155,11 +212,21 @@ class Tray:
         """All kept designs on one uint8 picture: recipe, garment, design, prints."""
         rows = [[garment, design.picture, *styles] for design, (garment, *styles) in zip(self.designs, self._inputs)]
         titles = ["garment", "design", "print 1", "print 2", "print 3", "print 4"][: max(map(len, rows))]
-        return contact_sheet(rows, column_titles=titles, row_titles=[f"{number}: {recipe_text(design.recipe)}" for number, design in enumerate(self.designs, start=1)], size=size)
+        return contact_sheet(
+            rows,
+            column_titles=titles,
+            row_titles=[
+                f"{number}: {recipe_text(design.recipe)}" for number, design in enumerate(self.designs, start=1)
+            ],
+            size=size,
+        )
 
 # %% ../../nbs/panels/design.ipynb #795ddc02
 class DesignPanel(Panel):
-    """See `design_panel`. `live` is its `LiveDesigner`, `tray` the `Tray`; `design()` gives what it shows, `keep()` puts that into the tray."""
+    """See `design_panel`.
+
+    `live` is its `LiveDesigner`, `tray` the `Tray`; `design()` gives what it shows, `keep()` puts that into the tray.
+    """
 
     kind = "design panel"
 
@@ -180,26 +247,48 @@ class DesignPanel(Panel):
 
     def _make_controls(self):
         live = self.size <= 256  # larger pictures take longer than a slider's next event: paint where it is let go
-        self._weight_rows = [labelled_slider(f"print {number}", 1.0, 0.0, 1.0, 0.01, continuous=live) for number in range(1, 5)]
+        self._weight_rows = [
+            labelled_slider(f"print {number}", 1.0, 0.0, 1.0, 0.01, continuous=live) for number in range(1, 5)
+        ]
         self._strength_row, strength = labelled_slider("strength", 1.0, 0.0, 1.0, 0.01)
-        self._scale_row, scale = labelled_slider("motif scale", 1.0, 10 ** -0.6, 10 ** 0.6, 0.02, logarithmic=True, continuous=live)
+        self._scale_row, scale = labelled_slider(
+            "motif scale", 1.0, 10**-0.6, 10**0.6, 0.02, logarithmic=True, continuous=live
+        )
         self._wipe_row, wipe_share = labelled_slider("wipe to garment", 0.0, 0.0, 1.0, 0.01)
-        checks = [widgets.Checkbox(value, description=label, tooltip=label, indent=False, layout=dict(width="auto")) for label, value in (("keep the garment's colours", False), ("lock the background", True))]
+        checks = [
+            widgets.Checkbox(value, description=label, tooltip=label, indent=False, layout=dict(width="auto"))
+            for label, value in (("keep the garment's colours", False), ("lock the background", True))
+        ]
         self.control("garment", self.garment, "name")
         self.control("styles", self.styles, "names")
         self.control("weights", self, "weights")
-        for name, holder in dict(strength=strength, motif_scale=scale, keep_colours=checks[0], lock=checks[1], wipe=wipe_share).items():
+        for name, holder in dict(
+            strength=strength, motif_scale=scale, keep_colours=checks[0], lock=checks[1], wipe=wipe_share
+        ).items():
             self.control(name, holder)
         for _, slider in self._weight_rows:
             slider.observe(self._control_changed, "value")
         self._checks = widgets.HBox(checks)
 
     def _lay_out(self):
-        self._frame, self._show = picture_widget(self.size, self.size, "The garment with its print", zoom=400 / self.size)
+        self._frame, self._show = picture_widget(
+            self.size, self.size, "The garment with its print", zoom=400 / self.size
+        )
         self._caption = widgets.HTML(layout=dict(width="400px", height="58px", overflow="hidden"))
-        keep = labelled_button("Keep this design", self.keep, icon="plus", tooltip="Put this design into the tray, with its recipe and a PNG to download")
-        pictures = widgets.VBox([self._frame, self._wipe_row, self._strength_row, self._scale_row, self._checks, keep, self._caption], layout=dict(flex="0 0 410px", max_width="100%"))
-        choices = widgets.VBox([self.garment.widget, self.styles.widget, *(box for box, _ in self._weight_rows)], layout=dict(flex="1 1 300px", min_width="280px"))
+        keep = labelled_button(
+            "Keep this design",
+            self.keep,
+            icon="plus",
+            tooltip="Put this design into the tray, with its recipe and a PNG to download",
+        )
+        pictures = widgets.VBox(
+            [self._frame, self._wipe_row, self._strength_row, self._scale_row, self._checks, keep, self._caption],
+            layout=dict(flex="0 0 410px", max_width="100%"),
+        )
+        choices = widgets.VBox(
+            [self.garment.widget, self.styles.widget, *(box for box, _ in self._weight_rows)],
+            layout=dict(flex="1 1 300px", min_width="280px"),
+        )
         self.fill(widgets.HBox([pictures, choices], layout=dict(flex_flow="row wrap")), self.tray.widget)
 
     @property
@@ -231,7 +320,9 @@ class DesignPanel(Panel):
         self._held = was_held
 
     def _form(self):
-        """(garment, mask) at the panel's size: longer side `size` pixels; the mask of an embedded drawing is known, else found once."""
+        """(garment, mask) at the panel's size: longer side `size` pixels; the mask of an embedded drawing is known,
+        else found once.
+        """
         picture, name = self.garment.value, self.garment.name
         return self._forms((picture,), (), lambda: self._dress(picture, name))
 
@@ -255,25 +346,37 @@ class DesignPanel(Panel):
         started = time.perf_counter()
         design = self.design()
         self._show(wipe(self._form()[0], design.picture, self.state()["wipe"]))
-        self._caption.value = f"{html.escape(recipe_text(design.recipe))} ({1000 * (time.perf_counter() - started):.0f} ms)"
+        self._caption.value = (
+            f"{html.escape(recipe_text(design.recipe))} ({1000 * (time.perf_counter() - started):.0f} ms)"
+        )
 
     @guarded
     def keep(self):
         """Put the design that is shown into the tray."""
         design = self.design()
         self.tray.add(design, [self._form()[0], *self.styles.values])
-        self.say(f"Design {len(self.tray.designs)} is in the tray, with its recipe: {recipe_text(design.recipe)}. Click its thumbnail to bring its settings back.")
+        self.say(
+            f"Design {len(self.tray.designs)} is in the tray, with its recipe: {recipe_text(design.recipe)}. Click its"
+            " thumbnail to bring its settings back."
+        )
 
     @guarded
     def _bring_back(self, index):
         recipe = self.tray.designs[index].recipe
-        self.set_state(**{name: recipe[name] for name in ("garment", "styles", "weights", "strength", "motif_scale", "keep_colours", "lock")})
+        self.set_state(
+            **{
+                name: recipe[name]
+                for name in ("garment", "styles", "weights", "strength", "motif_scale", "keep_colours", "lock")
+            }
+        )
         self.say(f"Design {index + 1} again: {recipe_text(recipe)}.")
 
     def save(self, folder):
-        """Write all kept designs, their recipes and the contact sheet into a folder, or if it holds anything, into the next free of folder-2, folder-3 ...
+        """Write all kept designs, their recipes and the contact sheet into a folder, or if it holds anything, into the
+        next free of folder-2, folder-3 ...
 
-        Returns the list of paths. Raises `PanelError` with an empty tray or for a folder that cannot be written, `PictureError`.
+        Returns the list of paths. Raises `PanelError` with an empty tray or for a folder that cannot be written,
+        `PictureError`.
         """
         if not self.tray.designs:
             raise PanelError("the tray is empty. Keep a design first.")
@@ -282,8 +385,15 @@ class DesignPanel(Panel):
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / "recipes.json", recipes.encode())
         except OSError as error:
-            raise PanelError(f"{folder}: cannot write designs here ({error.strerror}). Name a folder that can be written.") from error
-        paths = [save_picture(design.picture, folder / f"design-{number}.png", metadata=dict(recipe=json.dumps(design.recipe))) for number, design in enumerate(self.tray.designs, start=1)]
+            raise PanelError(
+                f"{folder}: cannot write designs here ({error.strerror}). Name a folder that can be written."
+            ) from error
+        paths = [
+            save_picture(
+                design.picture, folder / f"design-{number}.png", metadata=dict(recipe=json.dumps(design.recipe))
+            )
+            for number, design in enumerate(self.tray.designs, start=1)
+        ]
         return [*paths, folder / "recipes.json", save_picture(self.tray.sheet(), folder / "contact-sheet.png")]
 
     def picture(self):
@@ -299,7 +409,8 @@ def _shipped_designer():
 
 
 def design_panel(garment=None, styles=(), *, weights=None, designer=None, size=256):
-    """Open the live design panel; also from a notebook: `panel.set_state(strength=0.5)`, `panel.keep()`, `panel.save(folder)`.
+    """Open the live design panel; also from a notebook: `panel.set_state(strength=0.5)`, `panel.keep()`,
+    `panel.save(folder)`.
 
     Args:
         garment: path, bytes or picture to start with; None: an embedded drawing.
@@ -316,4 +427,6 @@ def design_panel(garment=None, styles=(), *, weights=None, designer=None, size=2
     styles = [styles] if isinstance(styles, (str, bytes, Path)) or getattr(styles, "ndim", 0) == 3 else list(styles)
     if len(styles) > 4:
         raise DesignError(f"a mix has at most four styles. Received: {len(styles)}.")
-    return DesignPanel(designer or (_shipped_designer() if weights is None else load_designer(weights)), garment, styles, size)
+    return DesignPanel(
+        designer or (_shipped_designer() if weights is None else load_designer(weights)), garment, styles, size
+    )

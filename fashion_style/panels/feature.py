@@ -12,15 +12,27 @@ import numpy as np
 
 from ..features import rank_channels
 from ..images import resize_picture, to_uint8
-from .cells import bars_svg, CELL_CSS, PictureCells
+from .cells import CELL_CSS, PictureCells, bars_svg
 from fashion_style.panels.layer_view import (
-    arithmetic_html, compare_order, field_of, map_over_picture, map_sheet, see_layer,
+    arithmetic_html,
+    compare_order,
+    field_of,
+    map_over_picture,
+    map_sheet,
+    see_layer,
 )
 from .network_choice import NetworkChoice
-from .panel import guarded, StagedPanel
+from .panel import StagedPanel, guarded
 from fashion_style.panels.parts import (
-    dropdown, embedded_garments, embedded_patterns, FEATURE_CSS, flow, labelled_button, labelled_slider,
-    picture_widget, set_range,
+    FEATURE_CSS,
+    dropdown,
+    embedded_garments,
+    embedded_patterns,
+    flow,
+    labelled_button,
+    labelled_slider,
+    picture_widget,
+    set_range,
 )
 from .picture_choice import PictureChoice
 
@@ -32,17 +44,27 @@ class _Side:
     "One picture's part of the panel: its choice, its sheet of channels and its large view."
 
     def __init__(self, panel, label, chosen, size):
-        pictures = {**embedded_garments(("dress", "shirt", "coat", "kimono", "trousers")), **embedded_patterns(("tartan", "houndstooth", "leopard", "ogee", "seigaiha"))}
+        pictures = {
+            **embedded_garments(("dress", "shirt", "coat", "kimono", "trousers")),
+            **embedded_patterns(("tartan", "houndstooth", "leopard", "ogee", "seigaiha")),
+        }
         self.choice = PictureChoice(panel, label, pictures, chosen=chosen, size=size)
-        self.cells = PictureCells(COLUMNS * SIDE, ROWS * SIDE, ROWS, COLUMNS, f"channels of the {label.lower()}", panel.pick_cell)
-        self.view = PictureCells(VIEW, VIEW, PLACES, PLACES, f"one channel over the {label.lower()}", panel.pick_place, fine=True)
+        self.cells = PictureCells(
+            COLUMNS * SIDE, ROWS * SIDE, ROWS, COLUMNS, f"channels of the {label.lower()}", panel.pick_cell
+        )
+        self.view = PictureCells(
+            VIEW, VIEW, PLACES, PLACES, f"one channel over the {label.lower()}", panel.pick_place, fine=True
+        )
         self.caption = widgets.HTML(layout=dict(width=f"{VIEW}px"))
         self.head = widgets.HTML(layout=dict(width=f"{COLUMNS * SIDE}px"))
         self.maps = (widgets.VBox([self.head, self.cells.widget]), widgets.VBox([self.caption, self.view.widget]))
 
 # %% ../../nbs/panels/feature.ipynb #e13e4e55
 class FeaturePanel(StagedPanel):
-    """The panel of `feature_panel`. State: picture, other, compare, network, weights, layer, order, page, channel, row, column."""
+    """The panel of `feature_panel`.
+
+    State: picture, other, compare, network, weights, layer, order, page, channel, row, column.
+    """
 
     kind, stages = "feature panel", (("network", "weights"), ("picture", "other", "compare", "layer"))
 
@@ -65,38 +87,68 @@ class FeaturePanel(StagedPanel):
             side.choice.open(picture)
 
     def _make_controls(self):
-        self.compare = widgets.Checkbox(False, description="compare two pictures", tooltip="compare two pictures", indent=False, layout=dict(width="190px"))
+        self.compare = widgets.Checkbox(
+            False,
+            description="compare two pictures",
+            tooltip="compare two pictures",
+            indent=False,
+            layout=dict(width="190px"),
+        )
         self.layer = dropdown("Layer", ["block1_conv1"])
         self.order = dropdown("Sorted by", ["activity", "difference", "number"])
-        self.page = widgets.BoundedIntText(1, min=1, max=1, description="Page", tooltip="Page of channels", layout=dict(width="160px"))
+        self.page = widgets.BoundedIntText(
+            1, min=1, max=1, description="Page", tooltip="Page of channels", layout=dict(width="160px")
+        )
         self._sliders = {name: labelled_slider(name.capitalize(), 0, 0, 1, 1) for name in ("channel", "row", "column")}
-        for name, holder, attribute in (("picture", self.first.choice, "name"), ("other", self.second.choice, "name"), ("network", self.network.chosen, "value"),
-                                        ("weights", self.network.weights, "value"), *((name, getattr(self, name), "value") for name in ("compare", "layer", "order", "page")),
-                                        *((name, slider, "value") for name, (_, slider) in self._sliders.items())):
+        for name, holder, attribute in (
+            ("picture", self.first.choice, "name"),
+            ("other", self.second.choice, "name"),
+            ("network", self.network.chosen, "value"),
+            ("weights", self.network.weights, "value"),
+            *((name, getattr(self, name), "value") for name in ("compare", "layer", "order", "page")),
+            *((name, slider, "value") for name, (_, slider) in self._sliders.items()),
+        ):
             self.control(name, holder, attribute)
 
     def _arrange(self):
-        (self._best, self._show_best), (self._patch, self._show_patch) = (picture_widget(112, 112, f"patch of the {which} position") for which in ("strongest", "chosen"))
+        (self._best, self._show_best), (self._patch, self._show_patch) = (
+            picture_widget(112, 112, f"patch of the {which} position") for which in ("strongest", "chosen")
+        )
         self._best_text, self._patch_text, self._sum, self._bars = (widgets.HTML() for _ in range(4))
         self._best_text.layout.width = self._patch_text.layout.width = "130px"
         patches = widgets.VBox([self._best_text, self._best, self._patch_text, self._patch])
-        sliders = widgets.VBox([box for box, _ in self._sliders.values()], layout=dict(flex="1 1 380px", max_width="560px"))
-        self._other_part = widgets.VBox([self.second.choice.widget, flow(*self.second.maps), self._bars], layout=dict(display="none"))
+        sliders = widgets.VBox(
+            [box for box, _ in self._sliders.values()], layout=dict(flex="1 1 380px", max_width="560px")
+        )
+        self._other_part = widgets.VBox(
+            [self.second.choice.widget, flow(*self.second.maps), self._bars], layout=dict(display="none")
+        )
         self._other_part.add_class("fs-group")
-        self.fill(widgets.HTML(CELL_CSS + FEATURE_CSS, layout=dict(display="none")), self.first.choice.widget,
-                  flow(self.network.widget, self.layer, self.order, self.page, self.compare), flow(*self.first.maps, patches),
-                  flow(sliders, labelled_button("Go to the strongest position", self.go_to_strongest)), self._sum, self._other_part)
+        self.fill(
+            widgets.HTML(CELL_CSS + FEATURE_CSS, layout=dict(display="none")),
+            self.first.choice.widget,
+            flow(self.network.widget, self.layer, self.order, self.page, self.compare),
+            flow(*self.first.maps, patches),
+            flow(sliders, labelled_button("Go to the strongest position", self.go_to_strongest)),
+            self._sum,
+            self._other_part,
+        )
 
     def _see(self, side):
         key = (*self.network._used, self.layer.value, side.choice.name)
         if key not in self._seen:
             while len(self._seen) > 7:
                 del self._seen[next(iter(self._seen))]
-            self._seen[key] = see_layer(self.network.extractor, resize_picture(side.choice.value, self._size, fit="pad"), self.layer.value)
+            self._seen[key] = see_layer(
+                self.network.extractor, resize_picture(side.choice.value, self._size, fit="pad"), self.layer.value
+            )
         return self._seen[key]
 
     def _follow(self):
-        "Let each control follow those it depends on: network -> layers -> channels -> strongest position. Returns both SeenLayers."
+        """Let each control follow those it depends on: network -> layers -> channels -> strongest position.
+
+        Returns both SeenLayers.
+        """
         if self.network.use():
             kept = self.layer.value
             self.layer.options = self.network.layers
@@ -106,10 +158,20 @@ class FeaturePanel(StagedPanel):
         self.page.max = -(-count // (ROWS * COLUMNS))
         for name, high in (("channel", count), ("row", seen.activation.shape[0]), ("column", seen.activation.shape[1])):
             set_range(self._sliders[name], 0, high - 1)
-        self._channels = (np.arange(count) if self.order.value == "number" else rank_channels(seen.activation) if self.order.value == "activity" or other is None
-                          else compare_order(seen.activation, other.activation))
+        self._channels = (
+            np.arange(count)
+            if self.order.value == "number"
+            else (
+                rank_channels(seen.activation)
+                if self.order.value == "activity" or other is None
+                else compare_order(seen.activation, other.activation)
+            )
+        )
         new, last = self.state(), self._last
-        changed = lambda *names: any(new[name] != last.get(name) for name in names)
+
+        def changed(*names):
+            return any(new[name] != last.get(name) for name in names)
+
         if changed("network", "weights", "layer") and not (last and changed("channel")):
             self._sliders["channel"][1].value, self.page.value = int(self._channels[0]), 1
         if changed("picture", "network", "weights", "layer", "channel") and not (last and changed("row", "column")):
@@ -128,7 +190,13 @@ class FeaturePanel(StagedPanel):
             seen, other = self._follow()
         finally:
             self._held = held
-        channel, place = self._sliders["channel"][1].value, (self._sliders["row"][1].value, self._sliders["column"][1].value)
+        channel, place = (
+            self._sliders["channel"][1].value,
+            (
+                self._sliders["row"][1].value,
+                self._sliders["column"][1].value,
+            ),
+        )
         tops = seen.activation.max(axis=(0, 1))
         self._other_part.layout.display = "flex" if other else "none"
         if other:
@@ -138,39 +206,70 @@ class FeaturePanel(StagedPanel):
         self._draw_side(self.first, seen, channel, tops, place)
         self._draw_place(seen, channel, place)
         best = seen.strongest(channel)
-        self.say(f"{self.network.extractor.name} {seen.layer}, channel {channel}: strongest at row {best[0]}, column {best[1]} with {seen.activation[(*best, channel)]:.3g}.")
+        self.say(
+            f"{self.network.extractor.name} {seen.layer}, channel {channel}: strongest at row {best[0]}, column"
+            f" {best[1]} with {seen.activation[(*best, channel)]:.3g}."
+        )
 
     def _page_channels(self):
         start = (self.page.value - 1) * ROWS * COLUMNS
-        return [int(number) for number in self._channels[start:start + ROWS * COLUMNS]]
+        return [int(number) for number in self._channels[start : start + ROWS * COLUMNS]]
 
     def _draw_side(self, side, seen, channel, tops, place):
         shown = self._page_channels()
-        side.sheet, side.large = map_sheet(seen.activation, shown, tops, columns=COLUMNS, rows=ROWS, side=SIDE), map_over_picture(seen, channel, tops[channel], place, VIEW)
+        side.sheet, side.large = (
+            map_sheet(seen.activation, shown, tops, columns=COLUMNS, rows=ROWS, side=SIDE),
+            map_over_picture(seen, channel, tops[channel], place, VIEW),
+        )
         side.cells.show(side.sheet)
         side.view.show(side.large)
         means = seen.activation.mean(axis=(0, 1))
-        side.cells.name([f"{number}: {means[number]:.2g}" for number in shown], shown.index(channel) if channel in shown else None)
-        side.head.value = (f"<div class='fs-caption'><b>{seen.layer}</b>: {seen.activation.shape[-1]} channels of {seen.activation.shape[0]} × {seen.activation.shape[1]} "
-                           f"positions. Each cell: number of the channel and its mean.</div>")
-        side.caption.value = (f"<div class='fs-caption'><b>Channel {channel}</b>: mean {means[channel]:.3g}, highest {seen.activation[..., channel].max():.3g}. Blue frame: seen by the "
-                              "strongest position; orange: by the chosen one.</div>")
+        side.cells.name(
+            [f"{number}: {means[number]:.2g}" for number in shown], shown.index(channel) if channel in shown else None
+        )
+        side.head.value = (
+            f"<div class='fs-caption'><b>{seen.layer}</b>: {seen.activation.shape[-1]} channels of"
+            f" {seen.activation.shape[0]} × {seen.activation.shape[1]} positions. Each cell: number of the channel and"
+            " its mean.</div>"
+        )
+        side.caption.value = (
+            f"<div class='fs-caption'><b>Channel {channel}</b>: mean {means[channel]:.3g}, highest"
+            f" {seen.activation[..., channel].max():.3g}. Blue frame: seen by the strongest position; orange: by the"
+            " chosen one.</div>"
+        )
 
     def _draw_place(self, seen, channel, place):
         field = field_of(seen.steps, place)
-        for text, show, title, position in ((self._best_text, self._show_best, "Strongest patch", seen.strongest(channel)), (self._patch_text, self._show_patch, "Chosen patch", place)):
+        for text, show, title, position in (
+            (self._best_text, self._show_best, "Strongest patch", seen.strongest(channel)),
+            (self._patch_text, self._show_patch, "Chosen patch", place),
+        ):
             show(cv2.resize(to_uint8(seen.patch(position)), (112, 112), interpolation=cv2.INTER_NEAREST))
             top, left, bottom, right = seen.box(position)
-            text.value = f"<div class='fs-caption'><b>{title}</b><br>pixel rows {top}–{bottom - 1}, columns {left}–{right - 1}</div>"
-        names = ("red", "green", "blue") if seen.kernel.shape[2] == 3 and self.network.extractor.name != "vgg19" else ("blue", "green", "red") if seen.kernel.shape[2] == 3 else None
-        self._sum.value = (f"<b>Row {place[0]}, column {place[1]}</b> sees {field[2] - field[0]} × {field[3] - field[1]} pixels. Its arithmetic, input patch × kernel + bias → ReLU:"
-                           + arithmetic_html(seen.by_hand(place, channel), seen.layer, names))
+            text.value = (
+                f"<div class='fs-caption'><b>{title}</b><br>pixel rows {top}–{bottom - 1}, columns"
+                f" {left}–{right - 1}</div>"
+            )
+        names = (
+            ("red", "green", "blue")
+            if seen.kernel.shape[2] == 3 and self.network.extractor.name != "vgg19"
+            else ("blue", "green", "red")
+            if seen.kernel.shape[2] == 3
+            else None
+        )
+        self._sum.value = (
+            f"<b>Row {place[0]}, column {place[1]}</b> sees {field[2] - field[0]} × {field[3] - field[1]} pixels. Its"
+            " arithmetic, input patch × kernel + bias → ReLU:"
+            + arithmetic_html(seen.by_hand(place, channel), seen.layer, names)
+        )
 
     def _draw_bars(self, seen, other):
         means = [side.activation.mean(axis=(0, 1)) for side in (seen, other)]
         groups = [(number, [float(mean[number]) for mean in means]) for number in self._page_channels()]
-        self._bars.value = (f"<div>Mean of each channel: blue {self.first.choice.name}, orange {self.second.choice.name}.</div>"
-                            + bars_svg(groups, "mean activation of each channel in both pictures", width=720))
+        self._bars.value = (
+            f"<div>Mean of each channel: blue {self.first.choice.name}, orange {self.second.choice.name}.</div>"
+            + bars_svg(groups, "mean activation of each channel in both pictures", width=720)
+        )
 
     @guarded
     def pick_cell(self, number):
@@ -203,7 +302,8 @@ def feature_panel(picture=None, other=None, *, network="embedded", weights=None,
 
     Args:
         picture, other: a picture (path, bytes or array) to begin with, and one to compare it with.
-        network: "embedded", "vgg19", or a Keras model that is one chain of convolutions and pools. weights: file for a named network.
+        network: "embedded", "vgg19", or a Keras model that is one chain of convolutions and pools. weights: file for a
+            named network.
         size: side in pixels of the square that pictures are fitted into.
     Returns:
         `FeaturePanel`: shown by a notebook; `state`, `set_state`, `still`, `close`. Errors are said in its status line.

@@ -12,16 +12,30 @@ import numpy as np
 
 from ..features import STYLE_LAYERS
 from ..images import resize_picture
-from .cells import bars_svg, CELL_CSS, cell_sheet, colour_map, LiveLoop, PictureCells
+from .cells import CELL_CSS, LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
 from fashion_style.panels.gram_view import (
-    cell_maps, compare_styles, gram_of, gram_triple, shuffle_positions, SHUFFLES, strongest_channels,
+    SHUFFLES,
     TextureSynthesis,
+    cell_maps,
+    compare_styles,
+    gram_of,
+    gram_triple,
+    shuffle_positions,
+    strongest_channels,
 )
 from .network_choice import NetworkChoice
-from .panel import guarded, StagedPanel
+from .panel import StagedPanel, guarded
 from fashion_style.panels.parts import (
-    dropdown, embedded_patterns, FEATURE_CSS, flow, labelled_button, labelled_slider, picture_widget, set_range,
-    shows_threads, small_png,
+    FEATURE_CSS,
+    dropdown,
+    embedded_patterns,
+    flow,
+    labelled_button,
+    labelled_slider,
+    picture_widget,
+    set_range,
+    shows_threads,
+    small_png,
 )
 from .picture_choice import PictureChoice
 
@@ -31,7 +45,10 @@ ALL = "all layers"
 
 
 class GramPanel(StagedPanel):
-    """The panel of `gram_panel`. State: first, second, network, weights, layer, i, k, shuffle, seed, target, solo, weight_1 .. weight_5."""
+    """The panel of `gram_panel`.
+
+    State: first, second, network, weights, layer, i, k, shuffle, seed, target, solo, weight_1 .. weight_5.
+    """
 
     kind, stages = "Gram panel", (("network", "weights"), ("first", "second", "layer"))
 
@@ -40,7 +57,10 @@ class GramPanel(StagedPanel):
         self.foreground = foreground
         self._held, self._size, self._compared, self._texture, self._row, self._last = True, size, {}, None, 0, {}
         self.network = NetworkChoice(network, weights)
-        self.first, self.second = (PictureChoice(self, label, embedded_patterns(), chosen=chosen, size=size) for label, chosen in (("First style", "tartan"), ("Second style", "leopard")))
+        self.first, self.second = (
+            PictureChoice(self, label, embedded_patterns(), chosen=chosen, size=size)
+            for label, chosen in (("First style", "tartan"), ("Second style", "leopard"))
+        )
         self.loop = LiveLoop(self._advance, self._show_texture)
         self.on_close(self.loop.pause)
         self._make_controls()
@@ -58,33 +78,92 @@ class GramPanel(StagedPanel):
 
     def _make_controls(self):
         self.layer, self.shuffle = dropdown("Layer", list(STYLE_LAYERS)), dropdown("Positions", SHUFFLES, "270px")
-        self.seed = widgets.BoundedIntText(0, min=0, max=9999, description="Shuffle no.", tooltip="Number of the shuffle", layout=dict(width="170px"))
-        self.target, self.solo = dropdown("Texture of", ["first style", "second style"], value="second style"), dropdown("Solo", [ALL, *STYLE_LAYERS])
+        self.seed = widgets.BoundedIntText(
+            0, min=0, max=9999, description="Shuffle no.", tooltip="Number of the shuffle", layout=dict(width="170px")
+        )
+        self.target, self.solo = (
+            dropdown("Texture of", ["first style", "second style"], value="second style"),
+            dropdown("Solo", [ALL, *STYLE_LAYERS]),
+        )
         self._cell = {name: labelled_slider(f"Channel {name}", 0, 0, 1, 1) for name in "ik"}
         self._weights = [labelled_slider(layer, 1.0, 0.0, 2.0, 0.1) for layer in STYLE_LAYERS]
-        for name, holder, attribute in (("first", self.first, "name"), ("second", self.second, "name"), ("network", self.network.chosen, "value"),
-                                        ("weights", self.network.weights, "value"), ("layer", self.layer, "value"),
-                                        *((name, slider, "value") for name, (_, slider) in self._cell.items()),
-                                        *((name, getattr(self, name), "value") for name in ("shuffle", "seed", "target", "solo")),
-                                        *((f"weight_{number}", slider, "value") for number, (_, slider) in enumerate(self._weights, start=1))):
+        for name, holder, attribute in (
+            ("first", self.first, "name"),
+            ("second", self.second, "name"),
+            ("network", self.network.chosen, "value"),
+            ("weights", self.network.weights, "value"),
+            ("layer", self.layer, "value"),
+            *((name, slider, "value") for name, (_, slider) in self._cell.items()),
+            *((name, getattr(self, name), "value") for name in ("shuffle", "seed", "target", "solo")),
+            *((f"weight_{number}", slider, "value") for number, (_, slider) in enumerate(self._weights, start=1)),
+        ):
             self.control(name, holder, attribute)
 
     def _make_pictures(self):
-        self._overview = PictureCells(LAYERS * OVERVIEW, 3 * OVERVIEW, 3, LAYERS, "Gram matrices of style A, of style B, and their difference, one column a layer", self.pick_layer)
-        self._details = [PictureCells(DETAIL, DETAIL, TOP, TOP, f"the strongest channels of Gram {name}", self.pick_cell, fine=True) for name in ("A", "B", "A - B")]
-        self._maps, self._show_maps = picture_widget(3 * MAP, 2 * MAP, "channel i, channel k and their product, style A above, style B below")
+        self._overview = PictureCells(
+            LAYERS * OVERVIEW,
+            3 * OVERVIEW,
+            3,
+            LAYERS,
+            "Gram matrices of style A, of style B, and their difference, one column a layer",
+            self.pick_layer,
+        )
+        self._details = [
+            PictureCells(DETAIL, DETAIL, TOP, TOP, f"the strongest channels of Gram {name}", self.pick_cell, fine=True)
+            for name in ("A", "B", "A - B")
+        ]
+        self._maps, self._show_maps = picture_widget(
+            3 * MAP, 2 * MAP, "channel i, channel k and their product, style A above, style B below"
+        )
         self._aim, self._show_aim = picture_widget(192, 192, "the style that the texture comes from")
         self._grown, self._show_grown = picture_widget(192, 192, "the texture that grows")
-        self._bars, self._detail_text, self._cell_text, self._texture_text, self._texture_bars = (widgets.HTML() for _ in range(5))
-        self._bars.layout.width, self._cell_text.layout.width, self._texture_bars.layout.height = "440px", "330px", "98px"
+        self._bars, self._detail_text, self._cell_text, self._texture_text, self._texture_bars = (
+            widgets.HTML() for _ in range(5)
+        )
+        self._bars.layout.width, self._cell_text.layout.width, self._texture_bars.layout.height = (
+            "440px",
+            "330px",
+            "98px",
+        )
 
     def _arrange(self):
-        heads = [widgets.VBox([widgets.HTML(f"<b>{title}</b>"), cells.widget]) for title, cells in zip(("Gram A", "Gram B", "A − B (orange: A is stronger)"), self._details)]
-        buttons = flow(*(labelled_button(name, action) for name, action in (("Start", self.start), ("Pause", self.pause), ("One step", self.step), ("New noise", self.restart))))
-        cell = flow(widgets.VBox([self._maps]), self._cell_text, widgets.VBox([*(box for box, _ in self._cell.values()), self.shuffle, self.seed], layout=dict(flex="1 1 300px", max_width="420px")))
-        sliders = widgets.VBox([buttons, self.target, self.solo, *(box for box, _ in self._weights)], layout=dict(flex="1 1 340px", max_width="460px"))
+        heads = [
+            widgets.VBox([widgets.HTML(f"<b>{title}</b>"), cells.widget])
+            for title, cells in zip(("Gram A", "Gram B", "A − B (orange: A is stronger)"), self._details)
+        ]
+        buttons = flow(
+            *(
+                labelled_button(name, action)
+                for name, action in (
+                    ("Start", self.start),
+                    ("Pause", self.pause),
+                    ("One step", self.step),
+                    ("New noise", self.restart),
+                )
+            )
+        )
+        cell = flow(
+            widgets.VBox([self._maps]),
+            self._cell_text,
+            widgets.VBox(
+                [*(box for box, _ in self._cell.values()), self.shuffle, self.seed],
+                layout=dict(flex="1 1 300px", max_width="420px"),
+            ),
+        )
+        sliders = widgets.VBox(
+            [buttons, self.target, self.solo, *(box for box, _ in self._weights)],
+            layout=dict(flex="1 1 340px", max_width="460px"),
+        )
         grown = widgets.VBox([self._texture_text, flow(self._aim, self._grown), self._texture_bars])
-        parts = flow(self.first.widget, self.second.widget), flow(self.network.widget, self.layer), flow(self._overview.widget, self._bars), self._detail_text, flow(*heads), cell, flow(grown, sliders)
+        parts = (
+            flow(self.first.widget, self.second.widget),
+            flow(self.network.widget, self.layer),
+            flow(self._overview.widget, self._bars),
+            self._detail_text,
+            flow(*heads),
+            cell,
+            flow(grown, sliders),
+        )
         for part in (parts[4], parts[6]):
             part.add_class("fs-group")
         self.fill(widgets.HTML(CELL_CSS + FEATURE_CSS, layout=dict(display="none")), *parts)
@@ -99,22 +178,32 @@ class GramPanel(StagedPanel):
             self.loop.pause()
             known = [layer for layer in STYLE_LAYERS if layer in self.network.layers] or self.network.layers[:LAYERS]
             extractor = self.network.extractor
-            self._model = keras.Model(extractor.inputs[0], {layer: extractor.get_layer(layer).output for layer in known})
+            self._model = keras.Model(
+                extractor.inputs[0], {layer: extractor.get_layer(layer).output for layer in known}
+            )
             kept = self.layer.value
             self.layer.options, self.solo.options = known, [ALL, *known]
             self.layer.value = kept if kept in known else known[0]
             for number, (box, _) in enumerate(self._weights):
-                box.children[0].description, box.layout.display = (known[number], "flex") if number < len(known) else ("", "none")
+                box.children[0].description, box.layout.display = (
+                    (known[number], "flex") if number < len(known) else ("", "none")
+                )
             if running:
                 self.loop.start()
         key = (*self.network._used, self.first.name, self.second.name)
         if key not in self._compared:
             self._compared = {key: compare_styles(self._model, self._fitted(self.first), self._fitted(self.second))}
-        style, now, kept = self._compared[key][self.layer.value], (key, self.layer.value), self._last.get("cell") in (None, self._chosen())
+        style, now, kept = (
+            self._compared[key][self.layer.value],
+            (key, self.layer.value),
+            self._last.get("cell") in (None, self._chosen()),
+        )
         for box_and_slider in self._cell.values():
             set_range(box_and_slider, 0, style.grams[0].shape[0] - 1)
         if now != self._last.get("place") and kept:
-            self._cell["i"][1].value, self._cell["k"][1].value = (int(channel) for channel in strongest_channels(style, 2))
+            self._cell["i"][1].value, self._cell["k"][1].value = (
+                int(channel) for channel in strongest_channels(style, 2)
+            )
         self._last.update(place=now, cell=self._chosen())
         return self._compared[key]
 
@@ -139,7 +228,10 @@ class GramPanel(StagedPanel):
                 self._texture.aim(self._fitted(self._target()))
         if not self.loop.running:
             self._show_texture()
-        self.say(f"{self.layer.value}: style loss {styles[self.layer.value].article:.3g} (article), {styles[self.layer.value].relative:.2f} of B's Gram missed by A.")
+        self.say(
+            f"{self.layer.value}: style loss {styles[self.layer.value].article:.3g} (article),"
+            f" {styles[self.layer.value].relative:.2f} of B's Gram missed by A."
+        )
 
     def _target(self):
         return self.first if self.target.value == "first style" else self.second
@@ -149,11 +241,25 @@ class GramPanel(StagedPanel):
         triples = [gram_triple(style) for style in styles.values()] + [(blank,) * 3] * (LAYERS - len(styles))
         self._sheet = cell_sheet([triple[row] for row in range(3) for triple in triples], 3, LAYERS, OVERVIEW)
         self._overview.show(self._sheet)
-        names = [f"{row} {layer.split('_')[0]}" for row in ("A", "B", "A−B") for layer in [*styles, *[""] * (LAYERS - len(styles))]]
+        names = [
+            f"{row} {layer.split('_')[0]}"
+            for row in ("A", "B", "A−B")
+            for layer in [*styles, *[""] * (LAYERS - len(styles))]
+        ]
         self._overview.name(names, self._row * LAYERS + list(styles).index(self.layer.value))
         lines = ", ".join(f"{layer} {style.article:.2g}" for layer, style in styles.items())
-        self._bars.value = (f"<b>Style loss by layer</b>, relative: the share of B's Gram that A misses. A is {self.first.name}, B is {self.second.name}." + bars_svg([(layer, [style.relative]) for layer, style in styles.items()], "relative style loss by layer", width=440, height=150)
-                            + f"<div class='fs-note'>The article's loss: {lines}. Each matrix has its own scale by layer, common to A and B.</div>")
+        self._bars.value = (
+            f"<b>Style loss by layer</b>, relative: the share of B's Gram that A misses. A is {self.first.name}, B is"
+            f" {self.second.name}."
+            + bars_svg(
+                [(layer, [style.relative]) for layer, style in styles.items()],
+                "relative style loss by layer",
+                width=440,
+                height=150,
+            )
+            + f"<div class='fs-note'>The article's loss: {lines}. Each matrix has its own scale by layer, common to A"
+            " and B.</div>"
+        )
 
     def _draw_details(self, style):
         self._order = [int(channel) for channel in strongest_channels(style, TOP)]
@@ -161,15 +267,22 @@ class GramPanel(StagedPanel):
         self._large = []
         for cells, picture in zip(self._details, gram_triple(style, self._order)):
             large = np.full((DETAIL, DETAIL, 3), 40, np.uint8)
-            large[:len(self._order) * side, :len(self._order) * side] = picture.repeat(side, axis=0).repeat(side, axis=1)
+            large[: len(self._order) * side, : len(self._order) * side] = picture.repeat(side, axis=0).repeat(
+                side, axis=1
+            )
             if set(chosen) <= set(self._order):
                 top, left = (self._order.index(channel) * side for channel in chosen)
-                for edge in (np.s_[top:top + side, [left, left + 1, left + side - 2, left + side - 1]], np.s_[[top, top + 1, top + side - 2, top + side - 1], left:left + side]):
+                for edge in (
+                    np.s_[top : top + side, [left, left + 1, left + side - 2, left + side - 1]],
+                    np.s_[[top, top + 1, top + side - 2, top + side - 1], left : left + side],
+                ):
                     large[edge] = (79, 195, 247)
             cells.show(large)
             self._large.append(large)
-        self._detail_text.value = (f"<b>{self.layer.value}</b>, its {len(self._order)} strongest of {len(style.grams[0])} channels, from the top and from the left: "
-                                   f"{', '.join(map(str, self._order))}. Click a cell.")
+        self._detail_text.value = (
+            f"<b>{self.layer.value}</b>, its {len(self._order)} strongest of {len(style.grams[0])} channels, from the"
+            f" top and from the left: {', '.join(map(str, self._order))}. Click a cell."
+        )
 
     def _draw_cell(self, style):
         i, k = self._chosen()
@@ -177,16 +290,30 @@ class GramPanel(StagedPanel):
         shuffled = [shuffle_positions(features, how, self.seed.value) for features in style.features]
         maps = [cell_maps(features, i, k) for features in shuffled]
         tops = [max(side[part].max() for side in maps) for part in range(3)]
-        self._shown_maps = cell_sheet([colour_map(side[part], 0, max(tops[part], 1e-9)) for side in maps for part in range(3)], 2, 3, MAP)
+        self._shown_maps = cell_sheet(
+            [colour_map(side[part], 0, max(tops[part], 1e-9)) for side in maps for part in range(3)], 2, 3, MAP
+        )
         self._show_maps(self._shown_maps)
         for name, side, features, gram in zip("AB", maps, shuffled, style.grams):
             company = side.gram / max(float(np.sqrt(gram[i, i] * gram[k, k])), 1e-12)
             change = np.abs(gram_of(features) - gram).max() / max(gram.max(), 1e-12)
-            lines.append(f"<b>{name}</b>: mean of the product over {features.shape[0]} × {features.shape[1]} places / {features.shape[2]} channels = <b>{side.gram:.4g}</b>. Company: {company:.2f}. "
-                         + ("" if how == SHUFFLES[0] else f"Largest change of any Gram cell by the shuffle: {change:.1%}."))
-        meaning = ("The product is a square: how strong this channel is." if i == k else
-                   "The product is bright where both fire at the same place. Company is 1 if they always fire together, 0 if never.")
-        self._cell_text.value = f"<div class='fs-meaning'><b>Cell ({i}, {k})</b>: channel {i} × channel {k} → product; above A, below B.<br>{'<br>'.join(lines)}<br>{meaning}</div>"
+            lines.append(
+                f"<b>{name}</b>: mean of the product over {features.shape[0]} × {features.shape[1]} places /"
+                f" {features.shape[2]} channels = <b>{side.gram:.4g}</b>. Company: {company:.2f}. "
+                + ("" if how == SHUFFLES[0] else f"Largest change of any Gram cell by the shuffle: {change:.1%}.")
+            )
+        meaning = (
+            "The product is a square: how strong this channel is."
+            if i == k
+            else (
+                "The product is bright where both fire at the same place. Company is 1 if they always fire together, 0"
+                " if never."
+            )
+        )
+        self._cell_text.value = (
+            f"<div class='fs-meaning'><b>Cell ({i}, {k})</b>: channel {i} × channel {k} → product; above A, below"
+            f" B.<br>{'<br>'.join(lines)}<br>{meaning}</div>"
+        )
 
     @guarded
     def pick_layer(self, number):
@@ -207,14 +334,20 @@ class GramPanel(StagedPanel):
     def layer_weights(self):
         """The weights of the layers that count now: the sliders, or with a solo 1 for that layer and 0 for all others."""
         layers = self.layer.options
-        return [float(layer == self.solo.value) if self.solo.value != ALL else slider.value for layer, (_, slider) in zip(layers, self._weights)]
+        return [
+            float(layer == self.solo.value) if self.solo.value != ALL else slider.value
+            for layer, (_, slider) in zip(layers, self._weights)
+        ]
 
     @guarded
     def _step(self):
         if self._texture is None:
             self._texture = TextureSynthesis(self._model, self._fitted(self._target()))
         if not self._texture.step(self.layer_weights()):
-            self.say("All layers are muted, so there is nothing to grow towards. Move a weight above 0, or solo a layer.", error=True)
+            self.say(
+                "All layers are muted, so there is nothing to grow towards. Move a weight above 0, or solo a layer.",
+                error=True,
+            )
             return False
         return True
 
@@ -223,10 +356,17 @@ class GramPanel(StagedPanel):
 
     def _show_texture(self):
         texture = self._texture
-        self._texture_text.value = f"<b>Texture</b> of {self._target().name}: " + (f"step {texture.steps}" if texture else "noise until you start it")
+        self._texture_text.value = f"<b>Texture</b> of {self._target().name}: " + (
+            f"step {texture.steps}" if texture else "noise until you start it"
+        )
         if texture:
             self._show_grown(resize_picture(texture.picture, 192))
-            self._texture_bars.value = bars_svg(list(zip(self.layer.options, map(lambda loss: [float(loss)], texture.losses))), "relative loss of the texture by layer", width=400, height=90)
+            self._texture_bars.value = bars_svg(
+                list(zip(self.layer.options, map(lambda loss: [float(loss)], texture.losses))),
+                "relative loss of the texture by layer",
+                width=400,
+                height=90,
+            )
 
     @guarded
     def start(self):
@@ -269,7 +409,10 @@ class GramPanel(StagedPanel):
     def picture(self):
         """All matrices beside the large ones of the chosen layer."""
         large = np.concatenate(self._large, axis=1)
-        return np.concatenate([self._sheet, np.pad(large, ((0, len(self._sheet) - len(large)), (8, 0), (0, 0)), constant_values=255)], axis=1)
+        return np.concatenate(
+            [self._sheet, np.pad(large, ((0, len(self._sheet) - len(large)), (8, 0), (0, 0)), constant_values=255)],
+            axis=1,
+        )
 
 
 def gram_panel(first=None, second=None, *, network="embedded", weights=None, size=128, foreground=None):
@@ -277,10 +420,20 @@ def gram_panel(first=None, second=None, *, network="embedded", weights=None, siz
 
     Args:
         first, second: two styles (path, bytes or array) to begin with.
-        network: "embedded", "vgg19", or a Keras model that is one chain of convolutions and pools. weights: file for a named network.
+        network: "embedded", "vgg19", or a Keras model that is one chain of convolutions and pools. weights: file for a
+            named network.
         size: side in pixels of the square that styles are cut to.
-        foreground: let Start take 40 steps in the cell instead of a thread, for places such as Colab that show nothing of what a thread does; None finds out.
+        foreground: let Start take 40 steps in the cell instead of a thread, for places such as Colab that show nothing
+            of what a thread does; None finds out.
     Returns:
-        `GramPanel`: shown by a notebook; `state`, `set_state`, `start`, `pause`, `step`, `still`, `close`. Errors are said in its status line.
+        `GramPanel`: shown by a notebook; `state`, `set_state`, `start`, `pause`, `step`, `still`, `close`. Errors are
+            said in its status line.
     """
-    return GramPanel(first, second, network=network, weights=weights, size=size, foreground=not shows_threads() if foreground is None else foreground)
+    return GramPanel(
+        first,
+        second,
+        network=network,
+        weights=weights,
+        size=size,
+        foreground=not shows_threads() if foreground is None else foreground,
+    )

@@ -18,7 +18,10 @@ from .cells import colour_map
 
 # %% ../../nbs/panels/gram_view.ipynb #9db8da9f
 class CellMaps(NamedTuple):
-    "Two channels (h, w), their product at every position, and the Gram cell that is its mean divided by the number of channels."
+    """Two channels (h, w), their product at every position, and the Gram cell that is its mean divided by the number of
+    channels.
+    """
+
     first: np.ndarray
     second: np.ndarray
     product: np.ndarray
@@ -50,7 +53,10 @@ def shuffle_positions(features, how, seed=0):
 
 # %% ../../nbs/panels/gram_view.ipynb #2ad7d34b
 class StyleLayer(NamedTuple):
-    "One layer of two styles: features (h, w, channels) and Gram matrices of both, the article's loss, and the share missed of the second."
+    """One layer of two styles: features (h, w, channels) and Gram matrices of both, the article's loss, and the share
+    missed of the second.
+    """
+
     features: tuple
     grams: tuple
     article: float
@@ -59,7 +65,10 @@ class StyleLayer(NamedTuple):
 
 def compare_styles(network, first, second):
     """{layer: `StyleLayer`} of two pictures (H, W, 3) in [-1, 1]; `network`: picture -> {layer: activation}."""
-    features = [{layer: np.asarray(part)[0] for layer, part in network(np.asarray(picture, "float32")[None]).items()} for picture in (first, second)]
+    features = [
+        {layer: np.asarray(part)[0] for layer, part in network(np.asarray(picture, "float32")[None]).items()}
+        for picture in (first, second)
+    ]
     found = {}
     for layer in features[0]:
         pair = tuple(side[layer] for side in features)
@@ -75,13 +84,19 @@ def gram_picture(gram, top):
 
 
 def difference_picture(first, second, top):
-    "First minus second Gram matrix as colours: orange positive, violet negative, white 0; square-root scale up to `top`."
+    """First minus second Gram matrix as colours: orange positive, violet negative, white 0; square-root scale up to
+    `top`.
+    """
     difference = first - second
-    return colour_map(np.sign(difference) * np.sqrt(np.abs(difference)), -np.sqrt(max(top, 1e-12)), np.sqrt(max(top, 1e-12)), "PuOr_r")
+    return colour_map(
+        np.sign(difference) * np.sqrt(np.abs(difference)), -np.sqrt(max(top, 1e-12)), np.sqrt(max(top, 1e-12)), "PuOr_r"
+    )
 
 
 def gram_triple(style, channels=None):
-    "Pictures of both Gram matrices of a `StyleLayer` and of their difference on one scale; `channels` picks some of them."
+    """Pictures of both Gram matrices of a `StyleLayer` and of their difference on one scale; `channels` picks some of
+    them.
+    """
     first, second = style.grams if channels is None else (gram[np.ix_(channels, channels)] for gram in style.grams)
     top = max(first.max(), second.max())
     return gram_picture(first, top), gram_picture(second, top), difference_picture(first, second, top)
@@ -96,7 +111,8 @@ class TextureSynthesis:
     """Pixels that move towards a style's Gram matrices, one Adam step at a time.
 
     Args:
-        network: picture -> {layer: activation}. style: (H, W, 3) in [-1, 1]. size: side of the texture in pixels. seed: of the noise.
+        network: picture -> {layer: activation}. style: (H, W, 3) in [-1, 1]. size: side of the texture in pixels. seed:
+            of the noise.
     Attributes: `steps` done, `losses`: relative loss of each layer before the last step.
     Source: Gatys et al. 2015, with Adam instead of L-BFGS and the relative loss (our departures).
     """
@@ -116,7 +132,9 @@ class TextureSynthesis:
     def _move(self, targets, weights):
         with tf.GradientTape() as tape:
             parts = self._network(self._pixels.value).values()
-            losses = tf.stack([relative_style_loss([gram_matrix(part)], [target]) for part, target in zip(parts, targets)])
+            losses = tf.stack(
+                [relative_style_loss([gram_matrix(part)], [target]) for part, target in zip(parts, targets)]
+            )
             loss = tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
         self._optimizer.apply([tape.gradient(loss, self._pixels.value)])
         self._pixels.assign(tf.clip_by_value(self._pixels.value, -1.0, 1.0))

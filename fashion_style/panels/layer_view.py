@@ -20,7 +20,8 @@ from .cells import cell_sheet, colour_map
 
 # %% ../../nbs/panels/layer_view.ipynb #2632d67f
 def steps_to(extractor, layer):
-    """(kernel, stride, padding) of every convolution and pool from the picture to `layer`, for a network that is one chain.
+    """(kernel, stride, padding) of every convolution and pool from the picture to `layer`, for a network that is one
+    chain.
 
     Raises `FeatureError` if `layer` is not a square convolution of such a network with padding "same" and stride 1.
     """
@@ -30,15 +31,27 @@ def steps_to(extractor, layer):
             steps.append((part.pool_size[0], part.strides[0], 0))
         elif isinstance(part, keras.layers.Conv2D):
             same = part.padding == "same"
-            steps.append((part.kernel_size[0], part.strides[0], (part.kernel_size[0] - part.strides[0]) // 2 if same else 0))
-            if part.name == layer and same and part.strides == (1, 1) and part.dilation_rate == (1, 1) and part.kernel_size[0] == part.kernel_size[1]:
+            steps.append(
+                (part.kernel_size[0], part.strides[0], (part.kernel_size[0] - part.strides[0]) // 2 if same else 0)
+            )
+            if (
+                part.name == layer
+                and same
+                and part.strides == (1, 1)
+                and part.dilation_rate == (1, 1)
+                and part.kernel_size[0] == part.kernel_size[1]
+            ):
                 return tuple(steps)
-    raise FeatureError(f"Layer {layer!r} cannot be followed by hand. Expected: the name of a convolution with padding 'same' and "
-                       f"stride 1 in {extractor.name}, such as those of load_extractor().")
+    raise FeatureError(
+        f"Layer {layer!r} cannot be followed by hand. Expected: the name of a convolution with padding 'same' and "
+        f"stride 1 in {extractor.name}, such as those of load_extractor()."
+    )
 
 
 def field_of(steps, position):
-    "The pixels behind one position (row, column): (top, left, bottom, right), the last two exclusive, not cut at the picture's edge."
+    """The pixels behind one position (row, column): (top, left, bottom, right), the last two exclusive, not cut at the
+    picture's edge.
+    """
     first, last = np.asarray(position), np.asarray(position)
     for kernel, stride, padding in reversed(steps):
         first, last = first * stride - padding, last * stride - padding + kernel - 1
@@ -53,7 +66,9 @@ def cut_box(box, height, width):
 # %% ../../nbs/panels/layer_view.ipynb #6b42e0b6
 @dataclass(frozen=True)
 class SeenLayer:
-    """One layer on one picture. `incoming` (h, w, channels in), `kernel` (k, k, channels in, channels), `bias` (channels,),
+    """One layer on one picture.
+
+    `incoming` (h, w, channels in), `kernel` (k, k, channels in, channels), `bias` (channels,),
     `activation` (h, w, channels) after ReLU, `steps` from the picture to here."""
 
     picture: np.ndarray
@@ -83,25 +98,39 @@ class SeenLayer:
         side = self.kernel.shape[0]
         padded = np.pad(self.incoming.astype("float64"), ((side // 2, side // 2),) * 2 + ((0, 0),))
         row, column = position
-        patch, kernel = padded[row:row + side, column:column + side], self.kernel[..., channel].astype("float64")
+        patch, kernel = padded[row : row + side, column : column + side], self.kernel[..., channel].astype("float64")
         total = float((patch * kernel).sum() + self.bias[channel])
-        return ActivationByHand(patch, kernel, float(self.bias[channel]), total, max(total, 0.0), float(self.activation[row, column, channel]))
+        return ActivationByHand(
+            patch,
+            kernel,
+            float(self.bias[channel]),
+            total,
+            max(total, 0.0),
+            float(self.activation[row, column, channel]),
+        )
 
 
 def see_layer(extractor, picture, layer):
-    "Run `extractor` down to `layer` on a picture (H, W, 3) in [-1, 1] and open the layer: `SeenLayer`. Raises `FeatureError`."
+    """Run `extractor` down to `layer` on a picture (H, W, 3) in [-1, 1] and open the layer: `SeenLayer`.
+
+    Raises `FeatureError`.
+    """
     steps, picture = steps_to(extractor, layer), np.asarray(picture, "float32")
     convolution = extractor.get_layer(layer)
     probe = keras.Model(extractor.inputs[0], [convolution.input, convolution.output])
     if min(picture.shape[:2]) < np.prod([stride for _, stride, _ in steps]):
-        raise FeatureError(f"A picture of {picture.shape[0]} x {picture.shape[1]} pixels has no position left at {layer}. Enlarge it.")
+        raise FeatureError(
+            f"A picture of {picture.shape[0]} x {picture.shape[1]} pixels has no position left at {layer}. Enlarge it."
+        )
     incoming, activation = (np.asarray(tensor)[0] for tensor in probe(picture[None]))
     kernel, bias = (np.asarray(array) for array in convolution.get_weights())
     return SeenLayer(picture, layer, incoming, kernel, bias, activation, steps)
 
 # %% ../../nbs/panels/layer_view.ipynb #28c07d9e
 def arithmetic_parts(hand, most=3):
-    """What each input channel adds to one activation: ([(channel, sum)] of the `most` largest in size, sum of all others)."""
+    """What each input channel adds to one activation: ([(channel, sum)] of the `most` largest in size, sum of all
+    others).
+    """
     sums = (hand.patch * hand.kernel).sum(axis=(0, 1))
     largest = np.argsort(-np.abs(sums), kind="stable")[:most]
     return [(int(channel), float(sums[channel])) for channel in largest], float(sums.sum() - sums[largest].sum())
@@ -110,21 +139,38 @@ def arithmetic_parts(hand, most=3):
 def _number_table(values, caption):
     "A small square of numbers as an HTML table; orange behind positive numbers, blue behind negative ones."
     limit = float(np.abs(values).max()) or 1.0
-    colour = lambda value: f"rgba({'245,124,0' if value > 0 else '25,118,210'},{0.55 * abs(value) / limit:.2f})"
-    rows = "".join("<tr>" + "".join(f'<td style="background:{colour(value)}">{value:.2f}</td>' for value in row) + "</tr>" for row in values)
+
+    def colour(value):
+        return f"rgba({'245,124,0' if value > 0 else '25,118,210'},{0.55 * abs(value) / limit:.2f})"
+
+    rows = "".join(
+        "<tr>" + "".join(f'<td style="background:{colour(value)}">{value:.2f}</td>' for value in row) + "</tr>"
+        for row in values
+    )
     return f"<table class='fs-numbers'><caption>{caption}</caption>{rows}</table>"
 
 
 def arithmetic_html(hand, layer, names=None, most=3):
-    """The arithmetic of one position as HTML: input patch x kernel for the `most` important input channels, the rest, bias, ReLU."""
+    """The arithmetic of one position as HTML: input patch x kernel for the `most` important input channels, the rest,
+    bias, ReLU.
+    """
     parts, rest = arithmetic_parts(hand, most)
-    named = lambda channel: names[channel] if names else f"input {channel}"
-    lines = [f"<div class='fs-sum'>{_number_table(hand.patch[..., channel], named(channel))}<b>×</b>{_number_table(hand.kernel[..., channel], 'kernel')}"
-             f"<b>= {value:+.3f}</b></div>" for channel, value in parts]
+
+    def named(channel):
+        return names[channel] if names else f"input {channel}"
+
+    lines = [
+        "<div"
+        f" class='fs-sum'>{_number_table(hand.patch[..., channel], named(channel))}<b>×</b>{_number_table(hand.kernel[..., channel], 'kernel')}<b>="
+        f" {value:+.3f}</b></div>"
+        for channel, value in parts
+    ]
     others = hand.patch.shape[-1] - len(parts)
     terms = [f"{value:+.3f}" for _, value in parts] + ([f"{rest:+.3f} (the other {others} inputs)"] if others else [])
-    end = (f"{' '.join(terms)} {hand.bias:+.3f} (bias) = <b>{hand.total:.3f}</b>, ReLU → <b>{hand.activation:.3f}</b>; "
-           f"the network's own {layer} says {hand.network:.3f}.")
+    end = (
+        f"{' '.join(terms)} {hand.bias:+.3f} (bias) = <b>{hand.total:.3f}</b>, ReLU → <b>{hand.activation:.3f}</b>; "
+        f"the network's own {layer} says {hand.network:.3f}."
+    )
     return f"<div class='fs-sums'>{''.join(lines)}</div><div>{end}</div>"
 
 # %% ../../nbs/panels/layer_view.ipynb #73838d59
@@ -141,8 +187,13 @@ def map_sheet(activation, channels, tops, *, columns=6, rows=4, side=72):
 
 
 def map_over_picture(seen, channel, top, position=None, size=288):
-    """The channel's map laid over the grey picture, with the receptive field of its strongest position (blue), and of `position` (orange)."""
-    scale = lambda picture: cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=cv2.INTER_NEAREST)
+    """The channel's map laid over the grey picture, with the receptive field of its strongest position (blue), and of
+    `position` (orange).
+    """
+
+    def scale(picture):
+        return cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=cv2.INTER_NEAREST)
+
     values = scale(seen.activation[..., channel])
     grey = scale(to_uint8(seen.picture)).mean(axis=-1, keepdims=True) * 0.6 + 60
     share = np.clip(values / max(top, 1e-6), 0, 1)[..., None] ** 0.5 * 0.85

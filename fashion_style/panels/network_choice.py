@@ -32,15 +32,29 @@ class NetworkChoice:
     def __init__(self, network="embedded", weights=None):
         self._own = {} if isinstance(network, str) else {f"{network.name} (yours)": network}
         names = [*self._own, "embedded", "vgg19"]
-        self.chosen = widgets.Dropdown(options=names, value=network if isinstance(network, str) and network in names else names[0], description="Network",
-                                       tooltip="Network; vgg19 is downloaded if it is not on this machine", layout=dict(width="220px"))
-        self.weights = widgets.Text(str(weights or ""), description="Weights file", placeholder="the usual one", tooltip="Weights file of the network, then Enter",
-                                    continuous_update=False, layout=dict(width="300px"))
+        self.chosen = widgets.Dropdown(
+            options=names,
+            value=network if isinstance(network, str) and network in names else names[0],
+            description="Network",
+            tooltip="Network; vgg19 is downloaded if it is not on this machine",
+            layout=dict(width="220px"),
+        )
+        self.weights = widgets.Text(
+            str(weights or ""),
+            description="Weights file",
+            placeholder="the usual one",
+            tooltip="Weights file of the network, then Enter",
+            continuous_update=False,
+            layout=dict(width="300px"),
+        )
         self.widget = widgets.HBox([self.chosen, self.weights], layout=dict(flex_flow="row wrap"))
         self._used, self.extractor, self.layers = None, None, ()
 
     def use(self):
-        """Load what is chosen, unless it is loaded: True if the network changed. Raises `FeatureError`; then the old one stays chosen."""
+        """Load what is chosen, unless it is loaded: True if the network changed.
+
+        Raises `FeatureError`; then the old one stays chosen.
+        """
         if self._used and self.chosen.value != self._used[0] and self.weights.value == self._used[1]:
             self.weights.value = ""
         wanted = self.chosen.value, self.weights.value.strip()
@@ -60,4 +74,8 @@ class NetworkChoice:
     def _load(self, name, weights):
         if name in self._own:
             return self._own[name]
-        return _embedded_network() if (name, weights) == ("embedded", "") else load_extractor(name, tuple(layer_shapes(name)), weights=weights or None)
+        return (
+            _embedded_network()
+            if (name, weights) == ("embedded", "")
+            else load_extractor(name, tuple(layer_shapes(name)), weights=weights or None)
+        )

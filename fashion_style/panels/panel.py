@@ -17,11 +17,13 @@ import numpy as np
 import traitlets
 
 from ..errors import FashionStyleError, PanelError
-from .parts import close_widgets, PANEL_CSS, small_png
+from .parts import PANEL_CSS, close_widgets, small_png
 
 # %% ../../nbs/panels/panel.ipynb #78034a53
 def guarded(method):
-    """Wrap a handler of a panel, or of a part that has a `panel`: its errors are said in the status line, and the panel goes on."""
+    """Wrap a handler of a panel, or of a part that has a `panel`: its errors are said in the status line, and the panel
+    goes on.
+    """
 
     @functools.wraps(method)
     def safe(self, *args, **kwargs):
@@ -37,10 +39,14 @@ def guarded(method):
 
 # %% ../../nbs/panels/panel.ipynb #5e591d4d
 class Panel:
-    """A panel of widgets. One of each `kind` is open at a time: making a new one, as a cell does that is run again, closes the old one.
+    """A panel of widgets.
 
-    A subclass sets `kind`, calls `super().__init__()`, makes its widgets and hands them to `fill`; it overrides `refresh` (called after every
-    change of a control) and `picture` (uint8 (H, W, 3), what is shown where no widgets run). Attributes: `widget` (the outer box), `status`.
+    One of each `kind` is open at a time: making a new one, as a cell does that is run again, closes the old one.
+
+    A subclass sets `kind`, calls `super().__init__()`, makes its widgets and hands them to `fill`; it overrides
+    `refresh` (called after every
+    change of a control) and `picture` (uint8 (H, W, 3), what is shown where no widgets run). Attributes: `widget` (the
+    outer box), `status`.
     """
 
     kind = "panel"
@@ -63,7 +69,9 @@ class Panel:
     def say(self, text, *, error=False):
         """Show one plain text in the status line; screen readers read it out. Also from other threads."""
         self.failed = error
-        self.status.value = f'<div role="status" class="fs-status{" fs-error" if error else ""}">{html.escape(str(text))}</div>'
+        self.status.value = (
+            f'<div role="status" class="fs-status{" fs-error" if error else ""}">{html.escape(str(text))}</div>'
+        )
 
     @property
     def said(self):
@@ -71,7 +79,9 @@ class Panel:
         return html.unescape(re.sub(r"<[^>]*>", "", self.status.value))
 
     def control(self, name, holder, attribute="value"):
-        """Make a widget (or a `PictureChoice`, by its `name` or `names`) part of the panel's state; its changes call `refresh`. Returns it."""
+        """Make a widget (or a `PictureChoice`, by its `name` or `names`) part of the panel's state; its changes call
+        `refresh`. Returns it.
+        """
         self._controls[name] = (holder, attribute)
         if isinstance(holder, widgets.Widget):
             holder.observe(self._control_changed, attribute)
@@ -109,10 +119,13 @@ class Panel:
         """
         before = self.state()
         if set(values) - set(before):
-            raise PanelError(f"the {self.kind} has no {', '.join(sorted(set(values) - set(before)))}. It has: {', '.join(before)}.")
+            raise PanelError(
+                f"the {self.kind} has no {', '.join(sorted(set(values) - set(before)))}. It has: {', '.join(before)}."
+            )
         with self.held():
             try:
-                for name in [name for name in before if name in values]:  # in the panel's own order, whatever the caller's
+                # in the panel's own order, whatever the caller's
+                for name in [name for name in before if name in values]:
                     _put(name, *self._controls[name], values[name])
             except (FashionStyleError, traitlets.TraitError, TypeError, ValueError) as error:
                 for name in before:
@@ -150,7 +163,9 @@ class Panel:
 def _put(name, holder, attribute, value):
     """Set one control; where it has a range, a value outside is an error and not clipped in silence."""
     if hasattr(holder, "max") and isinstance(value, (int, float)):
-        low, high = (getattr(holder, "base", None) ** end if hasattr(holder, "base") else end for end in (holder.min, holder.max))
+        low, high = (
+            getattr(holder, "base", None) ** end if hasattr(holder, "base") else end for end in (holder.min, holder.max)
+        )
         if not low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
             raise PanelError(f"{name} must lie in [{low:g}, {high:g}]. Received: {value:g}.")
     setattr(holder, attribute, value)

@@ -17,8 +17,8 @@ import threading
 import ipywidgets as widgets
 import numpy as np
 import traitlets
-from PIL import Image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from ..garments import draw_garment
 from ..images import resize_picture, to_uint8
@@ -26,7 +26,10 @@ from ..patterns import draw_pattern
 
 # %% ../../nbs/panels/parts.ipynb #86581c61
 def close_widgets(*roots):
-    """Close widgets and all that hang on them: children, layouts, styles, the ends of links. Nobody observes them any more."""
+    """Close widgets and all that hang on them: children, layouts, styles, the ends of links.
+
+    Nobody observes them any more.
+    """
     pending = list(roots)
     while pending:
         item = pending.pop()
@@ -60,12 +63,17 @@ def figure_picture(figure):
 
 
 def shows_threads():
-    """Whether what a thread does to a widget is seen here. In Colab it is not: there, work is better done in the cell."""
+    """Whether what a thread does to a widget is seen here.
+
+    In Colab it is not: there, work is better done in the cell.
+    """
     return "google.colab" not in sys.modules
 
 
 class LivePicture(widgets.Image):
-    """ipywidgets' `Image` with the one trait that its view misses when it shows a tooltip; the tooltip is its accessible name."""
+    """ipywidgets' `Image` with the one trait that its view misses when it shows a tooltip; the tooltip is its
+    accessible name.
+    """
 
     description = traitlets.Unicode("").tag(sync=True)
 
@@ -73,24 +81,37 @@ class LivePicture(widgets.Image):
 def picture_widget(width, height, alt, *, zoom=1.0):
     """One picture of fixed size that changes without flicker.
 
-    Args: width, height: pixels; alt: what it shows, for screen readers and on hover; zoom: screen pixels for each of them.
+    Args: width, height: pixels; alt: what it shows, for screen readers and on hover; zoom: screen pixels for each of
+        them.
     Returns:
-        (widget, show): `show(picture)` takes (H, W, 3), uint8 or float in [-1, 1], puts it whole into the frame and sends it as JPEG.
+        (widget, show): `show(picture)` takes (H, W, 3), uint8 or float in [-1, 1], puts it whole into the frame and
+            sends it as JPEG.
     """
     shown = [round(zoom * side) for side in (width, height)]
-    layout = widgets.Layout(width=f"{shown[0]}px", height=f"{shown[1]}px", flex="0 0 auto", max_width="100%", margin="2px", object_fit="contain")
+    layout = widgets.Layout(
+        width=f"{shown[0]}px",
+        height=f"{shown[1]}px",
+        flex="0 0 auto",
+        max_width="100%",
+        margin="2px",
+        object_fit="contain",
+    )
     frame = LivePicture(format="jpeg", width=str(shown[0]), height=str(shown[1]), tooltip=alt, layout=layout)
 
     def show(picture):
         picture = to_uint8(picture)
-        frame.value = jpeg_bytes(picture if picture.shape[:2] == (height, width) else resize_picture(picture, (height, width), fit="pad"))
+        frame.value = jpeg_bytes(
+            picture if picture.shape[:2] == (height, width) else resize_picture(picture, (height, width), fit="pad")
+        )
 
     show(np.full((height, width, 3), 255, np.uint8))
     return frame, show
 
 # %% ../../nbs/panels/parts.ipynb #e79a5f77
 def labelled_button(label, action, *, icon="", width=None, tooltip=None):
-    """A button with a name and a tooltip (without one, the browser would say "null"); `action()` is called without arguments."""
+    """A button with a name and a tooltip (without one, the browser would say "null"); `action()` is called without
+    arguments.
+    """
     button = widgets.Button(description=label, icon=icon, tooltip=tooltip or label, layout=dict(width=width or "auto"))
     button.on_click(lambda _: action())
     return button
@@ -114,20 +135,38 @@ def labelled_slider(label, value, low, high, step, *, logarithmic=False, continu
     """A slider beside a text box with its name and number: sliders have no name of their own for screen readers.
 
     Args:
-        label: name; value, low, high, step: all whole numbers, or floats; logarithmic: the slider moves in equal ratios (`step` is then in powers of 10).
+        label: name; value, low, high, step: all whole numbers, or floats; logarithmic: the slider moves in equal ratios
+            (`step` is then in powers of 10).
         continuous: False reports only where the slider is let go.
     Returns:
         (box, slider): observe and set `slider.value`.
     """
     whole = all(isinstance(number, int) for number in (value, low, high, step))
-    common = dict(value=value, continuous_update=continuous, readout=False, tooltip=label, layout=dict(flex="1 1 90px", min_width="90px", width="auto"))
+    common = dict(
+        value=value,
+        continuous_update=continuous,
+        readout=False,
+        tooltip=label,
+        layout=dict(flex="1 1 90px", min_width="90px", width="auto"),
+    )
     if logarithmic:
         slider = widgets.FloatLogSlider(min=np.log10(low), max=np.log10(high), step=step, **common)
     else:
         slider = (widgets.IntSlider if whole else widgets.FloatSlider)(min=low, max=high, step=step, **common)
-    short = lambda number: number if whole else float(f"{number:.3g}")  # as it is read; the slider keeps its own number
+
+    def short(number):
+        return number if whole else float(f"{number:.3g}")  # as it is read; the slider keeps its own number
+
     entry = (widgets.BoundedIntText if whole else widgets.BoundedFloatText)(
-        value=short(value), min=min(low, short(low)), max=max(high, short(high)), step=None if logarithmic else step, description=label, tooltip=label, layout=dict(flex="0 0 auto", width="206px"), style=dict(description_width="110px"))
+        value=short(value),
+        min=min(low, short(low)),
+        max=max(high, short(high)),
+        step=None if logarithmic else step,
+        description=label,
+        tooltip=label,
+        layout=dict(flex="0 0 auto", width="206px"),
+        style=dict(description_width="110px"),
+    )
     traitlets.link((slider, "value"), (entry, "value"), transform=(short, lambda number: number))
     box = widgets.HBox([entry, slider], layout=dict(width="100%", align_items="center"))
     box.add_class("fs-slider")
@@ -141,7 +180,13 @@ class LatestWins:
     """
 
     def __init__(self, function):
-        self._function, self._lock, self._next, self._thread, self._closed = function, threading.Lock(), None, None, False
+        self._function, self._lock, self._next, self._thread, self._closed = (
+            function,
+            threading.Lock(),
+            None,
+            None,
+            False,
+        )
 
     def __call__(self, *values):
         with self._lock:
@@ -183,8 +228,34 @@ def _drawn_pattern(family, seed, size):
     return draw_pattern(family, size, seed)
 
 
-SHOWN_GARMENTS = ("dress", "skirt", "t-shirt", "shirt", "hoodie", "blazer", "coat", "trousers", "jumpsuit", "kimono", "qipao", "scarf")
-SHOWN_PATTERNS = ("tartan", "houndstooth", "fair isle", "ikat", "seigaiha", "ogee", "leopard", "terrazzo", "marbled", "paisley", "damask", "wax print")
+SHOWN_GARMENTS = (
+    "dress",
+    "skirt",
+    "t-shirt",
+    "shirt",
+    "hoodie",
+    "blazer",
+    "coat",
+    "trousers",
+    "jumpsuit",
+    "kimono",
+    "qipao",
+    "scarf",
+)
+SHOWN_PATTERNS = (
+    "tartan",
+    "houndstooth",
+    "fair isle",
+    "ikat",
+    "seigaiha",
+    "ogee",
+    "leopard",
+    "terrazzo",
+    "marbled",
+    "paisley",
+    "damask",
+    "wax print",
+)
 
 
 def embedded_garments(kinds=SHOWN_GARMENTS, seed=0):

@@ -12,7 +12,7 @@ import html
 import ipywidgets as widgets
 
 from ..errors import FashionStyleError, PanelError, PictureError
-from ..images import open_picture, PICTURE_SUFFIXES, resize_picture, to_float
+from ..images import PICTURE_SUFFIXES, open_picture, resize_picture, to_float
 from .panel import guarded
 from .parts import picture_button
 
@@ -23,7 +23,8 @@ class PictureChoice:
     Args:
         panel: the `Panel` it belongs to; errors go to its status line, and the old choice stays.
         label: what is chosen. pictures: {name: (H, W, 3) in [-1, 1], or a function of a size that draws it}.
-        on_change: called without arguments after the choice changed; default: the panel's `refresh`, unless it is `held`.
+        on_change: called without arguments after the choice changed; default: the panel's `refresh`, unless it is
+            `held`.
         most: how many may be chosen; above 1 a click adds or removes one. chosen: name or names, default the first.
         size: pixels of drawn pictures; largest: longer side that uploads are reduced to.
     Attributes: `widget`; `name`, `value` of the (first) chosen one; `names`, `values` of all.
@@ -35,12 +36,31 @@ class PictureChoice:
         self._pictures, self._buttons, self._names = {}, {}, ()
         self._title, self._css = widgets.HTML(), widgets.HTML(layout=dict(display="none"))
         self._row = widgets.HBox(layout=dict(flex_flow="row wrap"))
-        self._upload = widgets.FileUpload(accept=",".join(PICTURE_SUFFIXES), multiple=most > 1, description=f"Upload {label.lower()}", tooltip=f"Upload a picture: {label.lower()}", layout=dict(width="auto"))
-        self._path = widgets.Text(placeholder="path of a picture, then Enter", description=f"or {label.lower()} path", tooltip=f"Path of a picture: {label.lower()}",
-                                  continuous_update=False, style=dict(description_width="initial"), layout=dict(width="330px", max_width="100%"))
+        self._upload = widgets.FileUpload(
+            accept=",".join(PICTURE_SUFFIXES),
+            multiple=most > 1,
+            description=f"Upload {label.lower()}",
+            tooltip=f"Upload a picture: {label.lower()}",
+            layout=dict(width="auto"),
+        )
+        self._path = widgets.Text(
+            placeholder="path of a picture, then Enter",
+            description=f"or {label.lower()} path",
+            tooltip=f"Path of a picture: {label.lower()}",
+            continuous_update=False,
+            style=dict(description_width="initial"),
+            layout=dict(width="330px", max_width="100%"),
+        )
         self._upload.observe(self._uploaded, "value")
         self._path.observe(self._path_entered, "value")
-        self.widget = widgets.VBox([self._css, self._title, self._row, widgets.HBox([self._upload, self._path], layout=dict(flex_flow="row wrap"))])
+        self.widget = widgets.VBox(
+            [
+                self._css,
+                self._title,
+                self._row,
+                widgets.HBox([self._upload, self._path], layout=dict(flex_flow="row wrap")),
+            ]
+        )
         self._add(pictures)
         self._set([chosen] if isinstance(chosen, str) else list(chosen or list(pictures)[:1]))
 
@@ -67,7 +87,9 @@ class PictureChoice:
     @property
     def values(self):
         """The chosen pictures: list of float32 (H, W, 3) in [-1, 1]."""
-        return [picture(self.size) if callable(picture) else picture for picture in map(self._pictures.get, self._names)]
+        return [
+            picture(self.size) if callable(picture) else picture for picture in map(self._pictures.get, self._names)
+        ]
 
     @property
     def value(self):
@@ -75,14 +97,27 @@ class PictureChoice:
         return self.values[0]
 
     def choose(self, name):
-        """As a click on a thumbnail: choose it, or with `most` above 1 add it, and remove it again. Raises `PanelError` for unknown names, too many, or none left."""
-        names = [name] if self.most == 1 else [other for other in self._names if other != name] + [name] * (name not in self._names)
+        """As a click on a thumbnail: choose it, or with `most` above 1 add it, and remove it again.
+
+        Raises `PanelError` for unknown names, too many, or none left.
+        """
+        names = (
+            [name]
+            if self.most == 1
+            else [other for other in self._names if other != name] + [name] * (name not in self._names)
+        )
         self._choose_all(names)
 
     def open(self, source, name=None):
-        """Read a picture (path, bytes or array), show it among the others and choose it; returns the name it got. Raises `PictureError`; then the old choice stays."""
+        """Read a picture (path, bytes or array), show it among the others and choose it; returns the name it got.
+
+        Raises `PictureError`; then the old choice stays.
+        """
         picture = self._read(source, name)
-        name = self._free_name(str(name or (source if isinstance(source, str) else "my picture")).replace("\\", "/").rsplit("/", 1)[-1] or "my picture")
+        name = self._free_name(
+            str(name or (source if isinstance(source, str) else "my picture")).replace("\\", "/").rsplit("/", 1)[-1]
+            or "my picture"
+        )
         self._add({name: picture})
         self._choose_all([name] if self.most == 1 else [*self._names[: self.most - 1], name])
         return name
@@ -93,7 +128,9 @@ class PictureChoice:
         except PictureError as error:
             raise PictureError(name or error.name, error.reason, error.remedy) from None
         scale = min(1.0, self.largest / max(picture.shape[:2]))
-        return to_float(resize_picture(picture, [max(1, round(side * scale)) for side in picture.shape[:2]], fit="stretch"))
+        return to_float(
+            resize_picture(picture, [max(1, round(side * scale)) for side in picture.shape[:2]], fit="stretch")
+        )
 
     def _free_name(self, name):
         numbered = (name if number == 1 else f"{name} {number}" for number in range(1, 1000))
@@ -104,7 +141,9 @@ class PictureChoice:
         styles = []
         for name, picture in pictures.items():
             mark = f"fs-{self.widget.model_id[:12]}-{len(self._pictures)}"
-            button, style = picture_button(name, picture(64) if callable(picture) else picture, functools.partial(self._clicked, name), mark)
+            button, style = picture_button(
+                name, picture(64) if callable(picture) else picture, functools.partial(self._clicked, name), mark
+            )
             self._pictures[name], self._buttons[name] = picture, button
             styles.append(style)
         self._css.value += "".join(styles)
@@ -113,7 +152,10 @@ class PictureChoice:
     def _choose_all(self, names):
         unknown = [str(name) for name in names if name not in self._pictures]
         if unknown or not 0 < len(names) <= self.most:
-            raise PanelError(f"{self.label}: choose 1 to {self.most} of {', '.join(self._pictures)}. Received: {', '.join(map(str, names)) or 'none'}.")
+            raise PanelError(
+                f"{self.label}: choose 1 to {self.most} of {', '.join(self._pictures)}. Received:"
+                f" {', '.join(map(str, names)) or 'none'}."
+            )
         self._set(names)
         self.on_change()
 

@@ -20,20 +20,29 @@ from ..drawing.sheets import contact_sheet
 from ..errors import DataError, PanelError
 from ..health import diagnose
 from ..images import open_picture
-from .panel import guarded, Panel
+from .panel import Panel, guarded
 from fashion_style.panels.parts import (
-    figure_picture, jpeg_bytes, labelled_button, labelled_slider, picture_widget, shows_threads, small_png,
+    figure_picture,
+    jpeg_bytes,
+    labelled_button,
+    labelled_slider,
+    picture_widget,
+    shows_threads,
+    small_png,
 )
 from ..reading.sources import folder_source, garment_source, pattern_source
 from ..runs.checkpoints import newest_checkpoint
 from ..runs.moment import fig_live, look_at
 from ..runs.session import TrainingSession
-from ..settings import changed_settings, TrainingSettings
+from ..settings import TrainingSettings, changed_settings
 from ..wasserstein import CONSTRAINTS
 
 # %% ../../nbs/panels/training.ipynb #a577f292
 PANEL_SETTINGS = TrainingSettings(size=48, batch=4, width=8, steps=100_000)
-DIALS = dict(adversarial=0.1, content=5.0, style=10.0, variation=1.0, background=20.0, shading=2.0, motif=2.0, penalty=50.0)  # upper ends
+# upper ends
+DIALS = dict(
+    adversarial=0.1, content=5.0, style=10.0, variation=1.0, background=20.0, shading=2.0, motif=2.0, penalty=50.0
+)
 
 
 @functools.lru_cache(maxsize=1)
@@ -42,52 +51,111 @@ def _empty_curves():
 
 
 class TrainingPanel(Panel):
-    """See `training_panel`. `session` is its `TrainingSession`; `start`, `pause`, `step`, `stop`, `start_over`, `run` are what the buttons do."""
+    """See `training_panel`.
+
+    `session` is its `TrainingSession`; `start`, `pause`, `step`, `stop`, `start_over`, `run` are what the buttons do.
+    """
 
     kind = "training panel"
 
     def __init__(self, settings, contents, styles, pairs, run, look_every, foreground):
         super().__init__()
-        self._first, self._sources, self._run_folder, self.pairs, self.foreground, self.look_every = settings, (contents, styles), run, pairs, foreground, look_every
+        self._first, self._sources, self._run_folder, self.pairs, self.foreground, self.look_every = (
+            settings,
+            (contents, styles),
+            run,
+            pairs,
+            foreground,
+            look_every,
+        )
         self._thread, self.snapshots, self._live, self._moving = None, [], True, False
         self._drawn = self._curves_drawn = 0.0
         self.on_close(self.stop)
         self._make_controls(settings)
         self._lay_out()
         self._new_session()
-        self._show_sheet(contact_sheet([[content, style, None, None] for content, style in zip(pairs.content, pairs.style)], column_titles=["garment", "print", "design", "critic"], size=96))
+        self._show_sheet(
+            contact_sheet(
+                [[content, style, None, None] for content, style in zip(pairs.content, pairs.style)],
+                column_titles=["garment", "print", "design", "critic"],
+                size=96,
+            )
+        )
         self._show_curves(_empty_curves())
 
     def _new_session(self):
         self.session = TrainingSession(self._wished(), *self._sources, run=self._run_folder, say=self.say)
         self.snapshots, self._live = [], True
         self._verdict("", "Press Start. The first step takes a while: networks are built and the step is traced.")
-        self.say("Ready: nothing trained yet." if self._run_folder is None else f"Ready to go on from the newest checkpoint of {self._run_folder}; nothing is written to that folder.")
+        self.say(
+            "Ready: nothing trained yet."
+            if self._run_folder is None
+            else f"Ready to go on from the newest checkpoint of {self._run_folder}; nothing is written to that folder."
+        )
 
     def _make_controls(self, settings):
         rows = {}
         for name, most in DIALS.items():
             value = float(getattr(settings.weights, name))
             rows[name] = labelled_slider(name, value, 0.0, max(most, 2 * value), most / 500, continuous=False)
-        rows["learning_rate"] = labelled_slider("learning rate", settings.learning_rate, 1e-5, 1e-1, 0.05, logarithmic=True, continuous=False)
-        rows["critic_steps"] = labelled_slider("critic steps", settings.critic_steps, 1, max(5, settings.critic_steps), 1, continuous=False)
+        rows["learning_rate"] = labelled_slider(
+            "learning rate", settings.learning_rate, 1e-5, 1e-1, 0.05, logarithmic=True, continuous=False
+        )
+        rows["critic_steps"] = labelled_slider(
+            "critic steps", settings.critic_steps, 1, max(5, settings.critic_steps), 1, continuous=False
+        )
         for name, (_, slider) in rows.items():
             self.control(name, slider)
-        constraint = widgets.Dropdown(options=CONSTRAINTS, value=settings.constraint, description="constraint", tooltip="what keeps the critic 1-Lipschitz", layout=dict(width="300px"), style=dict(description_width="110px"))
+        constraint = widgets.Dropdown(
+            options=CONSTRAINTS,
+            value=settings.constraint,
+            description="constraint",
+            tooltip="what keeps the critic 1-Lipschitz",
+            layout=dict(width="300px"),
+            style=dict(description_width="110px"),
+        )
         self.control("constraint", constraint)
-        self._dials = widgets.VBox([rows[name][0] for name in ("learning_rate", "critic_steps")] + [constraint] + [rows[name][0] for name in DIALS], layout=dict(flex="1 1 300px", min_width="280px"))
+        self._dials = widgets.VBox(
+            [rows[name][0] for name in ("learning_rate", "critic_steps")]
+            + [constraint]
+            + [rows[name][0] for name in DIALS],
+            layout=dict(flex="1 1 300px", min_width="280px"),
+        )
 
     def _lay_out(self):
-        actions = (("Start", self.start, "play"), ("Pause", self.pause, "pause"), ("Step", self.step, "step-forward"), ("Stop", self.stop, "stop"), ("Start over", self.start_over, "undo"))
-        buttons = widgets.HBox([labelled_button(label, action, icon=icon) for label, action, icon in actions], layout=dict(flex_flow="row wrap"))
-        self._sheet, self._show_sheet = picture_widget(404, 424, "Held-out garments, prints, designs and the critic's map")
+        actions = (
+            ("Start", self.start, "play"),
+            ("Pause", self.pause, "pause"),
+            ("Step", self.step, "step-forward"),
+            ("Stop", self.stop, "stop"),
+            ("Start over", self.start_over, "undo"),
+        )
+        buttons = widgets.HBox(
+            [labelled_button(label, action, icon=icon) for label, action, icon in actions],
+            layout=dict(flex_flow="row wrap"),
+        )
+        self._sheet, self._show_sheet = picture_widget(
+            404, 424, "Held-out garments, prints, designs and the critic's map"
+        )
         self._curves, self._show_curves = picture_widget(525, 158, "Loss curves and critic gap", zoom=1.4)
         self._scrub_row, self._scrub = labelled_slider("snapshot", 0, 0, 1, 1)
         self._scrub.observe(self._scrubbed, "value")
-        self._caption, self._words = widgets.HTML(layout=dict(height="40px")), widgets.HTML(layout=dict(height="150px", flex="1 1 240px", overflow="auto"))
-        key = widgets.HTML("<div style='font-size: 12px'>Critic: purple where it takes a patch for a real print, orange where it sees through it.</div>")
-        right = widgets.VBox([self._sheet, key, self._scrub_row, self._caption], layout=dict(flex="0 0 412px", max_width="100%"))
-        self.fill(buttons, widgets.HBox([self._dials, right], layout=dict(flex_flow="row wrap")), widgets.HBox([self._curves, self._words], layout=dict(flex_flow="row wrap")))
+        self._caption, self._words = (
+            widgets.HTML(layout=dict(height="40px")),
+            widgets.HTML(layout=dict(height="150px", flex="1 1 240px", overflow="auto")),
+        )
+        key = widgets.HTML(
+            "<div style='font-size: 12px'>Critic: purple where it takes a patch for a real print, orange where it sees"
+            " through it.</div>"
+        )
+        right = widgets.VBox(
+            [self._sheet, key, self._scrub_row, self._caption], layout=dict(flex="0 0 412px", max_width="100%")
+        )
+        self.fill(
+            buttons,
+            widgets.HBox([self._dials, right], layout=dict(flex_flow="row wrap")),
+            widgets.HBox([self._curves, self._words], layout=dict(flex_flow="row wrap")),
+        )
 
     def _wished(self):
         values = self.state()
@@ -109,7 +177,10 @@ class TrainingPanel(Panel):
         if session is not self.session or not rests and time.monotonic() - self._drawn < 0.1:
             return
         row = session.history[-1]
-        self._caption.value = f"step {session.step}, {row['seconds']:.2f} s; total {row['total']:.3f}, content {row['content']:.3f}, style {row['style']:.3f}, critic gap {row['critic_gap']:.3f}"
+        self._caption.value = (
+            f"step {session.step}, {row['seconds']:.2f} s; total {row['total']:.3f}, content {row['content']:.3f},"
+            f" style {row['style']:.3f}, critic gap {row['critic_gap']:.3f}"
+        )
         if rests or session.step % self.look_every == 0:
             self._look(rests)
         self._drawn = time.monotonic()
@@ -144,7 +215,9 @@ class TrainingPanel(Panel):
         step, data, gap = self.snapshots[index]
         self._live = index == len(self.snapshots) - 1
         self._show_sheet(open_picture(data))
-        self._caption.value = f"snapshot of step {step}; held-out critic gap {gap:.3f}" + ("" if self._live else "; move to the right end to follow the training again")
+        self._caption.value = f"snapshot of step {step}; held-out critic gap {gap:.3f}" + (
+            "" if self._live else "; move to the right end to follow the training again"
+        )
 
     @guarded
     def _work(self, session):
@@ -205,10 +278,16 @@ class TrainingPanel(Panel):
         self._new_session()
 
     def run(self, steps, seconds=None):
-        """Take `steps` steps and wait for them, as a notebook cell does. Raises `PanelError` if they are not done after `seconds`."""
+        """Take `steps` steps and wait for them, as a notebook cell does.
+
+        Raises `PanelError` if they are not done after `seconds`.
+        """
         self.step(steps)
         if not self.session.wait(seconds):
-            raise PanelError(f"{steps} steps were not done in {seconds} seconds; step {self.session.step} is reached. Wait longer, or take fewer steps.")
+            raise PanelError(
+                f"{steps} steps were not done in {seconds} seconds; step {self.session.step} is reached. Wait longer,"
+                " or take fewer steps."
+            )
         if self.session.error:
             raise PanelError(f"the training stopped: {self.session.error}")
         return self
@@ -222,7 +301,12 @@ class TrainingPanel(Panel):
         sheet = open_picture(self.snapshots[-1][1]) if self.snapshots else open_picture(self._sheet.value)
         curves = figure_picture(fig_live(self.session.history, self.session.changes))
         width = max(sheet.shape[1], curves.shape[1])
-        return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in (sheet, curves)])
+        return np.concatenate(
+            [
+                np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
+                for part in (sheet, curves)
+            ]
+        )
 
 # %% ../../nbs/panels/training.ipynb #509bac2d
 def _source(given, drawn, size, part="train", **more):
@@ -233,23 +317,30 @@ def _source(given, drawn, size, part="train", **more):
 
 
 def _unseen(given, drawn, size, **more):
-    """Pictures that are not trained on: of the folder, or drawn where there is none or it is too small to hold any back."""
+    """Pictures that are not trained on: of the folder, or drawn where there is none or it is too small to hold any
+    back.
+    """
     try:
         return _source(given if isinstance(given, (str, Path)) else None, drawn, size, "held_out", **more)
     except DataError:
         return drawn(part="held_out", size=size)
 
 
-def training_panel(settings=None, contents=None, styles=None, *, held_out=None, run=None, look_every=5, foreground=None):
-    """Open the training monitor; also from a notebook: `panel.run(3)`, `panel.set_state(style=4.0)`, `panel.start()`, `panel.pause()`.
+def training_panel(
+    settings=None, contents=None, styles=None, *, held_out=None, run=None, look_every=5, foreground=None
+):
+    """Open the training monitor; also from a notebook: `panel.run(3)`, `panel.set_state(style=4.0)`, `panel.start()`,
+    `panel.pause()`.
 
     Args:
         settings: `TrainingSettings`; default a small run on 48-pixel pictures, or those of `run`.
         contents, styles: folders of your own garments and prints, or `PictureSource`s; default the embedded drawings.
-        held_out: `Batch` of pairs that are not trained on; default four that the folders hold back, or of the embedded drawings.
+        held_out: `Batch` of pairs that are not trained on; default four that the folders hold back, or of the embedded
+            drawings.
         run: folder of a run whose newest checkpoint to go on from; it is only read.
         look_every: steps between pictures of the held-out pairs.
-        foreground: train in the cell instead of a thread, for places such as Colab that show nothing of what a thread does: Start takes 20 steps; None finds out.
+        foreground: train in the cell instead of a thread, for places such as Colab that show nothing of what a thread
+            does: Start takes 20 steps; None finds out.
     Returns:
         A `TrainingPanel`.
     Raises:
@@ -261,6 +352,12 @@ def training_panel(settings=None, contents=None, styles=None, *, held_out=None, 
         raise PanelError(f"look_every must be a whole number of at least 1. Received: {look_every!r}.")
     size, foreground = settings.size, not shows_threads() if foreground is None else foreground
     if held_out is None:
-        held_out = held_out_pairs(_unseen(contents, garment_source, size, masks=True), _unseen(styles, pattern_source, size), 4, size=size, seed=settings.seed)
+        held_out = held_out_pairs(
+            _unseen(contents, garment_source, size, masks=True),
+            _unseen(styles, pattern_source, size),
+            4,
+            size=size,
+            seed=settings.seed,
+        )
     contents, styles = _source(contents, garment_source, size, masks=True), _source(styles, pattern_source, size)
     return TrainingPanel(settings, contents, styles, held_out, run, look_every, foreground)

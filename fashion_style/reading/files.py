@@ -27,11 +27,14 @@ FIRST_LOOK = 1024  # pictures of a folder that are found together; a smaller fol
 def _share(length, head, seed):
     "A number in [0, 1) from sha256 over the seed, a file's length and its first bytes."
     digest = hashlib.sha256(f"{seed}:{length}:".encode() + head).digest()
-    return int.from_bytes(digest[:6], "big") / 2 ** 48
+    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def file_share(path, seed):
-    "A number in [0, 1) from a file's length and its first 65,536 bytes. Raises `PictureError` for no regular file or an empty one."
+    """A number in [0, 1) from a file's length and its first 65,536 bytes.
+
+    Raises `PictureError` for no regular file or an empty one.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -45,7 +48,8 @@ def file_share(path, seed):
 
 
 def held_out_limit(shares, held_out):
-    """Files with a share below this are held out: `held_out` itself, moved if one side would be empty though two files differ.
+    """Files with a share below this are held out: `held_out` itself, moved if one side would be empty though two files
+    differ.
 
     Looks at the `shares` only until there is one on each side; `held_out=0` holds out none.
     """
@@ -72,7 +76,10 @@ class _Row(Sequence):
 
 
 class FileNames(_Row):
-    "Paths of files: each folder once, the names in one row of bytes with the place where each ends. Reads like a tuple of str."
+    """Paths of files: each folder once, the names in one row of bytes with the place where each ends.
+
+    Reads like a tuple of str.
+    """
 
     def __init__(self):
         self._folders, self._firsts = [], []
@@ -92,12 +99,13 @@ class FileNames(_Row):
     def _at(self, number):
         if not 0 <= number < len(self):
             raise IndexError(f"there is no name {number}")
-        name = os.fsdecode(bytes(self._letters[self._ends[number]:self._ends[number + 1]]))
+        name = os.fsdecode(bytes(self._letters[self._ends[number] : self._ends[number + 1]]))
         return os.path.join(self._folders[bisect_right(self._firsts, number) - 1], name)
 
 # %% ../../nbs/reading/files.ipynb #577d0452
 class SkippedFiles(list):
     "The `PictureError` of each bad file, of the first 1,000 at most; `total` counts them all."
+
     kept = 1000
 
     def __init__(self):
@@ -113,27 +121,40 @@ class SkippedFiles(list):
 
 # %% ../../nbs/reading/files.ipynb #0e4ce288
 def _walk_pictures(folder, skipped):
-    "(path, sorted names of the files with a picture suffix) of each folder below `folder`; linked folders followed once."
+    """(path, sorted names of the files with a picture suffix) of each folder below `folder`; linked folders followed
+    once.
+    """
     if not os.path.isdir(folder):
         what = "this is a file, not a folder" if os.path.lexists(folder) else "there is no such folder"
         raise DataError(f"{folder}: {what}. Name a folder that holds pictures ({' '.join(PICTURE_SUFFIXES)}).")
-    closed = lambda error: skipped.add(PictureError(error.filename, error.strerror, "Make the folder readable"))
+
+    def closed(error):
+        return skipped.add(PictureError(error.filename, error.strerror, "Make the folder readable"))
+
     seen = set()
     for place, folders, names in os.walk(folder, followlinks=True, onerror=closed):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
-            yield place, sorted(name for name in names if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."))
+            yield (
+                place,
+                sorted(name for name in names if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")),
+            )
         seen.add(real)
 
 
 def list_pictures(folder, skipped):
-    """Paths of all picture files below a folder, or a list of folders -> `FileNames`, in the order of folders and names.
+    """Paths of all picture files below a folder, or a list of folders -> `FileNames`, in the order of folders and
+    names.
 
     Hidden files are left out; folders that cannot be read are added to `skipped`. Raises `DataError` for no folder.
     """
     folders = [folder] if isinstance(folder, (str, os.PathLike)) else folder
-    if not isinstance(folders, (list, tuple)) or not folders or not all(isinstance(f, (str, os.PathLike)) for f in folders):
+    if (
+        not isinstance(folders, (list, tuple))
+        or not folders
+        or not all(isinstance(f, (str, os.PathLike)) for f in folders)
+    ):
         raise DataError(f"Received folder {folder!r}. Expected a path, or a list of at least one path.")
     names = FileNames()
     for place in folders:
@@ -143,7 +164,9 @@ def list_pictures(folder, skipped):
 
 # %% ../../nbs/reading/files.ipynb #c50c3ee5
 class PartNames(_Row):
-    """Names of the files of one part, in a shuffled order, found block by block as somebody asks. Reads like a tuple of str.
+    """Names of the files of one part, in a shuffled order, found block by block as somebody asks.
+
+    Reads like a tuple of str.
 
     Args:
         files: names of all files.
@@ -161,13 +184,19 @@ class PartNames(_Row):
 
     def __init__(self, files, part, held_out, seed, skipped, *, share=file_share, block=FIRST_LOOK):
         if part not in ("train", "held_out", "all") or not 0 <= held_out < 1:
-            raise DataError(f'Received part {part!r}, held_out {held_out!r}. Expected "train", "held_out" or "all", and a share in [0, 1).')
+            raise DataError(
+                f'Received part {part!r}, held_out {held_out!r}. Expected "train", "held_out" or "all", and a share in'
+                " [0, 1)."
+            )
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise DataError(f"Received seed {seed!r}. Expected an integer of at least 0.")
         self._files, self._seed, self._skipped, self._share, self._block = files, seed, skipped, share, block
         self._walk = np.random.default_rng(int(seed)).permutation(len(files)).astype(np.uint32)
         self._found, self._done, self._early, self._lock = array("I"), (0, 0), {}, threading.Lock()
-        self._held, self._limit = part == "held_out", 0 if part == "all" else held_out_limit(self._first_shares(), held_out)
+        self._held, self._limit = (
+            part == "held_out",
+            (0 if part == "all" else held_out_limit(self._first_shares(), held_out)),
+        )
 
     def _first_shares(self):
         "Shares in the order of the walk, kept in `_early`, so that no file is looked into twice."
@@ -187,7 +216,8 @@ class PartNames(_Row):
     def _walk_to(self, count):
         """Walks on, block by block, until `count` files of the part are found, or to the end -> how many are found.
 
-        `_done` = (files passed, files found) changes once a block, at its end; after an interrupt the block begins anew.
+        `_done` = (files passed, files found) changes once a block, at its end; after an interrupt the block begins
+        anew.
         """
         with self._lock:
             while self._done[1] < count and self._done[0] < len(self._walk):
@@ -197,7 +227,7 @@ class PartNames(_Row):
                     share, passed = self._look(number, bad), passed + 1
                     if share is not None and (share < self._limit) == self._held:
                         block.append((share, number))
-                del self._found[self._done[1]:]
+                del self._found[self._done[1] :]
                 self._found.extend(number for _, number in sorted(block))
                 self._done = (passed, len(self._found))
                 for error in bad:

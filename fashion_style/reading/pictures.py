@@ -10,7 +10,6 @@ import json
 import os
 from pathlib import Path
 
-
 # %% ../../nbs/reading/pictures.ipynb #641c2674
 PICTURES_FILE = "pictures.json"
 _NO_PLACES = dict(garments=None, styles=None, held_out=0.1, vgg_weights=None)  # without a note
@@ -26,11 +25,16 @@ def write_places(run, places):
     except OSError as error:
         from fashion_style.errors import TrainingError  # imports TensorFlow, so not for --help
 
-        raise TrainingError(f"{Path(run) / PICTURES_FILE}: cannot note where the pictures are ({error.strerror}). Name a run folder that can be written.") from error
+        raise TrainingError(
+            f"{Path(run) / PICTURES_FILE}: cannot note where the pictures are ({error.strerror}). Name a run folder"
+            " that can be written."
+        ) from error
 
 
 def check_no_other_note(run):
-    """Raises TrainingError if RUN/pictures.json is there and was not written by `write_places`: a new run would write over it."""
+    """Raises TrainingError if RUN/pictures.json is there and was not written by `write_places`: a new run would write
+    over it.
+    """
     from fashion_style.errors import TrainingError  # imports TensorFlow, so not for --help
 
     note = Path(run) / PICTURES_FILE
@@ -48,7 +52,8 @@ def read_places(run, *, required=False):
     """What `write_places` noted; without a note the embedded sets, unless it is `required`.
 
     Raises:
-        TrainingError: for a note that cannot be read, or is missing and required: other pictures than the run's own would be used without a word.
+        TrainingError: for a note that cannot be read, or is missing and required: other pictures than the run's own
+            would be used without a word.
     """
     places, note = dict(_NO_PLACES), Path(run) / PICTURES_FILE
     try:
@@ -61,15 +66,23 @@ def read_places(run, *, required=False):
             return places
         from fashion_style.errors import TrainingError  # imports TensorFlow, so not for --help
 
-        raise TrainingError(f"{note} cannot be read ({error}), so nobody knows which pictures this run learns from. "
-                            "Name them anew: fashion-style train --resume RUN --garments DIR --styles DIR.") from error
+        raise TrainingError(
+            f"{note} cannot be read ({error}), so nobody knows which pictures this run learns from. "
+            "Name them anew: fashion-style train --resume RUN --garments DIR --styles DIR."
+        ) from error
 
 
 def _are_places(places):
     folders = [places[name] for name in ("garments", "styles")]
-    return (all(names is None or isinstance(names, list) and all(isinstance(name, str) for name in names) for names in folders)
-            and isinstance(places["held_out"], (int, float)) and 0 <= places["held_out"] < 1
-            and isinstance(places["vgg_weights"], (str, type(None))))
+    return (
+        all(
+            names is None or isinstance(names, list) and all(isinstance(name, str) for name in names)
+            for names in folders
+        )
+        and isinstance(places["held_out"], (int, float))
+        and 0 <= places["held_out"] < 1
+        and isinstance(places["vgg_weights"], (str, type(None)))
+    )
 
 
 def chosen_places(run, garments=None, styles=None):
@@ -80,9 +93,8 @@ def chosen_places(run, garments=None, styles=None):
     Raises:
         TrainingError: for a run whose note is damaged or missing, unless both lists are named: that mends it.
     """
-    from fashion_style.reading.sources import EMBEDDED  # imports everything that draws, so not for --help
-
     from fashion_style.errors import FashionStyleError
+    from fashion_style.reading.sources import EMBEDDED  # imports everything that draws, so not for --help
 
     try:
         places = read_places(run, required=True) if run else read_places(os.devnull)

@@ -19,10 +19,10 @@ import numpy as np
 from ..cloth.masks import garment_mask
 from ..drawing.palettes import random_palette
 from ..errors import DataError, PictureError
-from ..garments import draw_garment, GARMENT_KINDS
-from ..images import open_picture, PICTURE_SUFFIXES, resize_picture, to_float, to_uint8
-from ..patterns import draw_pattern, FAMILIES, PATTERN_FAMILIES
-from .files import FIRST_LOOK, FolderLabels, list_pictures, PartNames, SkippedFiles
+from ..garments import GARMENT_KINDS, draw_garment
+from ..images import PICTURE_SUFFIXES, open_picture, resize_picture, to_float, to_uint8
+from ..patterns import FAMILIES, PATTERN_FAMILIES, draw_pattern
+from .files import FIRST_LOOK, FolderLabels, PartNames, SkippedFiles, list_pictures
 
 # %% ../../nbs/reading/sources.ipynb #8fe47cbf
 @dataclass
@@ -30,10 +30,13 @@ class PictureSource:
     """Pictures by number, read when first asked for and then kept in memory, least recently used out first.
 
     `names`: one a picture (paths of files). `read`: number -> (uint8 (H, W, 3), uint8 (H, W) mask or None), raises
-    `PictureError`. `labels`: kind of each picture. `cache_bytes`: bound of the memory. `skipped`: the `PictureError`s of the
-    first bad files met so far; `skipped.total` counts all; `replaced_in_a_row`: how many of the last pictures asked for were bad. Safe to use from several threads. `names` and `labels` of a folder
+    `PictureError`. `labels`: kind of each picture. `cache_bytes`: bound of the memory. `skipped`: the `PictureError`s
+    of the
+    first bad files met so far; `skipped.total` counts all; `replaced_in_a_row`: how many of the last pictures asked for
+    were bad. Safe to use from several threads. `names` and `labels` of a folder
     are found as far as they are asked for; `len` looks into every file once.
     """
+
     names: Sequence
     read: Callable
     labels: Sequence
@@ -49,7 +52,9 @@ class PictureSource:
         return len(self.names)
 
     def reach(self, number):
-        "The smaller of `number` (at least 1) and how many pictures there are; looks into no more files than that takes."
+        """The smaller of `number` (at least 1) and how many pictures there are; looks into no more files than that
+        takes.
+        """
         try:
             self.names[number - 1]
             return number
@@ -57,13 +62,18 @@ class PictureSource:
             return len(self.names)
 
     def load(self, index):
-        "Picture `index` -> (uint8 (H, W, 3), uint8 (H, W) or None). Raises `PictureError` for a bad file whenever it is asked for."
+        """Picture `index` -> (uint8 (H, W, 3), uint8 (H, W) or None).
+
+        Raises `PictureError` for a bad file whenever it is asked for.
+        """
         with self._lock:
             if index in self._kept:
                 self._kept.move_to_end(index)
                 return self._kept[index]
         if index in self._bad:
-            raise PictureError(self.names[index], "it was bad when it was first read", "Repair it, then open the folder again")
+            raise PictureError(
+                self.names[index], "it was bad when it was first read", "Repair it, then open the folder again"
+            )
         try:
             pair = self.read(index)
         except PictureError as error:
@@ -90,7 +100,9 @@ class PictureSource:
                 self._used -= _pair_bytes(dropped)
 
     def load_from(self, start=0):
-        "(number, pair as of `load`) of the first readable picture from `start` on, around the end; None if there is none."
+        """(number, pair as of `load`) of the first readable picture from `start` on, around the end; None if there is
+        none.
+        """
         ahead = takewhile(lambda index: self.reach(index + 1) > index, count(start))
         for index in chain(ahead, range(start)):
             if index in self._bad:
@@ -104,7 +116,9 @@ class PictureSource:
         return None
 
     def hardly_any(self):
-        "Whether reading has become hopeless: the last 32 pictures asked for were all bad, or of less than 64 pictures more than three in four, and at least 4."
+        """Whether reading has become hopeless: the last 32 pictures asked for were all bad, or of less than 64 pictures
+        more than three in four, and at least 4.
+        """
         return self.replaced_in_a_row >= 32 or (self.reach(64) < 64 and len(self._bad) >= max(4, 0.75 * len(self)))
 
     def good(self, start=0):
@@ -128,7 +142,9 @@ def _pair_bytes(pair):
 
 # %% ../../nbs/reading/sources.ipynb #6d9c7d3d
 def _read_working(names, working_size, masks, index):
-    "File `index` -> (uint8 (H, W, 3), mask uint8 (H, W) or None), shorter side at most `working_size`, longer at most 3 times that."
+    """File `index` -> (uint8 (H, W, 3), mask uint8 (H, W) or None), shorter side at most `working_size`, longer at most
+    3 times that.
+    """
     picture = open_picture(names[index], at_least=working_size)
     scale = min(1.0, working_size / min(picture.shape[:2]))
     shape = [max(1, round(side * scale)) for side in picture.shape[:2]]
@@ -144,13 +160,19 @@ def _read_working(names, working_size, masks, index):
         raise PictureError(names[index], f"no garment can be found in it ({error})", "Use a plain background") from None
 
 
-def folder_source(folder, *, part="train", held_out=0.1, masks=False, working_size=160, seed=0, cache_bytes=512_000_000):
+def folder_source(
+    folder, *, part="train", held_out=0.1, masks=False, working_size=160, seed=0, cache_bytes=512_000_000
+):
     """All pictures below a folder (or a list of folders) -> `PictureSource`.
 
-    `part`: "train", "held_out" or "all", split by the files' bytes and `seed`, so that renaming, moving and copying change
-    nothing. `masks`: find the garment with `garment_mask` when a picture is first read. `working_size`: pixels of the shorter
-    side of the copies kept in memory; choose at least the batch's size. Bad files are listed in `.skipped`. Labels are the
-    names of the files' folders. The order is shuffled by `seed`. Start-up reads the names and a few files, however many there
+    `part`: "train", "held_out" or "all", split by the files' bytes and `seed`, so that renaming, moving and copying
+    change
+    nothing. `masks`: find the garment with `garment_mask` when a picture is first read. `working_size`: pixels of the
+    shorter
+    side of the copies kept in memory; choose at least the batch's size. Bad files are listed in `.skipped`. Labels are
+    the
+    names of the files' folders. The order is shuffled by `seed`. Start-up reads the names and a few files, however many
+    there
     are. Raises `DataError` for a folder that is missing or holds no good picture.
     """
     if not isinstance(working_size, (int, np.integer)) or working_size < 1:
@@ -158,11 +180,15 @@ def folder_source(folder, *, part="train", held_out=0.1, masks=False, working_si
     skipped = SkippedFiles()
     files = list_pictures(folder, skipped)
     names = PartNames(files, part, held_out, seed, skipped)
-    source = PictureSource(names, partial(_read_working, names, working_size, masks), FolderLabels(names), cache_bytes, skipped)
+    source = PictureSource(
+        names, partial(_read_working, names, working_size, masks), FolderLabels(names), cache_bytes, skipped
+    )
     if source.good() is None:
         first = f"; the first bad one is {skipped[0]}".rstrip(".") if skipped else ""
-        raise DataError(f"{folder}: no good picture for part {part!r}; {len(files)} picture files found, {skipped.total} of them "
-                        f"bad{first}. Add pictures ({' '.join(PICTURE_SUFFIXES)}).")
+        raise DataError(
+            f"{folder}: no good picture for part {part!r}; {len(files)} picture files found, {skipped.total} of them "
+            f"bad{first}. Add pictures ({' '.join(PICTURE_SUFFIXES)})."
+        )
     return source
 
 # %% ../../nbs/reading/sources.ipynb #e6e76cd0
@@ -174,7 +200,9 @@ def _read_garment(kinds, size, seeds, index):
 
 
 def _read_pattern(families, size, seeds, index):
-    "Embedded pattern `index`, in both parts half in a traditional palette and half in an invented one; a pattern has no mask."
+    """Embedded pattern `index`, in both parts half in a traditional palette and half in an invented one; a pattern has
+    no mask.
+    """
     family, drawing = families[index], seeds[index]
     traditional = FAMILIES[family][1:]
     palette = random_palette(drawing, 5) if drawing // 2 % 2 else traditional[drawing // 4 % len(traditional)]
@@ -185,11 +213,16 @@ def _embedded_source(read, chosen, known, *, part, count, size, seed, cache_byte
     "`count` drawings a part, the `chosen` kinds (None: all `known`) in turn; no drawing is shared by two parts."
     chosen = tuple(known if chosen is None else chosen)
     if part not in ("train", "held_out", "all") or count < 1 or size < 1 or not chosen or set(chosen) - set(known):
-        raise DataError(f'Received part {part!r}, count {count}, size {size}, kinds {chosen}. Expected "train", "held_out" or '
-                        f'"all", a count and a size of at least 1, and kinds out of {", ".join(known)}.')
+        raise DataError(
+            f'Received part {part!r}, count {count}, size {size}, kinds {chosen}. Expected "train", "held_out" or '
+            f'"all", a count and a size of at least 1, and kinds out of {", ".join(known)}.'
+        )
     parities = {"train": [0], "held_out": [1], "all": [0, 1]}[part]  # even drawing seeds train, odd ones are held out
-    seeds = [int(draw) * 2 + parity for parity in parities
-             for draw in np.random.default_rng([seed, parity]).integers(2 ** 30, size=count)]
+    seeds = [
+        int(draw) * 2 + parity
+        for parity in parities
+        for draw in np.random.default_rng([seed, parity]).integers(2**30, size=count)
+    ]
     labels = tuple(chosen[number % count % len(chosen)] for number in range(len(seeds)))
     names = tuple(f"{label} {drawing}" for label, drawing in zip(labels, seeds))
     return PictureSource(names, partial(read, labels, size, seeds), labels, cache_bytes)
@@ -200,8 +233,9 @@ def garment_source(*, part="train", count=240, size=96, seed=0, kinds=None, cach
 
     `size`: pixels of the square drawing; `kinds`: some of `GARMENT_KINDS`. Raises `DataError`.
     """
-    return _embedded_source(_read_garment, kinds, GARMENT_KINDS, part=part, count=count, size=size, seed=seed,
-                            cache_bytes=cache_bytes)
+    return _embedded_source(
+        _read_garment, kinds, GARMENT_KINDS, part=part, count=count, size=size, seed=seed, cache_bytes=cache_bytes
+    )
 
 
 def pattern_source(*, part="train", count=480, size=96, seed=0, families=None, cache_bytes=512_000_000):
@@ -209,8 +243,9 @@ def pattern_source(*, part="train", count=480, size=96, seed=0, families=None, c
 
     `size`: pixels of the square tile; `families`: some of `PATTERN_FAMILIES`. Raises `DataError`.
     """
-    return _embedded_source(_read_pattern, families, PATTERN_FAMILIES, part=part, count=count, size=size, seed=seed,
-                            cache_bytes=cache_bytes)
+    return _embedded_source(
+        _read_pattern, families, PATTERN_FAMILIES, part=part, count=count, size=size, seed=seed, cache_bytes=cache_bytes
+    )
 
 # %% ../../nbs/reading/sources.ipynb #1772a531
 class _Row(Sequence):
@@ -231,10 +266,13 @@ def join_sources(drawn, files, *, cache_bytes=512_000_000):
 
     Bad files are listed in `.skipped` of `files`, which the joined source shares. Numbers are whole and not negative.
     """
+
     def read(index):
         return drawn.read(index) if index < len(drawn) else files.read(index - len(drawn))
 
-    return PictureSource(_Row(drawn.names, files.names), read, _Row(drawn.labels, files.labels), cache_bytes, files.skipped)
+    return PictureSource(
+        _Row(drawn.names, files.names), read, _Row(drawn.labels, files.labels), cache_bytes, files.skipped
+    )
 
 # %% ../../nbs/reading/sources.ipynb #3633fe50
 EMBEDDED = "embedded"  # named among the folders: our own drawings too
@@ -247,8 +285,10 @@ def picture_sources(places, settings, *, part="train"):
     """Garments and styles of a run.
 
     Args:
-        places: {"garments": [folders] or None, "styles": [folders] or None, "held_out": share}; None: the embedded set; "embedded" among
-            the folders: the drawings too, six of each kind in training, and in the held-out part as large a share as of the files.
+        places: {"garments": [folders] or None, "styles": [folders] or None, "held_out": share}; None: the embedded set;
+            "embedded" among
+            the folders: the drawings too, six of each kind in training, and in the held-out part as large a share as of
+                the files.
         settings: `TrainingSettings`; their size decides how large pictures are kept, their seed how files are split.
         part: "train" or "held_out".
     Returns:
@@ -259,8 +299,12 @@ def picture_sources(places, settings, *, part="train"):
     from fashion_style.garments import GARMENT_KINDS
     from fashion_style.patterns import PATTERN_FAMILIES
 
-    return (_open_source(places["garments"], garment_source, len(GARMENT_KINDS), places["held_out"], settings, part, masks=True),
-            _open_source(places["styles"], pattern_source, len(PATTERN_FAMILIES), places["held_out"], settings, part))
+    return (
+        _open_source(
+            places["garments"], garment_source, len(GARMENT_KINDS), places["held_out"], settings, part, masks=True
+        ),
+        _open_source(places["styles"], pattern_source, len(PATTERN_FAMILIES), places["held_out"], settings, part),
+    )
 
 
 def _open_source(folders, draw, kinds, held_out, settings, part, **options):
@@ -271,8 +315,12 @@ def _open_source(folders, draw, kinds, held_out, settings, part, **options):
     files = [folder for folder in folders or [] if folder != EMBEDDED]
     if not files:
         return drawn()
-    source = folder_source(files, part=part, held_out=held_out, seed=settings.seed, working_size=max(160, working), **options)
+    source = folder_source(
+        files, part=part, held_out=held_out, seed=settings.seed, working_size=max(160, working), **options
+    )
     if EMBEDDED not in folders:
         return source
     count = DRAWINGS_OF_A_KIND * kinds
-    return join_sources(drawn(count=count if part == "train" else max(1, round(count * held_out / (1 - held_out)))), source)
+    return join_sources(
+        drawn(count=count if part == "train" else max(1, round(count * held_out / (1 - held_out)))), source
+    )

@@ -34,11 +34,15 @@ def _digest(data):
 
 def _seal(manifest):
     """sha256 of everything else that the manifest says, in one spelling."""
-    return _digest(json.dumps({name: value for name, value in manifest.items() if name != "seal"}, sort_keys=True).encode())
+    return _digest(
+        json.dumps({name: value for name, value in manifest.items() if name != "seal"}, sort_keys=True).encode()
+    )
 
 
 def architecture_fingerprint(variables):
-    """Hex digest of the names and shapes of `variables`, {name: variable or array}: the same when the values of one fit the other."""
+    """Hex digest of the names and shapes of `variables`, {name: variable or array}: the same when the values of one fit
+    the other.
+    """
     return _digest(json.dumps(sorted((name, list(variable.shape)) for name, variable in variables.items())).encode())
 
 # %% ../../nbs/runs/checkpoints.ipynb #37a37bca
@@ -62,16 +66,31 @@ def _put_in_place(aside, final):
 
 # %% ../../nbs/runs/checkpoints.ipynb #f7ae7b0f
 def _checkpoint_files(settings, arrays, score, held_out):
-    """{file name: bytes} of a checkpoint. Raises TrainingError for values that are not finite: they must not push out a good state."""
+    """{file name: bytes} of a checkpoint.
+
+    Raises TrainingError for values that are not finite: they must not push out a good state.
+    """
     step, bad = int(arrays["step/000"]), [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
-        raise TrainingError(f"the state of step {step} is not saved: {bad[0]} and {len(bad) - 1} more variables hold values that are not finite. "
-                            "Resume from the last checkpoint with a lower --learning-rate.")
+        raise TrainingError(
+            f"the state of step {step} is not saved: {bad[0]} and {len(bad) - 1} more variables hold values that are"
+            " not finite. Resume from the last checkpoint with a lower --learning-rate."
+        )
     state = io.BytesIO()
     np.savez(state, **arrays)
-    manifest = dict(version=2, step=step, sha256=_digest(state.getbuffer()), architecture=architecture_fingerprint(arrays), settings=settings.to_dict(),
-                    score=float(score) if score is not None and math.isfinite(score) else None, held_out=held_out)
-    return {"state.npz": state.getbuffer(), "manifest.json": json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode()}
+    manifest = dict(
+        version=2,
+        step=step,
+        sha256=_digest(state.getbuffer()),
+        architecture=architecture_fingerprint(arrays),
+        settings=settings.to_dict(),
+        score=float(score) if score is not None and math.isfinite(score) else None,
+        held_out=held_out,
+    )
+    return {
+        "state.npz": state.getbuffer(),
+        "manifest.json": json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode(),
+    }
 
 
 def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None):
@@ -82,7 +101,8 @@ def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         clear_asides(folder)
-        check_disk_space(folder, sum(len(data) for data in files.values()) + 65_536)  # the rest: whole blocks, a few rows of history
+        # the rest: whole blocks, a few rows of history
+        check_disk_space(folder, sum(len(data) for data in files.values()) + 65_536)
         aside.mkdir()
         for name, data in files.items():
             write_synced(aside / name, data)
@@ -91,29 +111,43 @@ def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None
         sync_to_disk(folder.parent)
         _tidy(run, final, max(1, keep))
     except OSError as error:
-        raise TrainingError(f"could not write a checkpoint to {folder}: {error}. Free space or make the folder writable, then resume the run, or start it again if it has no checkpoint yet.") from error
+        raise TrainingError(
+            f"could not write a checkpoint to {folder}: {error}. Free space or make the folder writable, then resume"
+            " the run, or start it again if it has no checkpoint yet."
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return final
 
 
 def save_checkpoint(trainer, run, *, keep=2, score=None, held_out=None):
-    """Write RUN/checkpoints/step-NNNNNNNN: `state.npz` with every variable, and `manifest.json` that seals it and names settings and score.
+    """Write RUN/checkpoints/step-NNNNNNNN: `state.npz` with every variable, and `manifest.json` that seals it and names
+    settings and score.
 
-    Written into a folder aside, synced to disk and renamed, so that a kill at any moment leaves the older checkpoints whole.
+    Written into a folder aside, synced to disk and renamed, so that a kill at any moment leaves the older checkpoints
+    whole.
 
     Args:
         trainer: a `Trainer`: has `variables()` and `settings`.
         run: folder of the run.
         keep: how many whole checkpoints stay, the newest ones; the one with the lowest score stays too.
         score: how good this state is, less is better; None or not finite: unknown.
-        held_out: a text that names the pictures the score was measured on, such as a digest; scores on others do not compete with it.
+        held_out: a text that names the pictures the score was measured on, such as a digest; scores on others do not
+            compete with it.
     Returns:
         Path of the checkpoint.
     Raises:
-        TrainingError: if it cannot be written (full disk, read-only folder) or holds values that are not finite; older ones are untouched.
+        TrainingError: if it cannot be written (full disk, read-only folder) or holds values that are not finite; older
+            ones are untouched.
     """
-    return write_checkpoint(run, trainer.settings, {name: variable.numpy() for name, variable in trainer.variables().items()}, keep=keep, score=score, held_out=held_out)
+    return write_checkpoint(
+        run,
+        trainer.settings,
+        {name: variable.numpy() for name, variable in trainer.variables().items()},
+        keep=keep,
+        score=score,
+        held_out=held_out,
+    )
 
 
 def _tidy(run, written, keep):
@@ -133,10 +167,17 @@ def _step_of(checkpoint):
 
 
 def list_checkpoints(run):
-    """Checkpoint folders of a run, oldest first; whether they are whole shows when they are read. Raises TrainingError if nobody may look."""
+    """Checkpoint folders of a run, oldest first; whether they are whole shows when they are read.
+
+    Raises TrainingError if nobody may look.
+    """
     folder = Path(run) / "checkpoints"
     try:
-        found = [folder / name for name in (os.listdir(folder) if folder.is_dir() else []) if re.fullmatch(r"step-\d+(\.old)?", name)]
+        found = [
+            folder / name
+            for name in (os.listdir(folder) if folder.is_dir() else [])
+            if re.fullmatch(r"step-\d+(\.old)?", name)
+        ]
     except OSError as error:
         raise TrainingError(f"cannot look into {folder}: {error}. Make the folder readable.") from error
     return sorted(found, key=lambda path: (_step_of(path), not path.name.endswith(".old")))
@@ -164,7 +205,8 @@ def read_checkpoint(checkpoint):
     """Check one checkpoint folder and read it -> (settings, {variable name: array}).
 
     Raises:
-        TrainingError: if a file is missing, a seal is broken, the architecture differs from its fingerprint or a value is not finite.
+        TrainingError: if a file is missing, a seal is broken, the architecture differs from its fingerprint or a value
+            is not finite.
     """
     checkpoint = Path(checkpoint)
     try:
@@ -177,11 +219,14 @@ def read_checkpoint(checkpoint):
             raise ValueError("state.npz holds values that are not finite")
         return TrainingSettings.from_dict(manifest["settings"]), arrays
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, TrainingError) as error:
-        raise TrainingError(f"checkpoint {checkpoint} cannot be used: {error}. Use another checkpoint of the run.") from error
+        raise TrainingError(
+            f"checkpoint {checkpoint} cannot be used: {error}. Use another checkpoint of the run."
+        ) from error
 
 # %% ../../nbs/runs/checkpoints.ipynb #f76cb680
 def newest_checkpoint(run, told=None):
-    """Settings and arrays of the newest whole checkpoint of a run; broken ones are passed over with a warning that names the one used.
+    """Settings and arrays of the newest whole checkpoint of a run; broken ones are passed over with a warning that
+    names the one used.
 
     `told`: called with the words of that warning. Raises TrainingError if there is none.
     """
@@ -197,25 +242,58 @@ def newest_checkpoint(run, told=None):
             if told:
                 told(text)
         return found
-    raise TrainingError(" ".join([f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style train`. Check the path or train again.", *broken]))
+    raise TrainingError(
+        " ".join(
+            [
+                (
+                    f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style"
+                    " train`. Check the path or train again."
+                ),
+                *broken,
+            ]
+        )
+    )
 
 
 def score_scale(settings):
-    """What a score is measured with: two scores compare if these parts of their `TrainingSettings` are equal, and the pictures that were held out."""
-    return [getattr(settings, name) for name in ("weights", "size", "seed", "extractor", "content_layer", "style_layers", "distance", "mask_share", "style_statistics")]
+    """What a score is measured with: two scores compare if these parts of their `TrainingSettings` are equal, and the
+    pictures that were held out.
+    """
+    return [
+        getattr(settings, name)
+        for name in (
+            "weights",
+            "size",
+            "seed",
+            "extractor",
+            "content_layer",
+            "style_layers",
+            "distance",
+            "mask_share",
+            "style_statistics",
+        )
+    ]
 
 
 def _lowest_score(whole):
     """Of checkpoints, oldest first, the one with the lowest score among those measured like the newest; or None."""
     manifests = {path: json.loads((path / "manifest.json").read_bytes()) for path in whole}
-    scales = {path: score_scale(TrainingSettings.from_dict(manifest["settings"])) for path, manifest in manifests.items()}
-    scored = [path for path, manifest in manifests.items() if manifest.get("score") is not None and scales[path] == scales[whole[-1]]]
+    scales = {
+        path: score_scale(TrainingSettings.from_dict(manifest["settings"])) for path, manifest in manifests.items()
+    }
+    scored = [
+        path
+        for path, manifest in manifests.items()
+        if manifest.get("score") is not None and scales[path] == scales[whole[-1]]
+    ]
     alike = [path for path in scored if manifests[path].get("held_out") == manifests[scored[-1]].get("held_out")]
     return min(alike, key=lambda path: manifests[path]["score"], default=None)
 
 
 def best_checkpoint(run):
-    """Path of the whole checkpoint with the lowest score (the oldest of equals) on the newest one's `score_scale` and the newest score's pictures; None if no such one has a score."""
+    """Path of the whole checkpoint with the lowest score (the oldest of equals) on the newest one's `score_scale` and
+    the newest score's pictures; None if no such one has a score.
+    """
     return _lowest_score([path for path in list_checkpoints(run) if _is_whole(path)])
 
 
@@ -223,7 +301,10 @@ def find_checkpoint(run, step):
     """Path of the checkpoint of one step. Raises TrainingError that names the steps there are."""
     found = [path for path in list_checkpoints(run) if _step_of(path) == step]
     if not found:
-        raise TrainingError(f"{run} has no checkpoint of step {step!r}. There are: {', '.join(str(_step_of(path)) for path in list_checkpoints(run)) or 'none'}. Name one of these.")
+        raise TrainingError(
+            f"{run} has no checkpoint of step {step!r}. There are:"
+            f" {', '.join(str(_step_of(path)) for path in list_checkpoints(run)) or 'none'}. Name one of these."
+        )
     return found[-1]
 
 # %% ../../nbs/runs/checkpoints.ipynb #9455713e
@@ -232,11 +313,16 @@ def assign_arrays(variables, arrays, prefix=""):
 
     Raises TrainingError naming the first that does not fit; then nothing is assigned.
     """
-    wanted, given = ({name: value for name, value in group.items() if name.startswith(prefix)} for group in (variables, arrays))
+    wanted, given = (
+        {name: value for name, value in group.items() if name.startswith(prefix)} for group in (variables, arrays)
+    )
     if architecture_fingerprint(wanted) != architecture_fingerprint(given):
         for name in sorted({*wanted, *given}):
             shapes = [str(tuple(group[name].shape)) if name in group else "nothing" for group in (wanted, given)]
             if shapes[0] != shapes[1]:
-                raise TrainingError(f"weights do not fit this architecture: {name} needs shape {shapes[0]}. Received: {shapes[1]}. Use the settings of the run that wrote them.")
+                raise TrainingError(
+                    f"weights do not fit this architecture: {name} needs shape {shapes[0]}. Received: {shapes[1]}. Use"
+                    " the settings of the run that wrote them."
+                )
     for name, variable in wanted.items():
         variable.assign(given[name])

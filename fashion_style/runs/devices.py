@@ -22,8 +22,12 @@ from ..errors import TrainingError
 
 # %% ../../nbs/runs/devices.ipynb #a918b415
 STRATEGIES = ("none", "mirrored", "multiworker")
-TF_CONFIG_EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
-_ADDRESS = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*\.?):(?P<port>[0-9]{1,5})", re.ASCII | re.IGNORECASE)
+TF_CONFIG_EXAMPLE = (
+    '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+)
+_ADDRESS = re.compile(
+    r"(?P<host>\[[0-9a-f:.]+\]|[\w-]{1,63}(\.[\w-]{1,63})*\.?):(?P<port>[0-9]{1,5})", re.ASCII | re.IGNORECASE
+)
 
 
 def _host_and_port(address):
@@ -51,7 +55,8 @@ def read_cluster():
     """Addresses of the workers and the number of this one, from the environment variable TF_CONFIG.
 
     Raises:
-        TrainingError: if it is missing, holds an address that is none or jobs other than workers (an evaluator may be named, and is left out), or does not name at least one worker
+        TrainingError: if it is missing, holds an address that is none or jobs other than workers (an evaluator may be
+            named, and is left out), or does not name at least one worker
             and this one's index.
     """
     text = os.environ.get("TF_CONFIG", "")
@@ -62,7 +67,10 @@ def read_cluster():
         if not 0 <= index < len(workers) or config["task"]["type"] != "worker":
             raise ValueError("the task is none of the workers")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise TrainingError(f"several workers need the environment variable TF_CONFIG, for example {TF_CONFIG_EXAMPLE} with the addresses of your machines. Received: {text!r} ({error!r}).") from error
+        raise TrainingError(
+            f"several workers need the environment variable TF_CONFIG, for example {TF_CONFIG_EXAMPLE} with the"
+            f" addresses of your machines. Received: {text!r} ({error!r})."
+        ) from error
     return workers, index
 
 # %% ../../nbs/runs/devices.ipynb #6d1f93a4
@@ -70,23 +78,29 @@ def _reached(address):
     """Whether somebody listens at this address now."""
     try:
         with socket.create_connection(_host_and_port(address), timeout=5) as line:
-            return line.getsockname() != line.getpeername()  # on loopback a call to a free port may, by chance, come from that port and answer itself
+            # on loopback a call to a free port may, by chance, come from that port and answer itself
+            return line.getsockname() != line.getpeername()
     except OSError:
         return False
 
 
 def _meet(workers, index):
-    """Wait until all other workers can be reached. This one listens meanwhile, where TensorFlow's server will listen afterwards.
+    """Wait until all other workers can be reached.
+
+    This one listens meanwhile, where TensorFlow's server will listen afterwards.
 
     Raises:
         TrainingError: if the port of this worker cannot be used.
     """
-    port, others = _host_and_port(workers[index])[1], workers[:index] + workers[index + 1:]
+    port, others = _host_and_port(workers[index])[1], workers[:index] + workers[index + 1 :]
     both = dict(family=socket.AF_INET6, dualstack_ipv6=True) if socket.has_dualstack_ipv6() else {}
     try:
         door = socket.create_server(("", port), backlog=len(workers) + 128, **both)
     except OSError as error:
-        raise TrainingError(f"this worker cannot listen on the port of its address in TF_CONFIG. Received: {workers[index]} ({error}). End what uses the port, or name another one on all machines.") from error
+        raise TrainingError(
+            f"this worker cannot listen on the port of its address in TF_CONFIG. Received: {workers[index]} ({error})."
+            " End what uses the port, or name another one on all machines."
+        ) from error
     print(f"waiting for the other workers: {', '.join(others)}. Stop with Ctrl-C", file=sys.stderr, flush=True)
     with door:
         for address in others:
@@ -96,14 +110,18 @@ def _meet(workers, index):
 
 @contextlib.contextmanager
 def _default_signals():
-    """Ctrl-C and SIGTERM end the process without asking Python, which cannot answer while TensorFlow waits. Only the main thread may set that."""
+    """Ctrl-C and SIGTERM end the process without asking Python, which cannot answer while TensorFlow waits.
+
+    Only the main thread may set that.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: somebody else's, of which Python knows nothing
+            # None: somebody else's, of which Python knows nothing
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _several_workers():
@@ -112,12 +130,17 @@ def _several_workers():
         with _default_signals():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except (TypeError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise TrainingError(f"TensorFlow cannot bring the workers together ({str(error)[:200]}). It needs choose_strategy before anything else, and the environment variable TF_CONFIG, "
-                            f"for example {TF_CONFIG_EXAMPLE}. Received: {os.environ.get('TF_CONFIG', '')!r}.") from error
+        raise TrainingError(
+            f"TensorFlow cannot bring the workers together ({str(error)[:200]}). It needs choose_strategy before"
+            f" anything else, and the environment variable TF_CONFIG, for example {TF_CONFIG_EXAMPLE}. Received:"
+            f" {os.environ.get('TF_CONFIG', '')!r}."
+        ) from error
 
 # %% ../../nbs/runs/devices.ipynb #f3b2618c
 def choose_strategy(name):
-    """The `tf.distribute.Strategy` of one of `STRATEGIES`; None for one device. Must run before TensorFlow is used otherwise.
+    """The `tf.distribute.Strategy` of one of `STRATEGIES`; None for one device.
+
+    Must run before TensorFlow is used otherwise.
 
     Raises:
         TrainingError: for an unknown name, `multiworker` without a usable TF_CONFIG, or a port that is taken.

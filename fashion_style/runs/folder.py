@@ -12,7 +12,7 @@ import os
 import warnings
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..errors import TrainingError
 from ..reading.sources import PictureSource
 from .checkpoints import assign_arrays, list_checkpoints, newest_checkpoint, save_checkpoint
 from .devices import is_chief
-from ..settings import settings_difference, TrainingSettings
+from ..settings import TrainingSettings, settings_difference
 from ..training import ScaledRate, Trainer
 from ..writing import write_whole
 
@@ -37,34 +37,62 @@ def _are_settings(note):
 
 
 def check_new(run):
-    """Raises TrainingError if a new run in this folder would write over anything: a run, or a file of somebody else that has one of our names."""
+    """Raises TrainingError if a new run in this folder would write over anything: a run, or a file of somebody else
+    that has one of our names.
+    """
     run = Path(run)
     if list_checkpoints(run):
-        raise TrainingError(f"{run} already holds a run. Resume it with `fashion-style train --resume {run}`, or name a new folder.")
-    if any((run / name).exists() for name in ("history.csv", "events.jsonl")) or any((run / "grids").glob("step-*.png")):
-        raise TrainingError(f"{run} already holds the history or the pictures of a run, but no checkpoint to resume. Delete the folder or name a new one.")
+        raise TrainingError(
+            f"{run} already holds a run. Resume it with `fashion-style train --resume {run}`, or name a new folder."
+        )
+    if any((run / name).exists() for name in ("history.csv", "events.jsonl")) or any(
+        (run / "grids").glob("step-*.png")
+    ):
+        raise TrainingError(
+            f"{run} already holds the history or the pictures of a run, but no checkpoint to resume. Delete the folder"
+            " or name a new one."
+        )
     if (run / "settings.json").exists() and not _are_settings(run / "settings.json"):
-        raise TrainingError(f"{run / 'settings.json'} holds no settings of a run, and it is not written over. Name a new folder.")
+        raise TrainingError(
+            f"{run / 'settings.json'} holds no settings of a run, and it is not written over. Name a new folder."
+        )
 
 
 def check_rule(held_out, strategy):
     """Raises TrainingError if the stopping rule could not see what it judges."""
     if getattr(strategy, "cluster_resolver", None):
-        raise TrainingError("the stopping rule looks at pairs that only the first of several workers has. Received: stop_gap with several workers. Leave out stop_gap.")
+        raise TrainingError(
+            "the stopping rule looks at pairs that only the first of several workers has. Received: stop_gap with"
+            " several workers. Leave out stop_gap."
+        )
     if held_out is None:
-        raise TrainingError("the stopping rule looks at pairs that are not trained on. Received: stop_gap without held_out. Pass held_out, or leave out stop_gap.")
+        raise TrainingError(
+            "the stopping rule looks at pairs that are not trained on. Received: stop_gap without held_out. Pass"
+            " held_out, or leave out stop_gap."
+        )
 
 
 def check_arguments(contents, styles, checkpoint_minutes=None, **counts):
-    """Raises TrainingError before anything is written: for pictures that are no source, for minutes that are neither None nor above 0, and for other numbers that are not whole and at least 1."""
-    wrong = {name: type(source).__name__ for name, source in dict(contents=contents, styles=styles).items() if not isinstance(source, PictureSource)}
+    """Raises TrainingError before anything is written: for pictures that are no source, for minutes that are neither
+    None nor above 0, and for other numbers that are not whole and at least 1.
+    """
+    wrong = {
+        name: type(source).__name__
+        for name, source in dict(contents=contents, styles=styles).items()
+        if not isinstance(source, PictureSource)
+    }
     if wrong:
-        raise TrainingError(f"contents and styles must be picture sources. Received: {wrong}. Make them with garment_source, pattern_source or folder_source.")
+        raise TrainingError(
+            f"contents and styles must be picture sources. Received: {wrong}. Make them with garment_source,"
+            " pattern_source or folder_source."
+        )
     wrong = {name: value for name, value in counts.items() if type(value) is not int or value < 1}
     if wrong:
         raise TrainingError(f"these arguments must be whole numbers of at least 1. Received: {wrong}.")
     if checkpoint_minutes is not None and not (type(checkpoint_minutes) in (int, float) and checkpoint_minutes > 0):
-        raise TrainingError(f"checkpoint_minutes must be a number above 0, or None for no such limit. Received: {checkpoint_minutes!r}.")
+        raise TrainingError(
+            f"checkpoint_minutes must be a number above 0, or None for no such limit. Received: {checkpoint_minutes!r}."
+        )
 
 # %% ../../nbs/runs/folder.ipynb #bb00000a
 def _begin_with(trainer, weights):
@@ -72,35 +100,51 @@ def _begin_with(trainer, weights):
     shapes = [tuple(np.shape(array)) for array in weights]
     wanted = [tuple(variable.shape) for variable in trainer.generator.variables]
     if shapes != wanted:
-        raise TrainingError(f"the weights to start from belong to another generator. Received: {len(shapes)} arrays, the first {shapes[:1]}; this run's has {len(wanted)}, the first {wanted[:1]}. "
-                            f"Use the settings of the run they come from: its generator, width and paths (here {trainer.settings.generator}, width {trainer.settings.width}, paths {trainer.settings.paths}).")
+        raise TrainingError(
+            f"the weights to start from belong to another generator. Received: {len(shapes)} arrays, the first"
+            f" {shapes[:1]}; this run's has {len(wanted)}, the first {wanted[:1]}. Use the settings of the run they"
+            f" come from: its generator, width and paths (here {trainer.settings.generator}, width"
+            f" {trainer.settings.width}, paths {trainer.settings.paths})."
+        )
     trainer.generator.set_weights(weights)
 
 # %% ../../nbs/runs/folder.ipynb #bb00000c
 def _check_same_state(trainer, arrays):
-    """Raises TrainingError if the workers of a run that several machines share have not taken up the same step and the same arrays."""
+    """Raises TrainingError if the workers of a run that several machines share have not taken up the same step and the
+    same arrays.
+    """
     if getattr(trainer.strategy, "cluster_resolver", None) is None:
         return
     digest, step = hashlib.sha256(), int(trainer.step)
     for name in sorted(arrays):
         digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    halves = [int(digest.hexdigest()[start:start + 5], 16) for start in (0, 5)]  # 20 bits each: sums of their squares are exact
+    # 20 bits each: sums of their squares are exact
+    halves = [int(digest.hexdigest()[start : start + 5], 16) for start in (0, 5)]
 
     @tf.function
     def sums(numbers):
         def share():
             own = tf.identity(numbers)  # on the replica's own device, where the sum is to be
-            return tf.distribute.get_replica_context().all_reduce("sum", [own, own ** 2, tf.ones_like(own)])
+            return tf.distribute.get_replica_context().all_reduce("sum", [own, own**2, tf.ones_like(own)])
+
         return [trainer.strategy.experimental_local_results(part)[0] for part in trainer.strategy.run(share)]
 
     total, squares, count = (part.numpy() for part in sums(tf.constant([step, *halves], tf.float64)))
-    if (total ** 2 != count * squares).any():
-        what = "the weights differ at the same step" if total[0] ** 2 == count[0] * squares[0] else f"the mean of all is {total[0] / count[0]:g}"
-        raise TrainingError(f"the workers took up different checkpoints: this one is at step {step}, {what}. Copy the run's folder from the first worker to every machine, then resume all.")
+    if (total**2 != count * squares).any():
+        what = (
+            "the weights differ at the same step"
+            if total[0] ** 2 == count[0] * squares[0]
+            else f"the mean of all is {total[0] / count[0]:g}"
+        )
+        raise TrainingError(
+            f"the workers took up different checkpoints: this one is at step {step}, {what}. Copy the run's folder from"
+            " the first worker to every machine, then resume all."
+        )
 
 
 def take_up(trainer, run, arrays=None, told=None):
-    """Give a trainer the state of the newest whole checkpoint of a run; `arrays`: that checkpoint's, if it is read already; `told`: see `newest_checkpoint`.
+    """Give a trainer the state of the newest whole checkpoint of a run; `arrays`: that checkpoint's, if it is read
+    already; `told`: see `newest_checkpoint`.
 
     Raises:
         TrainingError: if there is none, if it fits other networks, or if other workers took up another state.
@@ -112,19 +156,26 @@ def take_up(trainer, run, arrays=None, told=None):
 
 # %% ../../nbs/runs/folder.ipynb #bb000013
 def add_event(run, step, what, text):
-    """Append {"time": ISO 8601 in UTC, "step", "what", "text"} as one line to RUN/events.jsonl, synced to the disk; a disk that refuses is no error.
+    """Append {"time": ISO 8601 in UTC, "step", "what", "text"} as one line to RUN/events.jsonl, synced to the disk; a
+    disk that refuses is no error.
 
     Args: step: whole number; what: one or two words; text: a sentence.
     """
-    line = json.dumps(dict(time=datetime.now(timezone.utc).isoformat(timespec="seconds"), step=int(step), what=what, text=text), ensure_ascii=False)
+    line = json.dumps(
+        dict(time=datetime.now(UTC).isoformat(timespec="seconds"), step=int(step), what=what, text=text),
+        ensure_ascii=False,
+    )
     with suppress(OSError), (Path(run) / "events.jsonl").open("ab+", buffering=0) as file:
         torn = file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
-        file.write(b"\n" * torn + line.encode(errors="replace") + b"\n")  # in one go, and at the end wherever the place was
+        # in one go, and at the end wherever the place was
+        file.write(b"\n" * torn + line.encode(errors="replace") + b"\n")
         os.fsync(file.fileno())
 
 
 def read_events(run):
-    """Events of a run, oldest first: dicts with "time", "step", "what" and "text". Lines that are torn or no such event are left out; no file: an empty list.
+    """Events of a run, oldest first: dicts with "time", "step", "what" and "text".
+
+    Lines that are torn or no such event are left out; no file: an empty list.
 
     Raises:
         TrainingError: if the file is there and cannot be read.
@@ -143,22 +194,36 @@ def read_events(run):
 
 # %% ../../nbs/runs/folder.ipynb #bb00000e
 def _say_changes(run, stored, trainer):
-    """What a run goes on with that is other than in its checkpoint, in words ("" if nothing is); with a warning, unless it is no more than some steps more.
+    """What a run goes on with that is other than in its checkpoint, in words ("" if nothing is); with a warning, unless
+    it is no more than some steps more.
 
     A rate that is set by hand is meant as it stands: then `rate_scale` is set back to 1.
     """
-    settings, step, scale, moves = trainer.settings, int(trainer.step), float(trainer.rate_scale), int(trainer.generator_optimizer.iterations.numpy())
+    settings, step, scale, moves = (
+        trainer.settings,
+        int(trainer.step),
+        float(trainer.rate_scale),
+        int(trainer.generator_optimizer.iterations.numpy()),
+    )
     said = [settings_difference(replace(stored, steps=settings.steps), settings)]
     if (settings.learning_rate, settings.critic_learning_rate) != (stored.learning_rate, stored.critic_learning_rate):
         trainer.rate_scale.assign(1.0)
         said.append(f"both rates in full, no longer times {scale:g}" if scale != 1.0 else "")
-    before, after = (float(ScaledRate(planned.learning_rate, planned.steps, factor)(moves)) for planned, factor in ((stored, scale), (settings, trainer.rate_scale)))
+    before, after = (
+        float(ScaledRate(planned.learning_rate, planned.steps, factor)(moves))
+        for planned, factor in ((stored, scale), (settings, trainer.rate_scale))
+    )
     jump = stored.steps != settings.steps and abs(after - before) > 0.1 * settings.learning_rate
     if stored.steps != settings.steps:
-        said.append(f"steps {settings.steps} instead of {stored.steps}" + jump * f": the learning rate goes from {before:.3g} to {after:.3g}")
+        said.append(
+            f"steps {settings.steps} instead of {stored.steps}"
+            + jump * f": the learning rate goes from {before:.3g} to {after:.3g}"
+        )
     text = "; ".join(filter(None, said))
     if said[0] or jump:
-        warnings.warn(f"{run} goes on from step {step} with other settings: {text}. A fork would keep both runs", stacklevel=3)
+        warnings.warn(
+            f"{run} goes on from step {step} with other settings: {text}. A fork would keep both runs", stacklevel=3
+        )
     return text
 
 
@@ -170,7 +235,9 @@ def _write_notes(run, settings):
         if not (run / "settings.json").is_file() or (run / "settings.json").read_bytes() != text:
             write_whole(run / "settings.json", text)
     except OSError as error:
-        raise TrainingError(f"cannot write to the run folder {run}: {error}. Name a folder that can be written.") from error
+        raise TrainingError(
+            f"cannot write to the run folder {run}: {error}. Name a folder that can be written."
+        ) from error
 
 
 def _note_opening(run, trainer, changes, passed_over):
@@ -181,15 +248,25 @@ def _note_opening(run, trainer, changes, passed_over):
     if changes is None:
         add_event(run, step, "opened", f"A new run of {settings.steps} steps, seed {settings.seed}.")
     else:
-        add_event(run, step, "resumed", f"Goes on at step {step} of {settings.steps} with {'other settings: ' + changes if changes else 'the same settings'}.")
+        add_event(
+            run,
+            step,
+            "resumed",
+            f"Goes on at step {step} of {settings.steps} with"
+            f" {'other settings: ' + changes if changes else 'the same settings'}.",
+        )
 
 
-def open_run(run, settings=None, *, vgg_weights=None, resume=False, strategy=None, xla=False, start_weights=None, opened=None):
-    """Make a run's folder and trainer, or with `resume` read them back, and warn of settings that change in the middle; RUN/events.jsonl notes it. `opened`: see `train` in the notebook `runs/loop`.
+def open_run(
+    run, settings=None, *, vgg_weights=None, resume=False, strategy=None, xla=False, start_weights=None, opened=None
+):
+    """Make a run's folder and trainer, or with `resume` read them back, and warn of settings that change in the middle;
+    RUN/events.jsonl notes it. `opened`: see `train` in the notebook `runs/loop`.
 
     Args: as for `train`.
     Raises:
-        TrainingError: if the folder holds a run and `resume` is False, if there is nothing to resume, or if `start_weights` do not fit.
+        TrainingError: if the folder holds a run and `resume` is False, if there is nothing to resume, or if
+            `start_weights` do not fit.
     """
     run, stored, arrays, passed_over = Path(run), None, None, []
     if resume:

@@ -17,7 +17,12 @@ import numpy as np
 from ..errors import TrainingError
 from ..features import layer_shapes
 from fashion_style.runs.checkpoints import (
-    assign_arrays, best_checkpoint, find_checkpoint, read_checkpoint, score_scale, write_checkpoint,
+    assign_arrays,
+    best_checkpoint,
+    find_checkpoint,
+    read_checkpoint,
+    score_scale,
+    write_checkpoint,
 )
 from .folder import add_event
 from .history import History
@@ -38,29 +43,47 @@ def _check_networks(settings, arrays, changes):
     """Raises TrainingError if the state does not fit the networks that `settings` build."""
     for prefix, model in zip(("generator/", "critic/"), build_networks(settings)):
         try:
-            assign_arrays({f"{prefix}{index:03d}": variable for index, variable in enumerate(model.variables)}, arrays, prefix)
+            assign_arrays(
+                {f"{prefix}{index:03d}": variable for index, variable in enumerate(model.variables)}, arrays, prefix
+            )
         except TrainingError as error:
-            raise TrainingError(f"a fork keeps its networks; these changes make others: {', '.join(changes) or 'none'} ({error}) Train a new run for that.") from error
+            raise TrainingError(
+                f"a fork keeps its networks; these changes make others: {', '.join(changes) or 'none'} ({error}) Train"
+                " a new run for that."
+            ) from error
 
 
 def _check_layers(settings):
     """Raises TrainingError for layers that the extractor lacks."""
     missing = sorted({settings.content_layer, *settings.style_layers} - set(layer_shapes(settings.extractor)))
     if missing:
-        raise TrainingError(f"the extractor {settings.extractor} has no layer {', '.join(missing)}. It has {', '.join(layer_shapes(settings.extractor))}. Name some of these.")
+        raise TrainingError(
+            f"the extractor {settings.extractor} has no layer {', '.join(missing)}. It has"
+            f" {', '.join(layer_shapes(settings.extractor))}. Name some of these."
+        )
 
 
 def _write_run(folder, old_run, settings, arrays, measured, changes):
-    """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from; all of it on the disk. Raises TrainingError, OSError."""
+    """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from; all
+    of it on the disk. Raises TrainingError, OSError.
+    """
     (folder / "grids").mkdir(parents=True)
     step = int(arrays["step/000"])
     (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
-    (folder / "fork.json").write_text(json.dumps(dict(run=str(old_run), step=step, changes=changes), indent=1, default=asdict), encoding="utf-8")
+    (folder / "fork.json").write_text(
+        json.dumps(dict(run=str(old_run), step=step, changes=changes), indent=1, default=asdict), encoding="utf-8"
+    )
     if (old_run / "pictures.json").is_file():
         shutil.copyfile(old_run / "pictures.json", folder / "pictures.json")
     History(folder, until=step, source=old_run).close()
     write_checkpoint(folder, settings, arrays, **measured)
-    add_event(folder, step, "forked", f"Branches off {old_run} after step {step}, with {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}.")
+    add_event(
+        folder,
+        step,
+        "forked",
+        f"Branches off {old_run} after step {step}, with"
+        f" {', '.join(f'{name} {value}' for name, value in changes.items()) or 'the same settings'}.",
+    )
     for place in (*folder.rglob("*"), folder):
         sync_to_disk(place)
 
@@ -72,12 +95,15 @@ def fork(run, step, new_run=None, **changes):
         run: folder of the old run; it is only read.
         step: which checkpoint, see `list_checkpoints`; "best": the one with the lowest score.
         new_run: folder to make; default RUN-from-STEP beside the old one.
-        changes: new values by name, of `LossWeights` or `TrainingSettings`. A new learning rate, of either network, sets back the factor
+        changes: new values by name, of `LossWeights` or `TrainingSettings`. A new learning rate, of either network,
+            sets back the factor
             by which a divergence lowered both.
     Returns:
-        Path of the new run: settings, history up to the step, the checkpoint, and `fork.json` that says where it comes from.
+        Path of the new run: settings, history up to the step, the checkpoint, and `fork.json` that says where it comes
+            from.
     Raises:
-        TrainingError: for a step without a whole checkpoint, an unknown name, changes of the networks' shapes, fewer steps than are done, or a folder that is there already.
+        TrainingError: for a step without a whole checkpoint, an unknown name, changes of the networks' shapes, fewer
+            steps than are done, or a folder that is there already.
     """
     run = Path(run)
     found = best_checkpoint(run) if step == "best" else find_checkpoint(run, step)
@@ -86,13 +112,20 @@ def fork(run, step, new_run=None, **changes):
     stored, arrays = read_checkpoint(found)
     settings, step = changed_settings(stored, changes), int(arrays["step/000"])
     if settings.steps < step:
-        raise TrainingError(f"steps counts from the beginning, and {found} is at step {step}. Received: steps={settings.steps}. Name more, or an earlier checkpoint.")
+        raise TrainingError(
+            f"steps counts from the beginning, and {found} is at step {step}. Received: steps={settings.steps}. Name"
+            " more, or an earlier checkpoint."
+        )
     _check_layers(settings)
     _check_networks(settings, arrays, changes)
     if {"learning_rate", "critic_learning_rate"} & set(changes) and "rate_scale/000" in arrays:
         arrays["rate_scale/000"] = np.ones_like(arrays["rate_scale/000"])
     manifest = json.loads((found / "manifest.json").read_bytes())
-    measured = dict(score=manifest.get("score"), held_out=manifest.get("held_out")) if score_scale(settings) == score_scale(stored) else {}
+    measured = (
+        dict(score=manifest.get("score"), held_out=manifest.get("held_out"))
+        if score_scale(settings) == score_scale(stored)
+        else {}
+    )
     new_run = Path(new_run) if new_run else _free_name(run, step)
     if new_run.exists() or Path(os.path.abspath(run)) in Path(os.path.abspath(new_run)).parents:
         raise TrainingError(f"{new_run} is there already, or lies in the old run. Name a new folder for the fork.")
@@ -103,7 +136,10 @@ def fork(run, step, new_run=None, **changes):
         os.replace(aside, new_run)
         sync_to_disk(new_run.parent)
     except (OSError, TrainingError) as error:
-        raise TrainingError(f"cannot write the fork to {new_run}: {str(error).replace(str(aside), str(new_run)).rstrip('.')}. The old run is as it was; name a folder that can be written.") from error
+        raise TrainingError(
+            f"cannot write the fork to {new_run}: {str(error).replace(str(aside), str(new_run)).rstrip('.')}. The old"
+            " run is as it was; name a folder that can be written."
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return new_run

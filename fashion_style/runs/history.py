@@ -19,11 +19,27 @@ from ..errors import TrainingError
 
 # %% ../../nbs/runs/history.ipynb #5f51ad12
 LOSS_TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
-HISTORY_FIELDS = ("step", "total", *LOSS_TERMS, *(f"share_{name}" for name in LOSS_TERMS), "critic_loss", "critic_gap", "penalty", "generator_gradient",
-                  "critic_gradient", "skipped", "learning_rate", "held_out_gap", "held_out_total", "seconds", "steps_per_second")
+HISTORY_FIELDS = (
+    "step",
+    "total",
+    *LOSS_TERMS,
+    *(f"share_{name}" for name in LOSS_TERMS),
+    "critic_loss",
+    "critic_gap",
+    "penalty",
+    "generator_gradient",
+    "critic_gradient",
+    "skipped",
+    "learning_rate",
+    "held_out_gap",
+    "held_out_total",
+    "seconds",
+    "steps_per_second",
+)
 
 
-# `penalty` is 0 on steps that leave the gradient penalty out (`penalty_every`); `learning_rate` is the generator's in this step.
+# `penalty` is 0 on steps that leave the gradient penalty out (`penalty_every`); `learning_rate` is the generator's in
+# this step.
 
 
 def weighted_shares(losses, weights):
@@ -35,7 +51,12 @@ def weighted_shares(losses, weights):
     Returns:
         {"share_adversarial": float, ...} in [0, 1], together 1; all NaN when a term is infinite or all are 0.
     """
-    sizes = np.abs([getattr(weights, name) * np.nan_to_num(losses.get(name, 0.0), posinf=np.inf, neginf=np.inf) for name in LOSS_TERMS])
+    sizes = np.abs(
+        [
+            getattr(weights, name) * np.nan_to_num(losses.get(name, 0.0), posinf=np.inf, neginf=np.inf)
+            for name in LOSS_TERMS
+        ]
+    )
     whole = sizes.sum()
     shares = sizes / whole if 0 < whole < np.inf else np.full(len(LOSS_TERMS), np.nan)
     return {f"share_{name}": float(share) for name, share in zip(LOSS_TERMS, shares)}
@@ -61,7 +82,8 @@ def read_history(run):
     Args:
         run: folder of the run, or the path of a CSV file with such a table.
     Returns:
-        Rows of RUN/history.csv as dicts of floats with at least the keys `HISTORY_FIELDS`, oldest first; missing values are NaN. Torn and
+        Rows of RUN/history.csv as dicts of floats with at least the keys `HISTORY_FIELDS`, oldest first; missing values
+        are NaN. Torn and
         damaged lines are left out. No file: an empty list.
     Raises:
         TrainingError: if the file is there and cannot be read.
@@ -99,10 +121,14 @@ class History:
         try:
             return action()
         except OSError as error:
-            raise TrainingError(f"cannot write {self.path} ({error}). Nothing written before is lost: free some space or make the folder writable, then resume the run.") from error
+            raise TrainingError(
+                f"cannot write {self.path} ({error}). Nothing written before is lost: free some space or make the"
+                " folder writable, then resume the run."
+            ) from error
 
     def rewind(self, until=None):
-        """Drop rows after step `until` and go on writing there; a file in another version's columns is brought up to date.
+        """Drop rows after step `until` and go on writing there; a file in another version's columns is brought up to
+        date.
 
         Rows that are missing up to there are said, and a damaged file is kept under another name.
         """
@@ -116,9 +142,16 @@ class History:
         missing = (until or 0) - len({row["step"] for row in rows})
         if missing > 0:
             kept = self._write(lambda: self._keep_damaged(len(found))) if source == self.path else ""
-            warnings.warn(f"{source} lacks {missing} of the {until} steps that the run has done: the file was deleted or damaged. The curves will have a gap.{kept}", stacklevel=3)
+            warnings.warn(
+                f"{source} lacks {missing} of the {until} steps that the run has done: the file was deleted or damaged."
+                f" The curves will have a gap.{kept}",
+                stacklevel=3,
+            )
         self._fields = tuple(dict.fromkeys([*HISTORY_FIELDS, *(rows[0] if rows else ())]))
-        text = "".join(",".join(line) + "\n" for line in [self._fields, *([_format(row[name]) for name in self._fields] for row in rows)])
+        text = "".join(
+            ",".join(line) + "\n"
+            for line in [self._fields, *([_format(row[name]) for name in self._fields] for row in rows)]
+        )
         self._write(lambda: self._replace(text))
 
     def _keep_damaged(self, rows):
@@ -147,11 +180,19 @@ class History:
             row: {name: float} with keys from `HISTORY_FIELDS`; names that the table does not have are left out.
         """
         seconds = row.get("seconds", 0.0)
-        filled = dict(weighted_shares(row, self.weights) if self.weights else {}, **(dict(steps_per_second=1 / seconds) if seconds > 0 else {})) | row
+        filled = (
+            dict(
+                weighted_shares(row, self.weights) if self.weights else {},
+                **(dict(steps_per_second=1 / seconds) if seconds > 0 else {}),
+            )
+            | row
+        )
         texts = [_format(filled.get(name)) for name in self._fields]
         line = (",".join(texts) + "\n").encode()
         if self._write(lambda: self._file.write(line)) != len(line):
-            raise TrainingError(f"cannot write {self.path}: no room for a whole line on the disk. Free some space, then resume the run.")
+            raise TrainingError(
+                f"cannot write {self.path}: no room for a whole line on the disk. Free some space, then resume the run."
+            )
         return _parse(self._fields, ",".join(texts))
 
     @property
@@ -175,7 +216,10 @@ class History:
 
 # %% ../../nbs/runs/history.ipynb #7f83c633
 def running_mean(values, width):
-    """Mean of each value and up to `width` - 1 before it. NaN and infinite values are left out of the means. Same length as `values`."""
+    """Mean of each value and up to `width` - 1 before it.
+
+    NaN and infinite values are left out of the means. Same length as `values`.
+    """
     values = np.asarray(values, float)
     if not len(values):
         return values
@@ -191,7 +235,10 @@ def column(history, name):
 
 
 def draw_curves(axes, history, names, width):
-    """Draw columns into `axes`: raw values pale, running means over `width` steps strong. Columns without values are left out."""
+    """Draw columns into `axes`: raw values pale, running means over `width` steps strong.
+
+    Columns without values are left out.
+    """
     steps = column(history, "step")
     for number, name in enumerate(names):
         values = column(history, name)
@@ -209,7 +256,12 @@ def draw_shares(axes, history, width):
     if not np.isfinite(shares).any():
         return
     every = max(1, len(history) // 400)
-    axes.stackplot(column(history, "step")[::every], np.nan_to_num(shares[:, ::every]), labels=LOSS_TERMS, colors=[f"C{number}" for number in range(len(LOSS_TERMS))])
+    axes.stackplot(
+        column(history, "step")[::every],
+        np.nan_to_num(shares[:, ::every]),
+        labels=LOSS_TERMS,
+        colors=[f"C{number}" for number in range(len(LOSS_TERMS))],
+    )
     axes.set(ylim=(0, 1), yticks=(0, 0.5, 1), yticklabels=("0%", "50%", "100%"))
     axes.legend(fontsize="x-small", loc="center left", framealpha=0.85, reverse=True)
 
@@ -224,7 +276,12 @@ def fig_history(history, *, smooth=None):
         matplotlib Figure with four panels: total, content and style, critic gap, gradient norms (logarithmic).
     """
     width = smooth or min(1000, max(1, len(history) // 20))
-    panels = [("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"]), ("gradient norms", ["generator_gradient", "critic_gradient"])]
+    panels = [
+        ("total", ["total"]),
+        ("content and style", ["content", "style"]),
+        ("critic gap", ["critic_gap"]),
+        ("gradient norms", ["generator_gradient", "critic_gradient"]),
+    ]
     figure = Figure(figsize=(9, 2.4), dpi=75, layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, 4), panels):
         draw_curves(axes, history, names, width)

@@ -26,13 +26,16 @@ from .devices import is_chief
 from .folder import add_event, check_arguments, check_rule, held_out_digest, open_run, take_up
 from .history import History, read_history
 from .stopping import Divergence, PictureWatch, StoppingRule
-from ..training import held_out_check, Trainer
+from ..training import Trainer, held_out_check
 from ..writing import Stop, writer_lock
 
 # %% ../../nbs/runs/loop.ipynb #d604bfdc
 @dataclass(frozen=True)
 class Progress:
-    """What the loop reports to its callback after every step. `losses` are floats by name; `picture` is the newest grid (uint8) or None."""
+    """What the loop reports to its callback after every step.
+
+    `losses` are floats by name; `picture` is the newest grid (uint8) or None.
+    """
 
     step: int
     steps: int
@@ -54,23 +57,62 @@ def picture_grid(trainer, pairs, count=6):
     """Contact sheet (uint8) of the first pairs of a `Batch`: garment | style | result, one row each."""
     content, style = pairs.content[:count], pairs.style[:count]
     generated = trainer.generator([tf.constant(content), tf.constant(style)], training=False).numpy()
-    return contact_sheet([list(row) for row in zip(content, style, generated)], column_titles=["garment", "style", "result"], size=trainer.settings.size)
+    return contact_sheet(
+        [list(row) for row in zip(content, style, generated)],
+        column_titles=["garment", "style", "result"],
+        size=trainer.settings.size,
+    )
 
 # %% ../../nbs/runs/loop.ipynb #005e8d1c
 class _Loop:
-    """The loop itself, apart from setting up: step, record, look, save. `pairs` are drawn as grids; `held_out`: their digest if training never saw them, else None."""
+    """The loop itself, apart from setting up: step, record, look, save.
 
-    def __init__(self, run, trainer, make_feed, pairs, held_out, rule, watch, callback, grid_every, checkpoint_every, checkpoint_minutes, writes):
-        self.run, self.trainer, self.make_feed, self.pairs, self.held_out, self.rule, self.watch = run, trainer, make_feed, pairs, held_out, rule, watch
-        self.callback, self.grid_every, self.checkpoint_every, self.writes = callback, grid_every, checkpoint_every, writes
-        self.saved_at, self.patience = time.monotonic(), float("inf") if checkpoint_minutes is None else 60 * checkpoint_minutes
+    `pairs` are drawn as grids; `held_out`: their digest if training never saw them, else None.
+    """
+
+    def __init__(
+        self,
+        run,
+        trainer,
+        make_feed,
+        pairs,
+        held_out,
+        rule,
+        watch,
+        callback,
+        grid_every,
+        checkpoint_every,
+        checkpoint_minutes,
+        writes,
+    ):
+        self.run, self.trainer, self.make_feed, self.pairs, self.held_out, self.rule, self.watch = (
+            run,
+            trainer,
+            make_feed,
+            pairs,
+            held_out,
+            rule,
+            watch,
+        )
+        self.callback, self.grid_every, self.checkpoint_every, self.writes = (
+            callback,
+            grid_every,
+            checkpoint_every,
+            writes,
+        )
+        self.saved_at, self.patience = (
+            time.monotonic(),
+            (float("inf") if checkpoint_minutes is None else 60 * checkpoint_minutes),
+        )
         self.history = History(run, until=int(trainer.step), weights=trainer.settings.weights) if writes else None
         self.pairings = Pairings(trainer)
         self.divergence, self.saved, self.scored = Divergence(), int(trainer.step), (None, None)
         self._replay()
 
     def _replay(self):
-        """The stopping rule has seen the checks in the history, no more: a run that is resumed, or has gone back, decides as one that never left."""
+        """The stopping rule has seen the checks in the history, no more: a run that is resumed, or has gone back,
+        decides as one that never left.
+        """
         if self.rule and self.writes:
             self.rule.passed = 0
             for row in self.history.rows:
@@ -93,12 +135,21 @@ class _Loop:
         except BaseException as error:
             self._note("failed", f"{type(error).__name__}: {error}")
             raise
-        self._note(reason, dict(finished="All steps are done.", stopped="It was asked to stop.", converged="The stopping rule is met: the critic can no longer tell.")[reason])
+        self._note(
+            reason,
+            dict(
+                finished="All steps are done.",
+                stopped="It was asked to stop.",
+                converged="The stopping rule is met: the critic can no longer tell.",
+            )[reason],
+        )
         return reason
 
     def _passes(self, stop):
         steps, reason = self.trainer.settings.steps, "converged" if self.rule and self.rule.met else None
-        with tqdm(total=steps, initial=int(self.trainer.step), unit="step", desc="train", disable=not self.writes) as bar:
+        with tqdm(
+            total=steps, initial=int(self.trainer.step), unit="step", desc="train", disable=not self.writes
+        ) as bar:
             while reason is None:
                 reason = self._pass(stop, bar, steps)
         self._save(final=True)
@@ -122,18 +173,26 @@ class _Loop:
                 return "stopped"
 
     def _readable(self, feed):
-        """The batches; if no picture can be read any more, the run is saved, and an error of ours comes instead of TensorFlow's."""
+        """The batches; if no picture can be read any more, the run is saved, and an error of ours comes instead of
+        TensorFlow's.
+        """
         try:
             yield from feed
         except tf.errors.OpError as error:
-            raise TrainingError(f"reading pictures failed: {str(error.message).strip().splitlines()[-1]} {self._rescue()}. Mend the folders, then resume the run.") from error
+            raise TrainingError(
+                f"reading pictures failed: {str(error.message).strip().splitlines()[-1]} {self._rescue()}. Mend the"
+                " folders, then resume the run."
+            ) from error
 
     def _advance(self, content, style, mask):
         started, rate = time.perf_counter(), float(self.trainer.generator_optimizer.learning_rate)
         style, targets = self.pairings(content, style)
         losses = self.trainer.train_step(content, style, mask, targets)
         step = int(self.trainer.step)
-        row, look = dict(losses, step=step, learning_rate=rate), self.writes and (step % self.grid_every == 0 or step == self.trainer.settings.steps)
+        row, look = (
+            dict(losses, step=step, learning_rate=rate),
+            self.writes and (step % self.grid_every == 0 or step == self.trainer.settings.steps),
+        )
         if look and self.held_out:
             row.update(self._check())
         row["seconds"] = time.perf_counter() - started
@@ -149,7 +208,9 @@ class _Loop:
         return row
 
     def _show(self, step, losses, seconds, look):
-        """What a step has to tell: pictures that went bad, the grid of this step, and whatever the callback does with it."""
+        """What a step has to tell: pictures that went bad, the grid of this step, and whatever the callback does with
+        it.
+        """
         self.watch(self._rescue)
         picture = None
         if look:
@@ -161,7 +222,9 @@ class _Loop:
 
     def _check(self):
         """Held-out figures of the state at hand; kept for the checkpoint of the same step."""
-        figures = held_out_check(self.trainer, *(tf.constant(part) for part in (self.pairs.content, self.pairs.style, self.pairs.mask)))
+        figures = held_out_check(
+            self.trainer, *(tf.constant(part) for part in (self.pairs.content, self.pairs.style, self.pairs.mask))
+        )
         self.scored = int(self.trainer.step), figures["held_out_total"]
         return figures
 
@@ -170,16 +233,23 @@ class _Loop:
         failed, rate = int(self.trainer.step), 0.5 * float(self.trainer.rate_scale)
         take_up(self.trainer, self.run, told=partial(self._note, "passed over"))
         self.trainer.rate_scale.assign(rate)
-        self.scored, self.saved = (None, None), int(self.trainer.step)  # later checkpoints, if there are any, are broken: they are saved again
+        # later checkpoints, if there are any, are broken: they are saved again
+        self.scored, self.saved = (None, None), int(self.trainer.step)
         if self.writes:
             self.history.rewind(int(self.trainer.step))
         self._replay()
-        text = f"losses were not finite up to step {failed}: back to step {int(self.trainer.step)} with {rate:g} of the learning rate"
+        text = (
+            f"losses were not finite up to step {failed}: back to step {int(self.trainer.step)} with {rate:g} of the"
+            " learning rate"
+        )
         warnings.warn(text, stacklevel=2)
         self._note("gone back", f"{text}. The last finite totals: {self.divergence.shown}.")
 
     def _save(self, final=False):
-        """A checkpoint of this step, if there is none. Amid steps that are not finite only a `final` one: the state may be broken, and must not push out a good one."""
+        """A checkpoint of this step, if there is none.
+
+        Amid steps that are not finite only a `final` one: the state may be broken, and must not push out a good one.
+        """
         step = int(self.trainer.step)
         if self.writes and self.saved != step and (final or self.divergence.in_a_row == 0):
             if self.held_out and self.scored[0] != step:
@@ -199,45 +269,111 @@ class _Loop:
             return f"What came after step {self.saved} is not saved ({str(error).rstrip('.')})"
 
 # %% ../../nbs/runs/loop.ipynb #d2c3e2f7
-def train(run, settings=None, contents=None, styles=None, *, held_out=None, vgg_weights=None, resume=False, strategy=None, callback=None,
-          grid_every=200, checkpoint_every=200, checkpoint_minutes=30, stop_gap=None, stop_checks=5, workers=2, xla=False, stop=None, opened=None, start_weights=None):
-    """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/, checkpoints/ and events.jsonl.
+def train(
+    run,
+    settings=None,
+    contents=None,
+    styles=None,
+    *,
+    held_out=None,
+    vgg_weights=None,
+    resume=False,
+    strategy=None,
+    callback=None,
+    grid_every=200,
+    checkpoint_every=200,
+    checkpoint_minutes=30,
+    stop_gap=None,
+    stop_checks=5,
+    workers=2,
+    xla=False,
+    stop=None,
+    opened=None,
+    start_weights=None,
+):
+    """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/, checkpoints/ and
+    events.jsonl.
 
-    The events say when the run was opened, resumed and with what changes, what went wrong on the way, and how it ended; see `read_events`.
+    The events say when the run was opened, resumed and with what changes, what went wrong on the way, and how it ended;
+    see `read_events`.
 
     Args:
         run: folder of the run; made if it is missing. One process writes to it at a time.
         settings: `TrainingSettings`; when resuming, None keeps those of the run.
         contents, styles: `PictureSource`s to train on.
         vgg_weights, xla: see `Trainer`. workers: batches prepared at the same time.
-        held_out: `Batch` of pairs that are not trained on, for grids, held-out figures and the best checkpoint; None: grids of training
+        held_out: `Batch` of pairs that are not trained on, for grids, held-out figures and the best checkpoint; None:
+            grids of training
             pictures, and no held-out figures.
         resume: go on from the newest whole checkpoint of `run`.
         strategy: a `tf.distribute.Strategy` for several devices; of several workers only the first writes.
-        callback, opened: called with a `Progress` after every step; called with the trainer once the run is locked and its networks are built, before its first checkpoint (never if it is refused).
+        callback, opened: called with a `Progress` after every step; called with the trainer once the run is locked and
+            its networks are built, before its first checkpoint (never if it is refused).
         grid_every, checkpoint_every: steps between picture grids (and held-out checks) and between checkpoints.
-        checkpoint_minutes: a checkpoint is also saved when the last one is so old (> 0), for steps that take long; None: only by steps.
+        checkpoint_minutes: a checkpoint is also saved when the last one is so old (> 0), for steps that take long;
+            None: only by steps.
         stop_gap, stop_checks: the flow chart's rule, see `StoppingRule`; None: run all steps.
-        start_weights: list of arrays, `generator.get_weights()` of a trained generator that a new run begins with; the critic starts afresh.
+        start_weights: list of arrays, `generator.get_weights()` of a trained generator that a new run begins with; the
+            critic starts afresh.
         stop: a `Stop` whose `asked` ends the run after the step in progress; default: a new one.
     Returns:
         `RunResult`; reason is "finished", "converged" or "stopped".
     Raises:
-        TrainingError: for arguments that make no sense, a folder that holds another run or is being written to, unusable checkpoints, a full disk, losses that stay non-finite,
+        TrainingError: for arguments that make no sense, a folder that holds another run or is being written to,
+            unusable checkpoints, a full disk, losses that stay non-finite,
             a batch that does not fit into memory, pictures most of which went bad, or a worker that is lost.
     """
     run, writes = Path(run), is_chief(strategy)
-    check_arguments(contents, styles, checkpoint_minutes, grid_every=grid_every, checkpoint_every=checkpoint_every, stop_checks=stop_checks, workers=workers)
+    check_arguments(
+        contents,
+        styles,
+        checkpoint_minutes,
+        grid_every=grid_every,
+        checkpoint_every=checkpoint_every,
+        stop_checks=stop_checks,
+        workers=workers,
+    )
     if stop_gap is not None:
         check_rule(held_out, strategy)
     with writer_lock(run) if writes else nullcontext():
-        trainer = open_run(run, settings, vgg_weights=vgg_weights, resume=resume, strategy=strategy, xla=xla, start_weights=start_weights, opened=opened)
+        trainer = open_run(
+            run,
+            settings,
+            vgg_weights=vgg_weights,
+            resume=resume,
+            strategy=strategy,
+            xla=xla,
+            start_weights=start_weights,
+            opened=opened,
+        )
         settings = trainer.settings
-        make_feed = partial(batches, contents, styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed,
-                            workers=workers, augment=settings.augment, repeats=settings.pairings)
+        make_feed = partial(
+            batches,
+            contents,
+            styles,
+            batch_size=settings.batch * settings.critic_steps,
+            size=settings.size,
+            seed=settings.seed,
+            workers=workers,
+            augment=settings.augment,
+            repeats=settings.pairings,
+        )
         pairs = held_out or held_out_pairs(contents, styles, 6, size=settings.size, seed=settings.seed)
         rule = None if stop_gap is None else StoppingRule(stop_gap, stop_checks)
-        loop = _Loop(run, trainer, make_feed, pairs, held_out and held_out_digest(held_out), rule, PictureWatch(contents, styles), callback, grid_every, checkpoint_every, checkpoint_minutes, writes)
-        with closing(loop), (stop or Stop()) as stop:
+        loop = _Loop(
+            run,
+            trainer,
+            make_feed,
+            pairs,
+            held_out and held_out_digest(held_out),
+            rule,
+            PictureWatch(contents, styles),
+            callback,
+            grid_every,
+            checkpoint_every,
+            checkpoint_minutes,
+            writes,
+        )
+        with closing(loop), stop or Stop() as stop:
             reason = loop.go(stop)
     return RunResult(read_history(run) if writes else [], reason, trainer)

@@ -18,38 +18,52 @@ from ..wasserstein import adversarial_loss, generator_loss
 
 # %% ../../nbs/runs/moment.ipynb #500b6654
 def patch_overlay(picture, scores, middle=0.0, limit=None, focus=1.0):
-    """The critic's map over a picture: purple where it takes the patch for a real print, orange where for a generated one, stronger where the score is farther from the middle.
+    """The critic's map over a picture: purple where it takes the patch for a real print, orange where for a generated
+    one, stronger where the score is farther from the middle.
 
-    Args: picture: (H, W, 3) in [-1, 1]; scores: (h, w) or (h, w, 1); middle: the score between real and generated; limit: distance from it that is
-        coloured fully, None: the largest in this map; focus: how much each place counts, (H, W, 1) or a number, in [0, 1].
+    Args: picture: (H, W, 3) in [-1, 1]; scores: (h, w) or (h, w, 1); middle: the score between real and generated;
+        limit: distance from it that is
+        coloured fully, None: the largest in this map; focus: how much each place counts, (H, W, 1) or a number, in [0,
+            1].
     Returns: (H, W, 3) in [-1, 1].
     """
     scores = np.asarray(scores, "float32").reshape(*np.shape(scores)[:2], 1) - np.float32(middle)
-    sure = np.clip(resize_picture(scores / (limit or np.abs(scores).max() or 1.0), picture.shape[:2], fit="stretch"), -1, 1)
+    sure = np.clip(
+        resize_picture(scores / (limit or np.abs(scores).max() or 1.0), picture.shape[:2], fit="stretch"), -1, 1
+    )
     grey = picture.mean(axis=-1, keepdims=True)
     colour = np.where(sure > 0, np.array([0.0, -0.4, 0.6], "float32"), np.array([0.9, 0.2, -0.8], "float32"))
     return grey + 0.8 * np.abs(sure) * focus * (colour - grey)
 
 
 def _where_sure(real, fake, focus):
-    """(middle, limit) for `patch_overlay`, from the patch scores (B, h, w, 1) of real and generated pictures and their weights (B, H, W, 1), or None.
+    """(middle, limit) for `patch_overlay`, from the patch scores (B, h, w, 1) of real and generated pictures and their
+    weights (B, H, W, 1), or None.
 
-    Of two bell curves of one width, whose means are a gap apart, the odds that a score belongs to the nearer one are exp(distance from the middle * gap / variance).
+    Of two bell curves of one width, whose means are a gap apart, the odds that a score belongs to the nearer one are
+    exp(distance from the middle * gap / variance).
     The limit is where they are e² : 1, seven to one, but never nearer than the means: without a gap nowhere.
     """
+
     def mean(scores):
         return -float(generator_loss(scores, mask=focus))  # weighted by place as in all adversarial losses
 
     means = mean(real), mean(fake)
-    gap, variance = abs(means[0] - means[1]), 0.5 * (mean(tf.square(real - means[0])) + mean(tf.square(fake - means[1])))
+    gap, variance = (
+        abs(means[0] - means[1]),
+        0.5 * (mean(tf.square(real - means[0])) + mean(tf.square(fake - means[1]))),
+    )
     return 0.5 * sum(means), max(0.5 * gap, 2 * variance / gap) if gap else float("inf")
 
 
 def look_at(trainer, pairs, size=96):
-    """One moment of a training: contact sheet (uint8) of held-out pairs, garment | print | design | critic's map, and the held-out gap (float).
+    """One moment of a training: contact sheet (uint8) of held-out pairs, garment | print | design | critic's map, and
+    the held-out gap (float).
 
-    The critic judges as in training and in `held_out_check`, whose gap this is: the design locked to the mask, each place as much as it counts.
-    The column "design" shows the generated picture as it is, beside the garment too. The map has strong colours only if the critic can tell real from
+    The critic judges as in training and in `held_out_check`, whose gap this is: the design locked to the mask, each
+    place as much as it counts.
+    The column "design" shows the generated picture as it is, beside the garment too. The map has strong colours only if
+    the critic can tell real from
     generated on these pairs: a gap that is small against the spread of the scores leaves it grey.
     """
     content, style, mask = (tf.constant(part) for part in (pairs.content, pairs.style, pairs.mask))
@@ -59,16 +73,28 @@ def look_at(trainer, pairs, size=96):
     fake, real = trainer.judge(design, style, False), trainer.judge(real_pictures(style), style, False)
     sure = _where_sure(real, fake, focus)
     places = np.ones_like(pairs.mask) if focus is None else focus.numpy()
-    maps = [patch_overlay(picture, scores, *sure, place) for picture, scores, place in zip(design.numpy(), fake.numpy(), places)]
-    rows = [list(row) for row in zip(pairs.content, pairs.style, np.clip(generated.numpy(), -1, 1), np.clip(maps, -1, 1))]
-    return contact_sheet(rows, column_titles=["garment", "print", "design", "critic"], size=size), -float(adversarial_loss(real, fake, mask=focus))
+    maps = [
+        patch_overlay(picture, scores, *sure, place)
+        for picture, scores, place in zip(design.numpy(), fake.numpy(), places)
+    ]
+    rows = [
+        list(row) for row in zip(pairs.content, pairs.style, np.clip(generated.numpy(), -1, 1), np.clip(maps, -1, 1))
+    ]
+    return contact_sheet(rows, column_titles=["garment", "print", "design", "critic"], size=size), -float(
+        adversarial_loss(real, fake, mask=focus)
+    )
 
 
 def fig_live(history, changes=(), *, width=7.0):
-    """Loss curves and critic gap of a running training; a dotted line where a setting was changed. matplotlib Figure, no pyplot."""
+    """Loss curves and critic gap of a running training; a dotted line where a setting was changed. matplotlib Figure,
+    no pyplot.
+    """
     figure = Figure(figsize=(width, 2.1), dpi=75, layout="constrained")
     smooth = max(1, len(history) // 20)
-    for axes, (title, names) in zip(figure.subplots(1, 3), (("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"]))):
+    for axes, (title, names) in zip(
+        figure.subplots(1, 3),
+        (("total", ["total"]), ("content and style", ["content", "style"]), ("critic gap", ["critic_gap"])),
+    ):
         draw_curves(axes, history, names, smooth)
         axes.set(title=title, xlabel="step")
         if axes.lines and len(names) > 1:

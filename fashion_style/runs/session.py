@@ -45,7 +45,10 @@ class DialSettings:
     """`TrainingSettings` with dials in the place of the loss weights; everything else is read through."""
 
     def __init__(self, settings):
-        self._settings, self.weights = settings, LossWeights(**{name: Dial(value) for name, value in asdict(settings.weights).items()})
+        self._settings, self.weights = (
+            settings,
+            LossWeights(**{name: Dial(value) for name, value in asdict(settings.weights).items()}),
+        )
 
     def __getattr__(self, name):
         return getattr(self._settings, name)
@@ -57,24 +60,36 @@ class DialSettings:
 
 # %% ../../nbs/runs/session.ipynb #01075c94
 def _trace_of(settings):
-    """The settings a step must be traced anew for; loss weights, learning rate, and gradient penalty on or off need no new trace."""
+    """The settings a step must be traced anew for; loss weights, learning rate, and gradient penalty on or off need no
+    new trace.
+    """
     constraint = "gradient_penalty" if settings.constraint == "none" else settings.constraint
     return replace(settings, constraint=constraint, weights=LossWeights(), learning_rate=1e-3)
 
 
 class TrainingSession:
-    """Training step by step that can be paused and changed at any time. Knows nothing of widgets; the steps are the trainer's.
+    """Training step by step that can be paused and changed at any time.
+
+    Knows nothing of widgets; the steps are the trainer's.
 
     Args:
-        settings: `TrainingSettings` to begin with; contents, styles: `PictureSource`s; run: folder of a run to go on from (only read), or None.
+        settings: `TrainingSettings` to begin with; contents, styles: `PictureSource`s; run: folder of a run to go on
+            from (only read), or None.
         say: called with a text when something happens that a reader should know.
-    Attributes: `settings` (as wished; assign new ones at any time), `history` (rows as of a run), `changes` [(step, text)], `trainer`, `error`.
+    Attributes: `settings` (as wished; assign new ones at any time), `history` (rows as of a run), `changes` [(step,
+        text)], `trainer`, `error`.
     """
 
     def __init__(self, settings, contents, styles, *, run=None, say=print):
         self.settings, self.contents, self.styles, self.run, self.say = settings, contents, styles, run, say
         self.history, self.changes, self.trainer, self._traced, self._applied = [], [], None, {}, None
-        self._go, self._stop, self._rest, self._lock, self._budget = threading.Event(), threading.Event(), threading.Event(), threading.Lock(), None
+        self._go, self._stop, self._rest, self._lock, self._budget = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+            threading.Lock(),
+            None,
+        )
         self._rest.set()
         self._pairings, self.error = None, None
 
@@ -84,16 +99,26 @@ class TrainingSession:
         return int(self.trainer.step) if self.trainer else 0
 
     def _trainer_for(self, settings):
-        """A trainer for these settings, traced before if possible, with the weights of the one before; a network of another build begins anew."""
+        """A trainer for these settings, traced before if possible, with the weights of the one before; a network of
+        another build begins anew.
+        """
         key, before, text = _trace_of(settings), self.trainer, ""
         if key not in self._traced:
-            self.say("Building the networks and tracing a step; that takes a while, training goes on by itself." if before else "Building the networks and tracing the first step; that takes a while.")
+            self.say(
+                "Building the networks and tracing a step; that takes a while, training goes on by itself."
+                if before
+                else "Building the networks and tracing the first step; that takes a while."
+            )
             trainer = Trainer(DialSettings(key))
             self._traced[key] = trainer, _as_built(trainer)
             self._traced = dict(list(self._traced.items())[-3:])
         trainer, built = self._traced[key]
         if trainer is not before and (before or self.run):
-            arrays = {name: variable.numpy() for name, variable in before.variables().items()} if before else newest_checkpoint(self.run)[1]
+            arrays = (
+                {name: variable.numpy() for name, variable in before.variables().items()}
+                if before
+                else newest_checkpoint(self.run)[1]
+            )
             text = "a new trace that took over " + _take_over(trainer, arrays, built)
         return trainer, text
 
@@ -106,7 +131,8 @@ class TrainingSession:
         if self._pairings is None or self._pairings.trainer is not self.trainer:
             self._pairings = Pairings(self.trainer)
         self.trainer.settings.turn(wished.weights, wished.constraint)
-        self.trainer.generator_rate.assign(wished.learning_rate)  # not `rate_scale`: that belongs to divergences, and slows the critic too
+        # not `rate_scale`: that belongs to divergences, and slows the critic too
+        self.trainer.generator_rate.assign(wished.learning_rate)
         self._applied = wished
         if not applied and text:
             self.say(f"Going on from {self.run}: {text}.")
@@ -115,18 +141,40 @@ class TrainingSession:
             self.say(f"From step {self.step + 1} on: {self.changes[-1][1]}; {text or 'no new trace was needed'}.")
 
     def advance(self):
-        """One training step in the caller's thread, with the settings as they are wished now; returns its row for the history. Raises `FashionStyleError`."""
+        """One training step in the caller's thread, with the settings as they are wished now; returns its row for the
+        history. Raises `FashionStyleError`.
+        """
         self._follow_wishes()
         settings, started = self._applied, time.perf_counter()
-        batch = make_batch(self.contents, self.styles, batch_size=settings.batch * settings.critic_steps, size=settings.size, seed=settings.seed, step=self.step // settings.pairings, augment=settings.augment)
-        style, targets, rate = *self._pairings(batch.content, batch.style), float(self.trainer.generator_optimizer.learning_rate)
+        batch = make_batch(
+            self.contents,
+            self.styles,
+            batch_size=settings.batch * settings.critic_steps,
+            size=settings.size,
+            seed=settings.seed,
+            step=self.step // settings.pairings,
+            augment=settings.augment,
+        )
+        style, targets, rate = (
+            *self._pairings(batch.content, batch.style),
+            float(self.trainer.generator_optimizer.learning_rate),
+        )
         losses = self.trainer.train_step(batch.content, style, batch.mask, targets)
-        row = dict(losses, **weighted_shares(losses, settings.weights), step=self.step, learning_rate=rate, seconds=time.perf_counter() - started)
+        row = dict(
+            losses,
+            **weighted_shares(losses, settings.weights),
+            step=self.step,
+            learning_rate=rate,
+            seconds=time.perf_counter() - started,
+        )
         self.history.append(row)
         return row
 
     def loop(self, after):
-        """Steps, and rests, until `close`; `after()` is called after every step. Meant for a thread of its own. An error ends it, and is kept in `error`."""
+        """Steps, and rests, until `close`; `after()` is called after every step.
+
+        Meant for a thread of its own. An error ends it, and is kept in `error`.
+        """
         try:
             while not self._stop.is_set():
                 with self._lock:
@@ -154,7 +202,9 @@ class TrainingSession:
             self._go.clear()
 
     def run_here(self, steps, after):
-        """`steps` steps in the caller's thread, `after()` after each; an interrupt or `pause` rests after the step in progress."""
+        """`steps` steps in the caller's thread, `after()` after each; an interrupt or `pause` rests after the step in
+        progress.
+        """
         self.go(steps)
         try:
             while self._go.is_set():
@@ -168,7 +218,10 @@ class TrainingSession:
     def go(self, steps=None):
         """Let the loop run, for `steps` steps or until `pause`."""
         if self.step >= self.settings.steps:
-            raise TrainingError(f"all {self.settings.steps} steps are done. Start over, or open the panel with more steps in its settings.")
+            raise TrainingError(
+                f"all {self.settings.steps} steps are done. Start over, or open the panel with more steps in its"
+                " settings."
+            )
         self.error = None
         with self._lock:
             self._rest.clear()
@@ -205,8 +258,14 @@ class TrainingSession:
 
 
 def _as_built(trainer):
-    """Arrays of the networks of a trainer that has not stepped yet; its optimisers need none, for they begin with zeros."""
-    return {name: variable.numpy() for name, variable in trainer.variables().items() if name.startswith(("generator/", "critic/"))}
+    """Arrays of the networks of a trainer that has not stepped yet; its optimisers need none, for they begin with
+    zeros.
+    """
+    return {
+        name: variable.numpy()
+        for name, variable in trainer.variables().items()
+        if name.startswith(("generator/", "critic/"))
+    }
 
 
 def _of_player(state, player):
@@ -215,9 +274,11 @@ def _of_player(state, player):
 
 
 def _take_over(trainer, arrays, built):
-    """Give a trainer another one's state: each network and its optimiser, or, where one of the two does not fit, both as they were built.
+    """Give a trainer another one's state: each network and its optimiser, or, where one of the two does not fit, both
+    as they were built.
 
-    Args: arrays: the other's, {name: array}, or a checkpoint's; built: `_as_built` of this trainer, which may have been used before.
+    Args: arrays: the other's, {name: array}, or a checkpoint's; built: `_as_built` of this trainer, which may have been
+        used before.
     Returns: the words that say what was taken over.
     """
     state, fits = trainer.variables(), []
@@ -230,7 +291,11 @@ def _take_over(trainer, arrays, built):
             for name, variable in variables.items():
                 variable.assign(built.get(name, np.zeros_like(variable.numpy())))
     state["step/000"].assign(arrays["step/000"])
-    state["rate_scale/000"].assign(arrays.get("rate_scale/000", 1.0))  # checkpoints from before the rate could be lowered have none
-    return {(True, True): "all weights", (True, False): "the generator's weights; a critic of this build begins anew",
-            (False, True): "the critic's weights; a generator of this build begins anew",
-            (False, False): "no weights; generator and critic of this build begin anew"}["generator" in fits, "critic" in fits]
+    # checkpoints from before the rate could be lowered have none
+    state["rate_scale/000"].assign(arrays.get("rate_scale/000", 1.0))
+    return {
+        (True, True): "all weights",
+        (True, False): "the generator's weights; a critic of this build begins anew",
+        (False, True): "the critic's weights; a generator of this build begins anew",
+        (False, False): "no weights; generator and critic of this build begin anew",
+    }["generator" in fits, "critic" in fits]

@@ -13,7 +13,9 @@ from ..errors import TrainingError
 
 # %% ../../nbs/runs/stopping.ipynb #a2c1fd17
 class StoppingRule:
-    """The article's flow chart: stop when the critic can no longer tell, |held-out critic gap| < `threshold` for `checks` checks in a row."""
+    """The article's flow chart: stop when the critic can no longer tell, |held-out critic gap| < `threshold` for
+    `checks` checks in a row.
+    """
 
     def __init__(self, threshold, checks):
         self.threshold, self.checks, self.passed = threshold, checks, 0
@@ -31,7 +33,9 @@ class StoppingRule:
 
 # %% ../../nbs/runs/stopping.ipynb #1e42c3ae
 class Divergence:
-    """Watches for steps that are not finite: after `patience` in a row the state must be restored; after `returns` restorations the run must end."""
+    """Watches for steps that are not finite: after `patience` in a row the state must be restored; after `returns`
+    restorations the run must end.
+    """
 
     def __init__(self, patience=20, returns=3):
         self.patience, self.returns, self.in_a_row, self.restored = patience, returns, 0, 0
@@ -43,7 +47,10 @@ class Divergence:
         return ", ".join(f"{total:.4g}" for total in self.totals) or "none"
 
     def __call__(self, losses):
-        """Note one step; True: restore now. Raises TrainingError, with the last 20 finite losses, when restoring has not helped."""
+        """Note one step; True: restore now.
+
+        Raises TrainingError, with the last 20 finite losses, when restoring has not helped.
+        """
         if not losses["skipped"]:
             self.in_a_row = 0
             self.totals.append(losses["total"])
@@ -52,14 +59,18 @@ class Divergence:
         if self.in_a_row < self.patience:
             return False
         if self.restored >= self.returns:
-            raise TrainingError(f"the losses were not finite for {self.patience} steps in a row, also after going back to a checkpoint {self.restored} times with half the rate each time. "
-                                f"The last finite totals: {self.shown}. The newest checkpoint is whole: resume it with a lower learning rate.")
+            raise TrainingError(
+                f"the losses were not finite for {self.patience} steps in a row, also after going back to a checkpoint"
+                f" {self.restored} times with half the rate each time. The last finite totals: {self.shown}. The newest"
+                " checkpoint is whole: resume it with a lower learning rate."
+            )
         self.restored, self.in_a_row = self.restored + 1, 0
         return True
 
 # %% ../../nbs/runs/stopping.ipynb #bad00002
 class PictureWatch:
-    """Looks at the sources of a run after every step: warns once when pictures are bad, and raises TrainingError when hardly any can be read any more.
+    """Looks at the sources of a run after every step: warns once when pictures are bad, and raises TrainingError when
+    hardly any can be read any more.
 
     `rescue`: called before that error; saves the run and says in words what is on the disk, such as "The run is saved".
     """
@@ -74,7 +85,10 @@ class PictureWatch:
                 self.known[number] = None  # said once; the run's last words count them all
                 warnings.warn(f"pictures that cannot be read are replaced by others: {source.report()}", stacklevel=2)
             if source.hardly_any():
-                raise TrainingError(f"one picture after the other cannot be read: {source.report().rstrip('.')}. {rescue()}. Mend the folder, then resume.")
+                raise TrainingError(
+                    f"one picture after the other cannot be read: {source.report().rstrip('.')}. {rescue()}. Mend the"
+                    " folder, then resume."
+                )
 
     def news(self):
         """What bad pictures there are, as a text, if there are more than when it was last asked; else ""."""

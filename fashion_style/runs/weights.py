@@ -32,15 +32,20 @@ SHIPPED_SHA256 = "9a7efd57776535caad8e09a51303caf09f4c921a5e1eb36d23a5f826d83faa
 def _check_finite(weights, name):
     bad = [key for key, array in weights.items() if not np.isfinite(array).all()]
     if bad:
-        raise TrainingError(f"{name}: weights that are not finite in {len(bad)} of {len(weights)} arrays, the first is {bad[0]}. Go back to an earlier checkpoint, or train again with a smaller learning rate.")
+        raise TrainingError(
+            f"{name}: weights that are not finite in {len(bad)} of {len(weights)} arrays, the first is {bad[0]}. Go"
+            " back to an earlier checkpoint, or train again with a smaller learning rate."
+        )
 
 
 def export_generator(run, path):
-    """Write the generator of a run's newest checkpoint as float16 with its settings: one small .npz that `load_generator` takes.
+    """Write the generator of a run's newest checkpoint as float16 with its settings: one small .npz that
+    `load_generator` takes.
 
     Returns sha256 of the file.
     Raises:
-        TrainingError: if the run has no usable checkpoint, weights that float16 cannot hold (not finite, or above 65,504), or the file
+        TrainingError: if the run has no usable checkpoint, weights that float16 cannot hold (not finite, or above
+            65,504), or the file
             cannot be written.
     """
     settings, arrays = newest_checkpoint(run)
@@ -52,7 +57,9 @@ def export_generator(run, path):
     try:
         write_whole(path, buffer.getvalue())
     except OSError as error:
-        raise TrainingError(f"{path}: cannot write the weights here ({error}). Name a file in a folder that can be written.") from error
+        raise TrainingError(
+            f"{path}: cannot write the weights here ({error}). Name a file in a folder that can be written."
+        ) from error
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
@@ -63,7 +70,10 @@ def _read_export(data, name):
             weights = {key: file[key].astype("float32") for key in file.files if key != "settings"}
     except Exception as error:  # NumPy's own advice would be to allow a pickle, which is a program
         reason = error if isinstance(error, TrainingError) else "it is damaged, or something else wrote it"
-        raise TrainingError(f"{name} holds no generator of this package: {reason}. Name the folder of a run, or a whole .npz file that export_generator wrote.") from error
+        raise TrainingError(
+            f"{name} holds no generator of this package: {reason}. Name the folder of a run, or a whole .npz file that"
+            " export_generator wrote."
+        ) from error
     _check_finite(weights, name)
     return settings, weights
 
@@ -101,15 +111,22 @@ def read_weights(weights=None):
     elif place.is_file():
         data = place.read_bytes()
         if weights is None and hashlib.sha256(data).hexdigest() != SHIPPED_SHA256:
-            raise TrainingError(f"the weights that the package ships are damaged. Received: a file of {len(data):,} bytes with another SHA-256 than {SHIPPED_SHA256[:12]}... Install fashion_style again.")
+            raise TrainingError(
+                f"the weights that the package ships are damaged. Received: a file of {len(data):,} bytes with another"
+                f" SHA-256 than {SHIPPED_SHA256[:12]}... Install fashion_style again."
+            )
         settings, arrays = _read_export(data, name)
     else:
-        raise TrainingError(f"no run folder or weights file {weights}. Train one with `fashion-style train --run {weights}`.")
+        raise TrainingError(
+            f"no run folder or weights file {weights}. Train one with `fashion-style train --run {weights}`."
+        )
     return settings, {key: array for key, array in arrays.items() if key.startswith("generator/")}, name
 
 
 def load_generator(weights=None):
-    """A trained generator from weights as for `read_weights` -> `TrainedGenerator`. Its layers compute in float32, also if they were trained in bfloat16: weights are float32 anyway.
+    """A trained generator from weights as for `read_weights` -> `TrainedGenerator`.
+
+    Its layers compute in float32, also if they were trained in bfloat16: weights are float32 anyway.
 
     Raises:
         TrainingError: as `read_weights`, or if the weights are another network's.

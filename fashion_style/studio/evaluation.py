@@ -32,7 +32,9 @@ from ..writing import free_folder, write_whole
 # %% ../../nbs/studio/evaluation.ipynb #43788180
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found: `designs` (B, H, W, 3) locked to the garment, the `whole` and the `inside` `ScorecardTable`, and the `sheet` (uint8)."""
+    """What `evaluate` found: `designs` (B, H, W, 3) locked to the garment, the `whole` and the `inside`
+    `ScorecardTable`, and the `sheet` (uint8).
+    """
 
     designs: np.ndarray
     whole: object
@@ -41,10 +43,18 @@ class Evaluation:
 
     def to_markdown(self):
         """Both tables, with a line on how to read each, and below each the paired differences to paste and shade."""
-        return ("Whole picture, generator's raw output (content, ssim: against the garment; gram, swd, palette: against the style):\n\n"
-                + self.whole.to_markdown() + "\n" + rival_differences(self.whole)
-                + "\nInside the garment, design locked to its mask (background_change is not 0 although the lock is exact: soft mask edges count with weight 1 - m):\n\n"
-                + self.inside.to_markdown() + "\n" + rival_differences(self.inside))
+        return (
+            "Whole picture, generator's raw output (content, ssim: against the garment; gram, swd, palette: against the"
+            " style):\n\n"
+            + self.whole.to_markdown()
+            + "\n"
+            + rival_differences(self.whole)
+            + "\nInside the garment, design locked to its mask (background_change is not 0 although the lock is exact:"
+            " soft mask edges count with weight 1 - m):\n\n"
+            + self.inside.to_markdown()
+            + "\n"
+            + rival_differences(self.inside)
+        )
 
 
 def _interval(mean, low, high, sign=""):
@@ -52,7 +62,9 @@ def _interval(mean, low, high, sign=""):
 
 
 def rival_differences(table, *, row="generator", rival="paste and shade"):
-    """Markdown list: `row` minus `rival` pair by pair for every figure, its interval, and in words which is better (ssim: higher is better, the others: lower)."""
+    """Markdown list: `row` minus `rival` pair by pair for every figure, its interval, and in words which is better
+    (ssim: higher is better, the others: lower).
+    """
     lines = [f"{row} minus {rival}, pair by pair:", ""]
     for figure in table.figures:
         mean, low, high = table.difference(row, rival, figure)
@@ -68,7 +80,12 @@ def rival_differences(table, *, row="generator", rival="paste and shade"):
 
 def dress_pairs(designer, pairs, *, lock):
     """Stylise every garment of a `Batch` with its style, mask given: (B, H, W, 3)."""
-    return np.stack([designer.stylize(content, style, mask=mask, lock=lock).picture for content, style, mask in zip(pairs.content, pairs.style, pairs.mask)])
+    return np.stack(
+        [
+            designer.stylize(content, style, mask=mask, lock=lock).picture
+            for content, style, mask in zip(pairs.content, pairs.style, pairs.mask)
+        ]
+    )
 
 
 def evaluate(designer, pairs, extractor, *, shown=12):
@@ -88,12 +105,15 @@ def evaluate(designer, pairs, extractor, *, shown=12):
     rows = [[content, style, result] for content, style, result in zip(pairs.content, pairs.style, locked)][:shown]
     half = (len(rows) + 1) // 2
     rows = [row + (rows[half + index] if half + index < len(rows) else []) for index, row in enumerate(rows[:half])]
-    sheet = contact_sheet(rows, column_titles=["garment", "style", "result"] * (len(rows[0]) // 3), size=min(120, pairs.content.shape[1]))
+    sheet = contact_sheet(
+        rows, column_titles=["garment", "style", "result"] * (len(rows[0]) // 3), size=min(120, pairs.content.shape[1])
+    )
     return Evaluation(locked, whole, inside, sheet)
 
 
 def write_evaluation(evaluation, history, out, settings):
-    """Write designs, contact sheet, loss curves, scorecard and the run's settings into folder `out`, each file whole or not at all; returns the paths by name.
+    """Write designs, contact sheet, loss curves, scorecard and the run's settings into folder `out`, each file whole or
+    not at all; returns the paths by name.
 
     Raises:
         PictureError, DesignError: if the folder cannot be written.
@@ -103,9 +123,17 @@ def write_evaluation(evaluation, history, out, settings):
         out.mkdir(parents=True, exist_ok=True)
         for number, design in enumerate(evaluation.designs, start=1):
             save_picture(design, out / f"design-{number:02d}.png")
-        paths = dict(sheet=save_picture(evaluation.sheet, out / "contact_sheet.jpg"), scorecard=out / "scorecard.md", curves=out / "loss_curves.png")
-        texts = {"scorecard.md": evaluation.to_markdown(), "settings.json": json.dumps(settings.to_dict(), indent=1),
-                 "scorecard_whole.csv": evaluation.whole.to_csv(), "scorecard_garment.csv": evaluation.inside.to_csv()}
+        paths = dict(
+            sheet=save_picture(evaluation.sheet, out / "contact_sheet.jpg"),
+            scorecard=out / "scorecard.md",
+            curves=out / "loss_curves.png",
+        )
+        texts = {
+            "scorecard.md": evaluation.to_markdown(),
+            "settings.json": json.dumps(settings.to_dict(), indent=1),
+            "scorecard_whole.csv": evaluation.whole.to_csv(),
+            "scorecard_garment.csv": evaluation.inside.to_csv(),
+        }
         for name, text in texts.items():
             write_whole(out / name, text.encode())
         curves = io.BytesIO()
@@ -122,7 +150,8 @@ DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=450, width=12, mask_sha
 # %% ../../nbs/studio/evaluation.ipynb #1e1d698a
 @contextlib.contextmanager
 def claimed_folder(wanted, settings):
-    """A `free_folder` for this process alone: made, with the run's settings.json in it; where an error leaves nothing else, it goes again.
+    """A `free_folder` for this process alone: made, with the run's settings.json in it; where an error leaves nothing
+    else, it goes again.
 
     Yields its path.
     Raises:
@@ -138,7 +167,9 @@ def claimed_folder(wanted, settings):
                 break
             folder = None  # another process was faster
         except OSError as error:
-            raise DesignError(f"{folder}: cannot write results here ({error.strerror}). Name a folder that can be written.") from error
+            raise DesignError(
+                f"{folder}: cannot write results here ({error.strerror}). Name a folder that can be written."
+            ) from error
     try:
         yield folder
     except BaseException:
@@ -154,11 +185,23 @@ def _drawn_sources(part, size, seed):
 
 
 def save_first_look(out, pairs):
-    """A contact sheet of pairs dressed by the shipped generator, which takes seconds: `first_look.jpg` in folder `out`. Returns its path."""
+    """A contact sheet of pairs dressed by the shipped generator, which takes seconds: `first_look.jpg` in folder `out`.
+
+    Returns its path.
+    """
     designer = load_designer()
-    designs = [designer.stylize(garment, style, mask=mask).picture for garment, style, mask in zip(pairs.content, pairs.style, pairs.mask)]
+    designs = [
+        designer.stylize(garment, style, mask=mask).picture
+        for garment, style, mask in zip(pairs.content, pairs.style, pairs.mask)
+    ]
     rows = [list(row) for row in zip(pairs.content, pairs.style, designs)]
-    return save_picture(contact_sheet([first + second for first, second in zip(rows[::2], rows[1::2])], column_titles=["garment", "style", "design"] * 2), Path(out) / "first_look.jpg")
+    return save_picture(
+        contact_sheet(
+            [first + second for first, second in zip(rows[::2], rows[1::2])],
+            column_titles=["garment", "style", "design"] * 2,
+        ),
+        Path(out) / "first_look.jpg",
+    )
 
 
 def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size=256, callback=None, opened=None):
@@ -174,7 +217,8 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size
     Returns:
         (`Evaluation`, folder).
     Raises:
-        FashionStyleError: if the folder cannot be written or training fails. KeyboardInterrupt: if it was stopped; the training so far can be resumed.
+        FashionStyleError: if the folder cannot be written or training fails. KeyboardInterrupt: if it was stopped; the
+            training so far can be resumed.
     """
     settings = TrainingSettings.from_dict(dict(DEMO_SETTINGS.to_dict(), steps=steps, seed=seed))
     with claimed_folder(out, settings) as out:
@@ -182,12 +226,26 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size
         print(f"{first}: six garments dressed by the generator that the package ships")
         print(f"training {steps} steps at {settings.size} px on drawn garments and patterns; results go to {out}")
         watched = held_out_pairs(*_drawn_sources("held_out", 80, seed), 6, size=settings.size, seed=seed)
-        result = train(out / "run", settings, *_drawn_sources("train", 80, seed), held_out=watched, callback=callback, opened=opened and (lambda trainer: opened(out / "run")))
+        result = train(
+            out / "run",
+            settings,
+            *_drawn_sources("train", 80, seed),
+            held_out=watched,
+            callback=callback,
+            opened=opened and (lambda trainer: opened(out / "run")),
+        )
         if result.reason == "stopped":
-            print(f"stopped after step {int(result.trainer.step)}; go on with: fashion-style train --resume {out / 'run'}, then fashion-style evaluate {out / 'run'}")
+            print(
+                f"stopped after step {int(result.trainer.step)}; go on with: fashion-style train --resume"
+                f" {out / 'run'}, then fashion-style evaluate {out / 'run'}"
+            )
             raise KeyboardInterrupt
         print(f"dressing {count} garments it has not trained on, at {size} px")
-        evaluation = evaluate(load_designer(out / "run"), held_out_pairs(*_drawn_sources("held_out", size, seed), count, size=size, seed=seed), load_extractor("embedded"))
+        evaluation = evaluate(
+            load_designer(out / "run"),
+            held_out_pairs(*_drawn_sources("held_out", size, seed), count, size=size, seed=seed),
+            load_extractor("embedded"),
+        )
         paths = write_evaluation(evaluation, result.history, out, settings)
     print("\n" + evaluation.to_markdown())
     print(verdict(evaluation))
@@ -196,11 +254,17 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size
 
 
 def verdict(evaluation):
-    """One line for each table: the generator's relative Gram distance beside those of identity and paste and shade, the paired difference to the latter, and its SSIM."""
+    """One line for each table: the generator's relative Gram distance beside those of identity and paste and shade, the
+    paired difference to the latter, and its SSIM.
+    """
     lines = []
     for name, table in (("whole picture", evaluation.whole), ("inside the garment", evaluation.inside)):
-        gram, identity, pasted = (table.per_pair(row, "gram").mean() for row in ("generator", "identity", "paste and shade"))
+        gram, identity, pasted = (
+            table.per_pair(row, "gram").mean() for row in ("generator", "identity", "paste and shade")
+        )
         difference = _interval(*table.difference("generator", "paste and shade", "gram"), "+")
-        lines.append(f"{name}: Gram distance {gram:.3f} is {gram / identity:.2f} of identity's {identity:.3f}; paste and shade {pasted:.3f}; "
-                     f"paired difference {difference}; SSIM {table.per_pair('generator', 'ssim').mean():.3f}")
+        lines.append(
+            f"{name}: Gram distance {gram:.3f} is {gram / identity:.2f} of identity's {identity:.3f}; paste and shade"
+            f" {pasted:.3f}; paired difference {difference}; SSIM {table.per_pair('generator', 'ssim').mean():.3f}"
+        )
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, PictureError
 from ..features import load_extractor
 from ..images import open_picture, resize_picture, save_picture, to_float
-from ..reading.files import list_pictures, SkippedFiles
+from ..reading.files import SkippedFiles, list_pictures
 from ..scorecard import score
 from .recipes import dress, file_sha256, pixels_sha256, plan_recipe, read_recipe, save_dressed
 from ..writing import write_whole, writer_lock
@@ -31,20 +31,32 @@ MOST_PAIRS = 1_000_000
 
 
 def choose_pairs(garments, styles, count=None, *, seed=0):
-    """All pairs of two lists, or `count` different ones dealt from shuffled decks, so that each garment and each style comes about equally often.
+    """All pairs of two lists, or `count` different ones dealt from shuffled decks, so that each garment and each style
+    comes about equally often.
 
     Returns a list of (garment, style).
     Raises:
         DesignError: if there is nothing to pair, `count` is below 1, or more than a million pairs are asked for.
     """
     if not garments or not styles or (count is not None and count < 1):
-        raise DesignError(f"a lookbook needs at least one garment, one style and one pair. Received: {len(garments)} garments, {len(styles)} styles, count={count}.")
+        raise DesignError(
+            f"a lookbook needs at least one garment, one style and one pair. Received: {len(garments)} garments,"
+            f" {len(styles)} styles, count={count}."
+        )
     wanted = min(len(garments) * len(styles), count or np.inf)
     if wanted > MOST_PAIRS:
-        raise DesignError(f"{len(garments):,} garments in {len(styles):,} styles are {wanted:,} pairs, more than a million. Ask for a sample, such as count=1000 (--count 1000).")
+        raise DesignError(
+            f"{len(garments):,} garments in {len(styles):,} styles are {wanted:,} pairs, more than a million. Ask for a"
+            " sample, such as count=1000 (--count 1000)."
+        )
     if wanted == len(garments) * len(styles):
         return [(garment, style) for garment in garments for style in styles]
-    random, worn, shown, pairs = np.random.default_rng([seed, len(garments), len(styles)]), np.zeros(len(garments)), np.zeros(len(styles)), {}
+    random, worn, shown, pairs = (
+        np.random.default_rng([seed, len(garments), len(styles)]),
+        np.zeros(len(garments)),
+        np.zeros(len(styles)),
+        {},
+    )
     for _ in range(count):
         # The garment seen least, then the style seen least that it has not worn; ties are broken by chance.
         garment = np.where(worn == len(styles), np.inf, worn + 1e-3 * random.random(len(garments))).argmin()
@@ -62,7 +74,9 @@ COLUMNS = ("design", "garment", "style", *FIGURES, "extractor", "recipe")
 
 
 class Lookbook(NamedTuple):
-    """What was made: `rows` of designs.csv (dicts), how many were `kept` from before, the `bad` pictures, and whether it is `finished`."""
+    """What was made: `rows` of designs.csv (dicts), how many were `kept` from before, the `bad` pictures, and whether
+    it is `finished`.
+    """
 
     rows: list
     kept: int
@@ -71,13 +85,18 @@ class Lookbook(NamedTuple):
 
 
 def _file_name(garment, style):
-    """Name of a pair's PNG, at most 191 bytes; eight digits of each file's digest keep pictures of one name in two folders apart."""
+    """Name of a pair's PNG, at most 191 bytes; eight digits of each file's digest keep pictures of one name in two
+    folders apart.
+    """
     stems = [os.fsencode(Path(path).stem)[:80].decode("utf-8", "ignore") for path in (garment, style)]
     return f"{stems[0]}--{stems[1]}-{file_sha256(garment)[:8]}-{file_sha256(style)[:8]}.png"
 
 
 def _read_rows(out):
-    """{design: row} of an older designs.csv; damaged lines are left out. Raises DesignError for a table that is not ours: it would be written over."""
+    """{design: row} of an older designs.csv; damaged lines are left out.
+
+    Raises DesignError for a table that is not ours: it would be written over.
+    """
     try:
         with open(out / TABLE, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
@@ -86,10 +105,16 @@ def _read_rows(out):
             return {row["design"]: row for row in reader if set(row) == set(COLUMNS) and None not in row.values()}
     except FileNotFoundError:
         if os.path.lexists(out / SHEET):
-            raise DesignError(f"{out / SHEET} stands there without a {TABLE}, so it is not ours and not written over. Move it away, or name another folder with --out.") from None
+            raise DesignError(
+                f"{out / SHEET} stands there without a {TABLE}, so it is not ours and not written over. Move it away,"
+                " or name another folder with --out."
+            ) from None
         return {}
     except (OSError, ValueError, csv.Error) as error:
-        raise DesignError(f"{out / TABLE} is no table of designs ({error}), and it is not written over. Move it away, or name another folder with --out.") from error
+        raise DesignError(
+            f"{out / TABLE} is no table of designs ({error}), and it is not written over. Move it away, or name another"
+            " folder with --out."
+        ) from error
 
 
 def _write_rows(rows, out):
@@ -101,35 +126,54 @@ def _write_rows(rows, out):
     try:
         write_whole(out / TABLE, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise DesignError(f"{out / TABLE}: cannot be written ({error.strerror or error}). Designs made so far are kept; free some space and call again.") from error
+        raise DesignError(
+            f"{out / TABLE}: cannot be written ({error.strerror or error}). Designs made so far are kept; free some"
+            " space and call again."
+        ) from error
 
 
 def _made_by_us(path):
-    """The recipe of a design as we left it; None if nothing is there. Raises PictureError for a picture that somebody changed: it is not written over."""
+    """The recipe of a design as we left it; None if nothing is there.
+
+    Raises PictureError for a picture that somebody changed: it is not written over.
+    """
     if not os.path.lexists(path):
         return None
     with suppress(PictureError, DesignError):
         recipe = read_recipe(path)
         if pixels_sha256(open_picture(path)) == recipe["pixels"]:
             return recipe
-    raise PictureError(path, "somebody changed this design, so it is left alone", "Move it elsewhere to have it made again")
+    raise PictureError(
+        path, "somebody changed this design, so it is left alone", "Move it elsewhere to have it made again"
+    )
 
 
 def _still_good(row, recipe, plan):
     """Whether a design with this recipe was made from this plan, and its line in the table is whole."""
     try:
-        return json.loads(row["recipe"]) == recipe and {key: recipe.get(key) for key in plan} == json.loads(json.dumps(plan))
+        return json.loads(row["recipe"]) == recipe and {key: recipe.get(key) for key in plan} == json.loads(
+            json.dumps(plan)
+        )
     except ValueError:
         return False
 
 
 def _row(name, garment, style, dressed, extractor):
     """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture."""
-    at_256 = [resize_picture(to_float(open_picture(picture)), 256, fit="stretch") for picture in (dressed.design.picture, garment, style)]
+    at_256 = [
+        resize_picture(to_float(open_picture(picture)), 256, fit="stretch")
+        for picture in (dressed.design.picture, garment, style)
+    ]
     mask = np.clip(resize_picture(dressed.design.mask, (256, 256), fit="stretch"), 0, 1).reshape(256, 256, 1)
     figures = score(*at_256, extractor, mask)
-    return dict(design=name, garment=Path(garment).name, style=Path(style).name, **{figure: f"{figures[figure]:.4f}" for figure in FIGURES},
-                extractor=extractor.name, recipe=json.dumps(dressed.recipe, sort_keys=True))
+    return dict(
+        design=name,
+        garment=Path(garment).name,
+        style=Path(style).name,
+        **{figure: f"{figures[figure]:.4f}" for figure in FIGURES},
+        extractor=extractor.name,
+        recipe=json.dumps(dressed.recipe, sort_keys=True),
+    )
 
 
 class _Desk:
@@ -161,7 +205,9 @@ class _Desk:
             self.bad.add(error)
             return
         except DesignError as error:  # the two do not go together, such as a print of 2 pixels
-            self.bad.add(PictureError(f"{garment} in {style}", str(error).rstrip("."), "The other pairs are not affected"))
+            self.bad.add(
+                PictureError(f"{garment} in {style}", str(error).rstrip("."), "The other pairs are not affected")
+            )
             return
         save_dressed(dressed, self.out / name)
         self._note(row, garment, style)
@@ -175,14 +221,17 @@ def make_lookbook(designer, garments, styles, out, *, count=None, seed=0, size=N
     Call it again with the same arguments and it goes on: designs whose recipe would be the same are kept.
 
     Args:
-        designer: a `Designer`. garments, styles: folders, or lists of folders. out: folder of the results; made if missing.
-        count: pairs, see `choose_pairs`; None: all. seed: of their choice. size: short side of the designs, pixels; None: as the garments.
+        designer: a `Designer`. garments, styles: folders, or lists of folders. out: folder of the results; made if
+            missing.
+        count: pairs, see `choose_pairs`; None: all. seed: of their choice. size: short side of the designs, pixels;
+            None: as the garments.
         stop: an object whose `asked` ends the work after the design in progress.
         settings: strength, motif_scale, keep_colours, lock, as of `Designer.stylize`.
     Returns:
         `Lookbook`.
     Raises:
-        DataError: for folders without pictures; DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
+        DataError: for folders without pictures; DesignError: if no pair can be dressed, or for an `out` that cannot be
+            written or holds another designs.csv.
     """
     bad, out = SkippedFiles(), Path(out)
     pairs = choose_pairs(list(list_pictures(garments, bad)), list(list_pictures(styles, bad)), count, seed=seed)
@@ -212,11 +261,13 @@ def _make_all(desk, pairs, stop):
 
 
 def _sheet(shown, size=128):
-    """Contact sheet of [garment, style, design] paths, two to a line; what cannot be read any more leaves its cell empty."""
+    """Contact sheet of [garment, style, design] paths, two to a line; what cannot be read any more leaves its cell
+    empty.
+    """
     cells = [[None] * 3 for _ in shown]
     for paths, row in zip(shown, cells):
         for place, path in enumerate(paths):
             with suppress(PictureError):
                 row[place] = resize_picture(open_picture(path), size, fit="pad")
-    lines = [sum(cells[start:start + 2], []) for start in range(0, len(cells), 2)]
+    lines = [sum(cells[start : start + 2], []) for start in range(0, len(cells), 2)]
     return contact_sheet(lines, column_titles=["garment", "style", "design"] * min(2, len(cells)), size=size)

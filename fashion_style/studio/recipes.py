@@ -20,25 +20,31 @@ import fashion_style
 from ..design import load_designer
 from ..errors import DesignError, PictureError
 from ..images import open_picture, save_picture, to_uint8
-from ..reading.files import list_pictures, SkippedFiles
+from ..reading.files import SkippedFiles, list_pictures
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
 RECIPE_FIELD = "fashion_style"
-# Version of the package (its first two numbers) -> number of the way in which it read pictures, found masks, laid out prints and painted.
+# Version of the package (its first two numbers) -> number of the way in which it read pictures, found masks, laid out
+# prints and painted.
 WAYS = {(0, 1): 1, (0, 2): 1}
 
 
 def way_of(version):
-    """The number of a version's way to make a design, or None where this package does not know it. `version`: as a recipe holds it, such as "0.1.0"."""
+    """The number of a version's way to make a design, or None where this package does not know it.
+
+    `version`: as a recipe holds it, such as "0.1.0".
+    """
     try:
         return WAYS.get(tuple(int(part) for part in version.split(".")[:2]))
     except (AttributeError, ValueError):
         return None
 
 
-
 def file_sha256(path):
-    """SHA-256 of a file's bytes, as hexadecimal text. Raises PictureError for what cannot be read or is no regular file: a pipe never ends."""
+    """SHA-256 of a file's bytes, as hexadecimal text.
+
+    Raises PictureError for what cannot be read or is no regular file: a pipe never ends.
+    """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise PictureError(path, "this is not a regular file", "Name a picture file")
@@ -65,7 +71,9 @@ def read_mask(path):
     """
     picture = open_picture(path)
     if (picture.max(axis=2) - picture.min(axis=2)).max() > 32:  # JPEG tints grey a little
-        raise PictureError(path, "this picture has colours", "A mask is white where the garment is, and black elsewhere")
+        raise PictureError(
+            path, "this picture has colours", "A mask is white where the garment is, and black elsewhere"
+        )
     if not picture.any():
         raise PictureError(path, "this mask is black all over, so nothing would be dressed", "Paint the garment white")
     return picture.mean(axis=2, dtype="float32") / 255
@@ -78,8 +86,14 @@ def plan_recipe(designer, garment, styles, *, mask=None, size=None, **settings):
         designer: a `Designer`. garment, mask: paths; styles: list of paths.
         size, settings: as `Designer.stylize` takes them: weights, strength, motif_scale, keep_colours, lock.
     """
-    return dict(version=fashion_style.__version__, garment=_input(garment), styles=[_input(style) for style in styles], mask=_input(mask),
-                generator=dict(name=Path(designer.name).name, sha256=designer.sha256), settings=dict(settings, size=size))
+    return dict(
+        version=fashion_style.__version__,
+        garment=_input(garment),
+        styles=[_input(style) for style in styles],
+        mask=_input(mask),
+        generator=dict(name=Path(designer.name).name, sha256=designer.sha256),
+        settings=dict(settings, size=size),
+    )
 
 
 class Dressed(NamedTuple):
@@ -95,8 +109,14 @@ def dress(designer, garment, styles, *, mask=None, size=None, **settings):
     pictures = [open_picture(style) for style in styles]
     for style, picture in zip(styles, pictures):  # the design chapter would refuse it too, without a name
         if min(picture.shape[:2]) < 4:
-            raise PictureError(style, f"a style needs at least 4 pixels a side, this has {picture.shape[1]} x {picture.shape[0]}", "Use a larger picture of the print")
-    design = designer.stylize(open_picture(garment), pictures, mask=None if mask is None else read_mask(mask), size=size, **settings)
+            raise PictureError(
+                style,
+                f"a style needs at least 4 pixels a side, this has {picture.shape[1]} x {picture.shape[0]}",
+                "Use a larger picture of the print",
+            )
+    design = designer.stylize(
+        open_picture(garment), pictures, mask=None if mask is None else read_mask(mask), size=size, **settings
+    )
     return Dressed(design, plan | dict(pixels=pixels_sha256(design.picture)))
 
 
@@ -117,7 +137,9 @@ def _is_recipe(recipe):
     """Whether what somebody wrote into a PNG has the shape of a recipe; anybody can write anything there."""
     inputs = [recipe["garment"], *recipe["styles"]] + ([recipe["mask"]] if recipe["mask"] else [])
     texts = [item[key] for item in [*inputs, recipe["generator"]] for key in ("name", "sha256")] + [recipe["pixels"]]
-    return bool(recipe["styles"]) and isinstance(recipe["settings"], dict) and all(isinstance(text, str) for text in texts)
+    return (
+        bool(recipe["styles"]) and isinstance(recipe["settings"], dict) and all(isinstance(text, str) for text in texts)
+    )
 
 
 def read_recipe(path):
@@ -136,22 +158,33 @@ def read_recipe(path):
     except (KeyError, TypeError, ValueError, RecursionError):
         known = False
     if not known:
-        raise DesignError(f"{path} holds no recipe. Only PNG files that `fashion-style stylize` and `fashion-style designs` wrote do, as long as no other program has saved them anew.")
+        raise DesignError(
+            f"{path} holds no recipe. Only PNG files that `fashion-style stylize` and `fashion-style designs` wrote do,"
+            " as long as no other program has saved them anew."
+        )
     return recipe
 
 
 def find_inputs(recipe, folders):
-    """Files below `folders` whose bytes a recipe names: ({sha256: path}, [what was not found, in words]). Names are tried first, whatever their suffix, then all pictures."""
-    wanted = {item["sha256"]: item["name"] for item in [recipe["garment"], *recipe["styles"], recipe.get("mask")] if item}
+    """Files below `folders` whose bytes a recipe names: ({sha256: path}, [what was not found, in words]).
+
+    Names are tried first, whatever their suffix, then all pictures.
+    """
+    wanted = {
+        item["sha256"]: item["name"] for item in [recipe["garment"], *recipe["styles"], recipe.get("mask")] if item
+    }
     names = {Path(name).name for name in wanted.values()}
     pictures = [Path(path) for path in list_pictures([str(folder) for folder in folders], SkippedFiles())]
     found = {}
-    for path in [Path(folder, name) for folder in folders for name in sorted(names)] + sorted(pictures, key=lambda path: path.name not in names):
+    for path in [Path(folder, name) for folder in folders for name in sorted(names)] + sorted(
+        pictures, key=lambda path: path.name not in names
+    ):
         if len(found) == len(wanted):
             break
         try:
             digest = file_sha256(path)
-        except (PictureError, ValueError):  # of no use to us (a link to nowhere, a pipe, no name at all), and no reason to give up
+        # of no use to us (a link to nowhere, a pipe, no name at all), and no reason to give up
+        except (PictureError, ValueError):
             continue
         if digest in wanted:
             found.setdefault(digest, path)
@@ -164,10 +197,15 @@ def _unlike(path, picture, recipe):
     if pixels_sha256(before) != recipe["pixels"]:
         differences.append(f"the pixels of {path} are not those that its recipe names: somebody changed the picture")
     if before.shape != picture.shape:
-        return differences + [f"size: {before.shape[1]} x {before.shape[0]} pixels in the file, {picture.shape[1]} x {picture.shape[0]} made now"]
+        return differences + [
+            f"size: {before.shape[1]} x {before.shape[0]} pixels in the file, {picture.shape[1]} x {picture.shape[0]}"
+            " made now"
+        ]
     apart = np.abs(before.astype(int) - picture).max(axis=2)
     if apart.any():
-        differences.append(f"{np.count_nonzero(apart):,} of {apart.size:,} pixels differ, by at most {apart.max()} of 255")
+        differences.append(
+            f"{np.count_nonzero(apart):,} of {apart.size:,} pixels differ, by at most {apart.max()} of 255"
+        )
     return differences
 
 
@@ -186,18 +224,38 @@ def reproduce(path, folders=(), *, weights=None):
     places = [Path(path).absolute().parent, *folders]
     found, missing = find_inputs(recipe, places)
     if missing:
-        raise DesignError(f"{path} cannot be made again without {' and '.join(missing)}. Looked in {', '.join(map(str, places))}. Name the folder that holds them.")
+        raise DesignError(
+            f"{path} cannot be made again without {' and '.join(missing)}. Looked in {', '.join(map(str, places))}."
+            " Name the folder that holds them."
+        )
     designer, differences = load_designer(weights), []
     if way_of(recipe.get("version")) != way_of(fashion_style.__version__):
-        differences.append(f"version: made with {recipe.get('version')}, this is {fashion_style.__version__}, which cannot make it in the way of then")
+        differences.append(
+            f"version: made with {recipe.get('version')}, this is {fashion_style.__version__}, which cannot make it in"
+            " the way of then"
+        )
     if recipe["generator"].get("sha256") != designer.sha256:
-        differences.append(f"weights: made with {recipe['generator'].get('name')} ({str(recipe['generator'].get('sha256'))[:12]}...), these are {designer.name} ({designer.sha256[:12]}...)")
+        differences.append(
+            f"weights: made with {recipe['generator'].get('name')} ({str(recipe['generator'].get('sha256'))[:12]}...),"
+            f" these are {designer.name} ({designer.sha256[:12]}...)"
+        )
     mask = found[recipe["mask"]["sha256"]] if recipe.get("mask") else None
     try:
-        made = dress(designer, found[recipe["garment"]["sha256"]], [found[style["sha256"]] for style in recipe["styles"]], mask=mask, **recipe["settings"])
+        made = dress(
+            designer,
+            found[recipe["garment"]["sha256"]],
+            [found[style["sha256"]] for style in recipe["styles"]],
+            mask=mask,
+            **recipe["settings"],
+        )
     except DesignError as error:
-        raise DesignError(f"{path}: its recipe asks for what cannot be made, so somebody changed it. {error}") from error
+        raise DesignError(
+            f"{path}: its recipe asks for what cannot be made, so somebody changed it. {error}"
+        ) from error
     except TypeError as error:
-        raise DesignError(f"{path}: its recipe has settings that this version does not know ({error}). Use version {recipe.get('version')}.") from error
+        raise DesignError(
+            f"{path}: its recipe has settings that this version does not know ({error}). Use version"
+            f" {recipe.get('version')}."
+        ) from error
     picture = to_uint8(made.design.picture)
     return Reproduction(picture, tuple(differences + _unlike(path, picture, recipe)))

@@ -1,23 +1,26 @@
 """JupyterLab on loopback and Debian's chromium, one of each for all tests.
 
-Needs chromium on PATH (or its path in FASHION_STYLE_CHROMIUM) and playwright. Where one is missing the tests skip, but not where
+Needs chromium on PATH (or its path in FASHION_STYLE_CHROMIUM) and playwright. Where one is missing the tests skip, but
+not where
 CI is set: there it is a failure. FASHION_STYLE_SCREENSHOTS names a folder for pictures of the panels.
 """
+
 import importlib.util
 import os
 import pathlib
 
 import nbformat
 import pytest
-from PIL import Image
-
 from laboratory import CHROMIUM, NOTEBOOKS, WIDE, application, chromium, laboratory, open_notebook
+from PIL import Image
 
 
 def missing(what):
     """Skip, but fail in CI."""
     if os.environ.get("CI"):
-        pytest.fail(f"CI must have {what}: apt-get install chromium fonts-dejavu-core; pip install playwright", pytrace=False)
+        pytest.fail(
+            f"CI must have {what}: apt-get install chromium fonts-dejavu-core; pip install playwright", pytrace=False
+        )
     pytest.skip(f"needs {what}")
 
 
@@ -68,14 +71,19 @@ def keep_small(path, limit=150_000):
     picture = Image.open(path).convert("RGB")
     path.unlink()
     for share, quality in ((1.0, 85), (1.0, 75), (1.0, 65), (1.0, 55), (0.85, 60), (0.7, 60)):
-        picture.resize([round(side * share) for side in picture.size], Image.Resampling.LANCZOS).save(path.with_suffix(".jpg"), quality=quality, subsampling=0, optimize=True)
+        picture.resize([round(side * share) for side in picture.size], Image.Resampling.LANCZOS).save(
+            path.with_suffix(".jpg"), quality=quality, subsampling=0, optimize=True
+        )
         if path.with_suffix(".jpg").stat().st_size <= limit:
             return
 
 
 @pytest.fixture
 def screenshot(lab_page):
-    """Keep pictures of a panel, if FASHION_STYLE_SCREENSHOTS names a folder: in both themes, and narrow. `first`: what to do before, only then."""
+    """Keep pictures of a panel, if FASHION_STYLE_SCREENSHOTS names a folder: in both themes, and narrow.
+
+    `first`: what to do before, only then.
+    """
     folder = os.environ.get("FASHION_STYLE_SCREENSHOTS")
 
     def take_one(panel, path, dark, width):

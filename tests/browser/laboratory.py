@@ -1,4 +1,7 @@
-"""A JupyterLab server on loopback, and one notebook in it, driven through the application object that --LabApp.expose_app_in_browser gives."""
+"""A JupyterLab server on loopback, and one notebook in it, driven through the application object that
+--LabApp.expose_app_in_browser gives.
+"""
+
 import contextlib
 import json
 import os
@@ -13,12 +16,26 @@ import urllib.request
 import nbformat
 
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "nbs"
-CHROMIUM = os.environ.get("FASHION_STYLE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-           "--disable-sync", "--disable-dev-shm-usage"]
+CHROMIUM = (
+    os.environ.get("FASHION_STYLE_CHROMIUM")
+    or shutil.which("chromium")
+    or shutil.which("chromium-browser")
+    or shutil.which("google-chrome")
+)
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 WIDE, NARROW = {"width": 1280, "height": 1000}, {"width": 900, "height": 1000}
 BAD_OUTPUT = ".jupyter-widgets-error-widget, .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
-HANG_GUARD = 600  # seconds after which a wait is in vain, whatever else the machine does: a step that is traced can take minutes
+# seconds after which a wait is in vain, whatever else the machine does: a step that is traced can take minutes
+HANG_GUARD = 600
 CURRENT = "window.jupyterapp.shell.currentWidget"
 
 
@@ -26,10 +43,29 @@ def server_environment(folder):
     """Settings of its own for the server, so that neither the reader's nor an earlier test's count."""
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}))
-    folders = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_NUM_")}  # as many threads as a reader's kernel has
-    return dict(plain, **folders, JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), MPLBACKEND="agg", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
+    )
+    folders = {
+        name: str(folder / name.lower())
+        for name in (
+            "JUPYTER_CONFIG_DIR",
+            "JUPYTER_DATA_DIR",
+            "JUPYTER_RUNTIME_DIR",
+            "JUPYTERLAB_WORKSPACES_DIR",
+            "IPYTHONDIR",
+        )
+    }
+    # as many threads as a reader's kernel has
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_NUM_")}
+    return dict(
+        plain,
+        **folders,
+        JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
+        MPLBACKEND="agg",
+        TF_CPP_MIN_LOG_LEVEL="3",
+        CUDA_VISIBLE_DEVICES="-1",
+    )
 
 
 class Lab:
@@ -42,12 +78,29 @@ class Lab:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        options = [f"--port={port}", f"--ServerApp.root_dir={self.root}", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_retries=0",
-                   "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", "--LabApp.expose_app_in_browser=True",
-                   "--LabApp.extension_manager=readonly", "--MultiKernelManager.default_kernel_name=python3", "--MappingKernelManager.cull_idle_timeout=0"]
+        options = [
+            f"--port={port}",
+            f"--ServerApp.root_dir={self.root}",
+            "--no-browser",
+            "--allow-root",
+            "--ip=127.0.0.1",
+            "--ServerApp.port_retries=0",
+            "--IdentityProvider.token=",
+            "--ServerApp.password=",
+            "--ServerApp.disable_check_xsrf=True",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.extension_manager=readonly",
+            "--MultiKernelManager.default_kernel_name=python3",
+            "--MappingKernelManager.cull_idle_timeout=0",
+        ]
         with open(self.log, "w") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=server_environment(folder), stdout=log, stderr=subprocess.STDOUT,
-                                             start_new_session=True)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterlab", *options],
+                env=server_environment(folder),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def wait(self, seconds=HANG_GUARD):
         """Until it answers."""
@@ -119,19 +172,26 @@ class Tab:
         self.page, self.path, self.errors = page, path, []
         page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.command("docmanager:open", {"path": path, "factory": "Notebook"})
-        page.wait_for_function(f"""path => {{ const tab = {CURRENT}, kernel = tab?.sessionContext?.session?.kernel;
-            return tab?.context?.path === path && kernel && kernel.status === 'idle' && tab.context.isReady }}""", arg=path)
+        page.wait_for_function(
+            f"""path => {{ const tab = {CURRENT}, kernel = tab?.sessionContext?.session?.kernel;
+            return tab?.context?.path === path && kernel && kernel.status === 'idle' && tab.context.isReady }}""",
+            arg=path,
+        )
         self.box = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def command(self, name, arguments=None):
         """One of JupyterLab's commands; returns when it is done."""
-        return self.page.evaluate("([name, args]) => Promise.resolve(window.jupyterapp.commands.execute(name, args)).then(() => null)", [name, arguments or {}])
+        return self.page.evaluate(
+            "([name, args]) => Promise.resolve(window.jupyterapp.commands.execute(name, args)).then(() => null)",
+            [name, arguments or {}],
+        )
 
     def theme(self, dark):
         """JupyterLab's dark theme, or its light one."""
         self.command("apputils:change-theme", {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"})
         self.page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=not dark)
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached")  # a second change before that makes Lab remove its curtain twice
+        # a second change before that makes Lab remove its curtain twice
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def run_all(self):
         """Run all cells, and wait."""
@@ -146,10 +206,13 @@ class Tab:
 
     def ask(self, code):
         """Run code in the notebook's kernel, beside its cells: what it printed, and the seconds it took to answer."""
-        return self.page.evaluate(f"""async code => {{ const start = performance.now(); let text = '';
+        return self.page.evaluate(
+            f"""async code => {{ const start = performance.now(); let text = '';
             const future = {CURRENT}.sessionContext.session.kernel.requestExecute({{code, store_history: false}});
             future.onIOPub = message => {{ if (message.content.name !== 'stderr') text += message.content.text ?? (message.content.traceback ?? []).join('\\n') }};
-            await future.done; return [text.trim(), (performance.now() - start) / 1000] }}""", code)
+            await future.done; return [text.trim(), (performance.now() - start) / 1000] }}""",
+            code,
+        )
 
     def check(self):
         """No widget failed, no cell raised, no thread left a traceback, and the page has no error."""
@@ -162,4 +225,7 @@ class Tab:
 
     def close(self):
         """Shut the kernel down and close the tab."""
-        self.page.evaluate(f"async () => {{ const tab = {CURRENT}; await tab.sessionContext.shutdown(); await tab.context.save(); tab.dispose() }}")
+        self.page.evaluate(
+            f"async () => {{ const tab = {CURRENT}; await tab.sessionContext.shutdown(); await tab.context.save();"
+            " tab.dispose() }"
+        )

@@ -1,15 +1,19 @@
 """One panel in the browser: what a test or a benchmark does to it, what it sees of it, and how long that took."""
+
 import json
 import re
 import time
 
 from laboratory import HANG_GUARD
 
-MARKS = dict(feature="Go to the strongest position", gram="New noise", design="Keep this design", training="Start over")  # a button that only this panel has
+# a button that only this panel has
+MARKS = dict(feature="Go to the strongest position", gram="New noise", design="Keep this design", training="Start over")
 
 
 def busyness():
-    """How many times longer a bit of work takes now because others use the machine too: time passed over processor time, at least 1."""
+    """How many times longer a bit of work takes now because others use the machine too: time passed over processor
+    time, at least 1.
+    """
     started, spent = time.perf_counter(), time.process_time()
     while time.process_time() - spent < 0.2:
         pass
@@ -21,22 +25,37 @@ def open_panel(tab, name, cell):
     started = time.monotonic()
     tab.run(cell)
     panel = Seen(tab, name)
-    panel.wait(lambda: panel.box.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0"), "its picture")
+    panel.wait(
+        lambda: panel.box.locator("img").first.evaluate("image => image.complete && image.naturalWidth > 0"),
+        "its picture",
+    )
     return panel, time.monotonic() - started
 
 
 class Seen:
-    """One panel in the browser. `tab`: its notebook; `name`: feature, gram, design or training; `kind`: its name in the package's registry; `box`: its element."""
+    """One panel in the browser.
+
+    `tab`: its notebook; `name`: feature, gram, design or training; `kind`: its name in the package's registry; `box`:
+    its element.
+    """
 
     def __init__(self, tab, name):
-        self.tab, self.page, self.name, self.kind = tab, tab.page, name, {"gram": "Gram panel"}.get(name, f"{name} panel")
+        self.tab, self.page, self.name, self.kind = (
+            tab,
+            tab.page,
+            name,
+            {"gram": "Gram panel"}.get(name, f"{name} panel"),
+        )
         self.box = tab.box.locator(".fs-panel", has=tab.page.get_by_role("button", name=MARKS[name], exact=False)).first
         self.box.wait_for(timeout=1000 * HANG_GUARD)
         self.box.scroll_into_view_if_needed()
 
     def python(self, expression):
         """What an expression of the panel, `panel`, is worth in the kernel, by way of JSON."""
-        text, _ = self.tab.ask(f"import json\nfrom fashion_style.panels.panel import Panel\npanel = Panel._open[{self.kind!r}]\nprint(json.dumps({expression}))")
+        text, _ = self.tab.ask(
+            "import json\nfrom fashion_style.panels.panel import Panel\npanel ="
+            f" Panel._open[{self.kind!r}]\nprint(json.dumps({expression}))"
+        )
         return json.loads(text)
 
     def state(self):
@@ -60,11 +79,15 @@ class Seen:
         return self.box.locator(f"img[title^='{tooltip}'], img[alt^='{tooltip}']").first
 
     def pixels(self, picture):
-        """A number that stands for all pixels of a picture as the browser shows it; tries again if the picture changes meanwhile."""
-        return picture.evaluate("""async image => { const canvas = new OffscreenCanvas(1, 1), pen = canvas.getContext('2d', {willReadFrequently: true});
+        """A number that stands for all pixels of a picture as the browser shows it; tries again if the picture changes
+        meanwhile.
+        """
+        return picture.evaluate(
+            """async image => { const canvas = new OffscreenCanvas(1, 1), pen = canvas.getContext('2d', {willReadFrequently: true});
             for (let tries = 0; tries < 100; tries++) { try { await image.decode(); canvas.width = image.naturalWidth; canvas.height = image.naturalHeight; pen.drawImage(image, 0, 0);
                 let sum = 7; for (const value of pen.getImageData(0, 0, canvas.width, canvas.height).data) sum = (sum * 31 + value) | 0; return sum }
-                catch (changed) { await new Promise(done => setTimeout(done, 30)) } } throw new Error('no picture') }""")
+                catch (changed) { await new Promise(done => setTimeout(done, 30)) } } throw new Error('no picture') }"""
+        )
 
     def changes(self, picture, act):
         """Do `act`, and wait until the picture's pixels are others than before."""
@@ -77,7 +100,9 @@ class Seen:
 
     def handle(self, label):
         """The handle of the slider beside the number field with this label."""
-        return self.entry(label).locator("xpath=ancestor::div[contains(@class, 'widget-hbox')][1]").locator(".noUi-handle")
+        return (
+            self.entry(label).locator("xpath=ancestor::div[contains(@class, 'widget-hbox')][1]").locator(".noUi-handle")
+        )
 
     def press(self, label, key="ArrowRight"):
         """Move a slider by keyboard."""
@@ -100,26 +125,33 @@ class Seen:
 
     def cell(self):
         """Number of the notebook's cell whose output this is."""
-        return self.box.evaluate("box => [...box.closest('.jp-Notebook').querySelectorAll('.jp-Cell')].indexOf(box.closest('.jp-Cell'))")
+        return self.box.evaluate(
+            "box => [...box.closest('.jp-Notebook').querySelectorAll('.jp-Cell')].indexOf(box.closest('.jp-Cell'))"
+        )
 
     def opens_again(self):
         """Run the panel's cell again: seconds until the new panel shows its first picture."""
         return open_panel(self.tab, self.name, self.cell())[1]
 
     def latencies(self, label, picture, count=14):
-        """Seconds from an arrow key on a slider to the next picture decoded in the browser, `count` times or to the slider's end; two more before are not counted.
+        """Seconds from an arrow key on a slider to the next picture decoded in the browser, `count` times or to the
+        slider's end; two more before are not counted.
 
-        The slider goes one way, towards its farther end, so that no value comes twice and no kept picture helps. None where no other picture came
+        The slider goes one way, towards its farther end, so that no value comes twice and no kept picture helps. None
+        where no other picture came
         within 5 seconds, which is right where two values look alike, such as two channels that are silent.
         """
         self.handle(label).scroll_into_view_if_needed()
         image = self.picture(picture).element_handle()
-        times = self.handle(label).evaluate("""async (handle, [image, count]) => { const times = []; handle.focus();
+        times = self.handle(label).evaluate(
+            """async (handle, [image, count]) => { const times = []; handle.focus();
             const value = name => Number(handle.getAttribute('aria-value' + name));
             const [key, end] = 2 * value('now') > value('min') + value('max') ? ['ArrowLeft', 'min'] : ['ArrowRight', 'max'];
             for (let number = 0; number < count && value('now') != value(end); number++) { const start = performance.now();
                 const drawn = new Promise(done => image.addEventListener('load', () => image.decode().then(() => done(true), () => done(true)), {once: true}));
                 handle.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
                 const came = await Promise.race([drawn, new Promise(done => setTimeout(() => done(false), 5000))]); times.push(came ? (performance.now() - start) / 1000 : null);
-                await new Promise(done => setTimeout(done, 120)) } return times }""", [image, count + 2])
+                await new Promise(done => setTimeout(done, 120)) } return times }""",
+            [image, count + 2],
+        )
         return times[2:]

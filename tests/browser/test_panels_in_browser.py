@@ -1,4 +1,7 @@
-"""The four panels in the real notebook, in JupyterLab, in chromium: every kind of control is moved, and what is seen is checked."""
+"""The four panels in the real notebook, in JupyterLab, in chromium: every kind of control is moved, and what is seen is
+checked.
+"""
+
 import json
 import os
 import pathlib
@@ -6,12 +9,11 @@ import statistics
 
 import numpy as np
 import pytest
-from PIL import Image
-from skimage import data
-
 from hostile import png
 from laboratory import NARROW, NOTEBOOKS, WIDE
+from PIL import Image
 from seen import Seen, busyness
+from skimage import data
 
 # The notebook that gathers the panels, and the calls that a reader adds at its end.
 NOTEBOOK, CALLS = "panels/panels.ipynb", ("feature_panel()", "gram_panel()", "design_panel()", "training_panel()")
@@ -38,7 +40,11 @@ def panel(notebook, request):
 
 @pytest.fixture
 def note(record_property):
-    """Keep a latency for the table at the end of the run. Its target, meant for two idle cores, is no limit: ten times that is, and more on a busy machine."""
+    """Keep a latency for the table at the end of the run.
+
+    Its target, meant for two idle cores, is no limit: ten times that is, and more on a busy machine.
+    """
+
     def keep(what, seconds, target):
         record_property("latency", [what, seconds, target])
         assert seconds < 10 * target * busyness(), f"{what}: {seconds:.2f} s"
@@ -49,7 +55,12 @@ def note(record_property):
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory):
     """Bytes of a real photo, as JPEG: a garment from beside the checkout, or the one that scikit-image brings along."""
-    shared = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", NOTEBOOKS.parents[1] / "shared")) / "data" / "garments" / "tshirt"
+    shared = (
+        pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", NOTEBOOKS.parents[1] / "shared"))
+        / "data"
+        / "garments"
+        / "tshirt"
+    )
     found = sorted(shared.glob("*.jpg"))
     if found:
         return found[0].read_bytes()
@@ -61,8 +72,11 @@ def photo(tmp_path_factory):
 def refuses_hostile_uploads(panel, label, control):
     """Text named .jpg, a bomb and an empty file get their messages, and the choice stays."""
     before = panel.state()[control]
-    for name, content, words in (("letter.jpg", b"dear madam, this is no picture", "letter.jpg"), ("bomb.png", png(10_000, 10_000, b"", bits=1, colour=0), "pixels"),
-                                 ("nothing.png", b"", "0 bytes")):
+    for name, content, words in (
+        ("letter.jpg", b"dear madam, this is no picture", "letter.jpg"),
+        ("bomb.png", png(10_000, 10_000, b"", bits=1, colour=0), "pixels"),
+        ("nothing.png", b"", "0 bytes"),
+    ):
         panel.upload(label, name, content)
         panel.wait_status(words)
         assert name in panel.status() and panel.box.locator(".fs-status.fs-error").count() == 1
@@ -72,8 +86,11 @@ def refuses_hostile_uploads(panel, label, control):
 
 def is_reached_by_keyboard(panel):
     """Every control has a name and gets the focus by Tab."""
-    names = panel.box.evaluate("""(box, focusable) => [...box.querySelectorAll(focusable)].filter(part => part.checkVisibility({visibilityProperty: true}) && !part.disabled).map((part, number) => {
-        part.dataset.number = number; return [part.getAttribute('role') === 'slider' ? 'slider' : (part.getAttribute('aria-label') || part.labels?.[0]?.textContent || part.textContent || part.title || '').trim(), part.tabIndex] })""", FOCUSABLE)
+    names = panel.box.evaluate(
+        """(box, focusable) => [...box.querySelectorAll(focusable)].filter(part => part.checkVisibility({visibilityProperty: true}) && !part.disabled).map((part, number) => {
+        part.dataset.number = number; return [part.getAttribute('role') === 'slider' ? 'slider' : (part.getAttribute('aria-label') || part.labels?.[0]?.textContent || part.textContent || part.title || '').trim(), part.tabIndex] })""",
+        FOCUSABLE,
+    )
     assert all(name and order >= 0 for name, order in names), names
     panel.box.locator("[data-number='0']").focus()
     reached = set()
@@ -88,24 +105,34 @@ def fits_into(panel, size):
     """Nothing reaches over the panel's right edge or is cut off there."""
     panel.page.set_viewport_size(size)
     panel.page.wait_for_timeout(300)
-    over = panel.box.evaluate("""box => { const edge = box.getBoundingClientRect().right + 1; return [...box.querySelectorAll('*')].filter(part => part.checkVisibility({visibilityProperty: true})
-        && part.getBoundingClientRect().width > 0 && part.getBoundingClientRect().right > edge).map(part => part.tagName + '.' + part.className + ' ' + part.textContent.slice(0, 40)) }""")
+    over = panel.box.evaluate(
+        """box => { const edge = box.getBoundingClientRect().right + 1; return [...box.querySelectorAll('*')].filter(part => part.checkVisibility({visibilityProperty: true})
+        && part.getBoundingClientRect().width > 0 && part.getBoundingClientRect().right > edge).map(part => part.tagName + '.' + part.className + ' ' + part.textContent.slice(0, 40)) }"""
+    )
     assert not over, over[:5]
-    box, room = panel.box.bounding_box(), panel.box.locator("xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')][1]").bounding_box()
+    box, room = (
+        panel.box.bounding_box(),
+        panel.box.locator("xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')][1]").bounding_box(),
+    )
     assert box["width"] <= room["width"] + 1
 
 
 def is_readable(panel, least=4.5):
-    """In both themes every text stands out from what is behind it, by WCAG's measure; the names over pictures have their own dark ground."""
+    """In both themes every text stands out from what is behind it, by WCAG's measure; the names over pictures have
+    their own dark ground.
+    """
     for dark in (True, False):
         panel.tab.theme(dark)
-        faint = panel.box.evaluate("""(box, least) => {
+        faint = panel.box.evaluate(
+            """(box, least) => {
             const parts = text => (text.match(/[0-9.]+/g) ?? []).map(Number), over = ([r, g, b, a = 1], low) => [r, g, b].map((value, place) => a * value + (1 - a) * low[place]);
             const ground = part => part ? over(parts(getComputedStyle(part).backgroundColor), ground(part.parentElement)) : [255, 255, 255];
             const light = colour => { const [r, g, b] = colour.map(value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b };
             const contrast = part => { const low = ground(part), [dim, bright] = [light(low), light(over(parts(getComputedStyle(part).color), low))].sort((a, b) => a - b); return (bright + 0.05) / (dim + 0.05) };
             return [...box.querySelectorAll('*')].filter(part => part.checkVisibility({visibilityProperty: true}) && !part.disabled && !part.closest('.fs-cells, style, title, option') && [...part.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
-                .map(part => [contrast(part).toFixed(2), part.textContent.trim().slice(0, 40)]).filter(([value]) => value < least) }""", least)
+                .map(part => [contrast(part).toFixed(2), part.textContent.trim().slice(0, 40)]).filter(([value]) => value < least) }""",
+            least,
+        )
         assert not faint, ("dark" if dark else "light", faint[:5])
 
 
@@ -138,16 +165,19 @@ def opens_again(panel, note, seconds=2.0):
     assert new != old and after <= before + 1
 
 
-# The panels ------------------------------------------------------------------------------------------------------------
+# The panels
+# ------------------------------------------------------------------------------------------------------------
 def test_feature_panel(panel, photo, screenshot, note):
     view, sheet = panel.picture("one channel over the picture"), panel.picture("channels of the picture")
     place, size = view.bounding_box(), size_of(panel)
-    panel.changes(view, lambda: panel.box.locator(".fs-cells:not(.fs-fine) button").nth(8).click())  # a channel, by mouse
+    # a channel, by mouse
+    panel.changes(view, lambda: panel.box.locator(".fs-cells:not(.fs-fine) button").nth(8).click())
     assert panel.box.locator(".fs-cells:not(.fs-fine) button.mod-active").count() == 1
     panel.changes(view, lambda: panel.press("Channel", "ArrowRight"))
     panel.changes(view, lambda: panel.type("Row", 12))
     assert panel.state()["row"] == 12 and "Row 12," in panel.box.inner_text()
-    panel.changes(view, lambda: panel.box.locator(".fs-fine").first.click(position=dict(x=200, y=100)))  # a place in the view
+    # a place in the view
+    panel.changes(view, lambda: panel.box.locator(".fs-fine").first.click(position=dict(x=200, y=100)))
     assert (panel.state()["row"], panel.state()["column"]) == (55, 115)
     panel.changes(view, lambda: panel.button("Go to the strongest position").click())
     assert view.bounding_box() == place, "nothing jumps"
@@ -167,7 +197,10 @@ def test_feature_panel(panel, photo, screenshot, note):
     panel.type("Weights file", "nowhere.npz")
     panel.wait_status("nowhere.npz")
     assert panel.state()["network"] == "embedded"
-    panel.python("panel.set_state(picture='dress', other='tartan', compare=False, layer='block2_conv1', order='activity', page=1)")
+    panel.python(
+        "panel.set_state(picture='dress', other='tartan', compare=False, layer='block2_conv1', order='activity',"
+        " page=1)"
+    )
     panel.page.wait_for_timeout(300)
     screenshot(panel, "feature_panel")
     panel.box.get_by_label("compare two pictures").check()
@@ -179,7 +212,11 @@ def test_feature_panel(panel, photo, screenshot, note):
 
 
 def test_gram_panel(panel, photo, screenshot, note):
-    maps, overview, large = panel.picture("channel i, channel k"), panel.picture("Gram matrices"), panel.picture("the strongest channels of Gram A")
+    maps, overview, large = (
+        panel.picture("channel i, channel k"),
+        panel.picture("Gram matrices"),
+        panel.picture("the strongest channels of Gram A"),
+    )
     size = size_of(panel)
     panel.changes(large, lambda: panel.button("B block3").click())
     panel.changes(maps, lambda: panel.box.locator(".fs-fine").nth(1).click(position=dict(x=100, y=30)))
@@ -208,7 +245,11 @@ def test_gram_panel(panel, photo, screenshot, note):
     steps = panel.python("[panel._texture.steps, panel.loop.running]")
     still = panel.pixels(grown)
     panel.page.wait_for_timeout(300)
-    assert panel.python("[panel._texture.steps, panel.loop.running]") == steps and steps[1] is False and panel.pixels(grown) == still
+    assert (
+        panel.python("[panel._texture.steps, panel.loop.running]") == steps
+        and steps[1] is False
+        and panel.pixels(grown) == still
+    )
     panel.changes(grown, lambda: panel.button("New noise").click())
     panel.python("setattr(panel, 'foreground', True)")  # what gram_panel finds out for itself in Colab: no thread
     panel.changes(grown, lambda: panel.button("Start").click())
@@ -216,7 +257,10 @@ def test_gram_panel(panel, photo, screenshot, note):
     panel.python("panel.set_state(solo='all layers', **{f'weight_{number}': 0.0 for number in range(1, 6)})")
     panel.button("One step").click()
     panel.wait_status("muted")
-    panel.python("[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel._step() for _ in range(60)], panel._show_texture()] and 1")
+    panel.python(
+        "[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel._step() for _ in range(60)],"
+        " panel._show_texture()] and 1"
+    )
     panel.page.wait_for_timeout(300)
     screenshot(panel, "gram_panel")
     is_readable(panel)
@@ -240,7 +284,11 @@ def test_design_panel(panel, photo, screenshot, note):
     panel.box.get_by_label("lock the background").check()
     panel.changes(picture, lambda: panel.button("kimono").click())
     for label in ("strength", "houndstooth", "motif scale"):
-        note(f"design panel: median from {label} slider to picture", statistics.median(filter(None, panel.latencies(label, "The garment with its print"))), 0.15)
+        note(
+            f"design panel: median from {label} slider to picture",
+            statistics.median(filter(None, panel.latencies(label, "The garment with its print"))),
+            0.15,
+        )
     panel.button("Keep this design").click()
     panel.wait(lambda: panel.box.locator("a[download]").count() == 2, "two links, the design and the contact sheet")
     assert size_of(panel) == size, "nothing jumps"
@@ -256,7 +304,10 @@ def test_design_panel(panel, photo, screenshot, note):
     refuses_hostile_uploads(panel, "garment", "garment")
     panel.changes(picture, lambda: panel.button("design 1").click())
     assert panel.state()["garment"] == "kimono", "a kept design comes back with its settings"
-    panel.python("panel.set_state(garment='dress', styles=['ikat', 'wax print'], weights=[1.0, 0.4], strength=1.0, motif_scale=0.8)")
+    panel.python(
+        "panel.set_state(garment='dress', styles=['ikat', 'wax print'], weights=[1.0, 0.4], strength=1.0,"
+        " motif_scale=0.8)"
+    )
     panel.button("Keep this design").click()
     panel.page.wait_for_timeout(500)
     screenshot(panel, "design_panel")
@@ -281,7 +332,9 @@ def test_training_panel(panel, screenshot, note):
     pauses_and_takes_one_step(panel)
     assert size_of(panel) == size, "nothing jumps"
     shows_older_snapshots(panel)
-    assert any(word in panel.box.inner_text().lower() for word in ("verdict", "healthy", "too early", "watch", "critic")), "the verdict in words"
+    assert any(
+        word in panel.box.inner_text().lower() for word in ("verdict", "healthy", "too early", "watch", "critic")
+    ), "the verdict in words"
     panel.page.wait_for_timeout(300)
     screenshot(panel, "training_panel", first=trains_on)
     stops_and_starts_over(panel)
@@ -320,7 +373,9 @@ def pauses_and_takes_one_step(panel):
     panel.page.wait_for_timeout(500)
     assert steps_of(panel) == rests, "paused is paused"
     panel.button("Step").click()
-    panel.wait(lambda: steps_of(panel) == rests + 1 and panel.python("panel.session.wait(0)"), "one step, and its snapshot")
+    panel.wait(
+        lambda: steps_of(panel) == rests + 1 and panel.python("panel.session.wait(0)"), "one step, and its snapshot"
+    )
 
 
 def shows_older_snapshots(panel):
@@ -340,7 +395,10 @@ def trains_on(panel, steps=300):
     panel.button("Pause").click()
     panel.wait(lambda: panel.python("panel.session.wait(0)"), "the end of the step in progress")
     panel.button("Step").click()
-    panel.wait(lambda: panel.python("panel.session.wait(0) and panel.snapshots[-1][0]") == steps_of(panel), "the newest snapshot")
+    panel.wait(
+        lambda: panel.python("panel.session.wait(0) and panel.snapshots[-1][0]") == steps_of(panel),
+        "the newest snapshot",
+    )
 
 
 def stops_and_starts_over(panel):

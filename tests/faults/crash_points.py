@@ -2,9 +2,11 @@
 
     python tests/faults/crash_points.py
 
-Prints one line of JSON: {what was being written: number of moments at which the process was killed}. Any run that cannot be used, any half
+Prints one line of JSON: {what was being written: number of moments at which the process was killed}. Any run that
+cannot be used, any half
 checkpoint in the list and any leftover that the next write does not sweep up ends it with an AssertionError.
 """
+
 import json
 import os
 import shutil
@@ -18,7 +20,11 @@ import numpy as np
 
 from fashion_style.runs import checkpoints
 from fashion_style.runs.checkpoints import (
-    best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint, write_checkpoint,
+    best_checkpoint,
+    list_checkpoints,
+    newest_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
 )
 from fashion_style.settings import TrainingSettings
 
@@ -44,7 +50,9 @@ def damage(run):
 
 
 def count_down(moment):
-    """From now on, end this process by SIGKILL at its file operation number `moment`; halves of files and syncs count too."""
+    """From now on, end this process by SIGKILL at its file operation number `moment`; halves of files and syncs count
+    too.
+    """
     left = [moment]
 
     def tick():
@@ -54,10 +62,10 @@ def count_down(moment):
 
     def torn(path, data):
         with path.open("wb") as file:
-            file.write(data[:len(data) // 2])
+            file.write(data[: len(data) // 2])
             file.flush()
             tick()
-            file.write(data[len(data) // 2:])
+            file.write(data[len(data) // 2 :])
             file.flush()
             os.fsync(file.fileno())
 

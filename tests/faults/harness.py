@@ -2,12 +2,16 @@
 
     python tests/faults/harness.py --kills 100      what `make faults` runs, about twenty minutes on two cores
 
-Writes what it counted to benchmarks/results/faults.md. Ctrl-C, SIGTERM or --minutes end it early: no new fault is begun, the runs are finished
+Writes what it counted to benchmarks/results/faults.md. Ctrl-C, SIGTERM or --minutes end it early: no new fault is
+begun, the runs are finished
 and compared, and the report says how many faults were met.
 
-A campaign is one run that meets fault after fault: each time a real process resumes it and meets the next one. In the end it is left
-to finish and must equal, bit for bit, a run that nothing ever happened to: weights, both optimisers, history and batches.
+A campaign is one run that meets fault after fault: each time a real process resumes it and meets the next one. In the
+end it is left
+to finish and must equal, bit for bit, a run that nothing ever happened to: weights, both optimisers, history and
+batches.
 """
+
 import argparse
 import csv
 import json
@@ -29,8 +33,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_style.runs.checkpoints import list_checkpoints, newest_checkpoint, read_checkpoint
 from fashion_style.errors import TrainingError
+from fashion_style.runs.checkpoints import list_checkpoints, newest_checkpoint, read_checkpoint
 
 LIFE = Path(__file__).with_name("life.py")
 TIME_COLUMNS = ("seconds", "steps_per_second")
@@ -38,7 +42,8 @@ CHECKPOINT_EVERY, GRID_EVERY = 2, 10
 HANG_GUARD = 1800  # seconds without a word from a life; a busy machine is slow
 WARNINGS = threading.Lock()  # Python collects them for all threads together
 DISK_BYTES = 160_000_000  # of the small disk, when one can be mounted
-INSIDE, BETWEEN, EARLY = PLACES = "inside a checkpoint write", "between writes", "before the first step of a life"  # where a kill fell
+# where a kill fell
+INSIDE, BETWEEN, EARLY = PLACES = "inside a checkpoint write", "between writes", "before the first step of a life"
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.md"
 CHANGES = {}  # of the settings of every life
 
@@ -53,8 +58,15 @@ class Server:
     def __init__(self, log):
         environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
         self.log, self.words, self.batches = Path(log).open("ab"), queue.Queue(), defaultdict(set)
-        self.process = subprocess.Popen([sys.executable, str(LIFE), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True,
-                                        start_new_session=True)  # Ctrl-C is for the harness alone
+        self.process = subprocess.Popen(
+            [sys.executable, str(LIFE), "--serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=environment,
+            text=True,
+            start_new_session=True,
+        )  # Ctrl-C is for the harness alone
         threading.Thread(target=self._listen, daemon=True).start()
         self.life = None
 
@@ -127,13 +139,18 @@ def table(run):
     if not path.is_file():
         return {}
     text = path.read_text(encoding="utf-8", errors="replace")
-    rows = list(csv.DictReader(text[:text.rfind("\n") + 1].splitlines()))
-    return {int(float(row["step"])): {name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in rows}
+    rows = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+    return {
+        int(float(row["step"])): {name: value for name, value in row.items() if name not in TIME_COLUMNS}
+        for row in rows
+    }
 
 
 def order(run, steps, **more):
     """What a life of such a run is told."""
-    return dict(run=str(run), steps=steps, checkpoint_every=CHECKPOINT_EVERY, grid_every=GRID_EVERY, changes=CHANGES, **more)
+    return dict(
+        run=str(run), steps=steps, checkpoint_every=CHECKPOINT_EVERY, grid_every=GRID_EVERY, changes=CHANGES, **more
+    )
 
 
 @dataclass
@@ -146,10 +163,20 @@ class Reference:
 
     def differences(self, arrays, rows, batches):
         """What another finished run has other than this one; an empty list is what we hope for."""
-        found = [name for name in sorted({*arrays, *self.arrays})
-                 if name not in arrays or name not in self.arrays or arrays[name].dtype != self.arrays[name].dtype or not np.array_equal(arrays[name], self.arrays[name])]
-        found += [f"history of step {step}" for step in sorted({*rows, *self.rows}) if rows.get(step) != self.rows.get(step)]
-        return found + [f"batch of step {step}" for step in sorted(self.batches) if batches.get(step) != self.batches[step]]
+        found = [
+            name
+            for name in sorted({*arrays, *self.arrays})
+            if name not in arrays
+            or name not in self.arrays
+            or arrays[name].dtype != self.arrays[name].dtype
+            or not np.array_equal(arrays[name], self.arrays[name])
+        ]
+        found += [
+            f"history of step {step}" for step in sorted({*rows, *self.rows}) if rows.get(step) != self.rows.get(step)
+        ]
+        return found + [
+            f"batch of step {step}" for step in sorted(self.batches) if batches.get(step) != self.batches[step]
+        ]
 
     def lost(self, rows, step):
         """How many rows up to `step` are missing or other than here."""
@@ -185,10 +212,9 @@ def _advance(campaign):
     """Begin a life and let it make some steps."""
     server = campaign.server
     campaign.start()
-    begun, wanted = None, campaign.random.randint(1, 6)
-    while begun is None or step < begun + wanted:
-        step = int(server.until("step"))
-        begun = step if begun is None else begun
+    begun, wanted = int(server.until("step")), campaign.random.randint(1, 6)
+    while int(server.until("step")) < begun + wanted:
+        pass
 
 
 def _kill(campaign, starting=False):
@@ -278,7 +304,9 @@ def full_disk(campaign):
 
 
 def read_only(campaign):
-    """The run's checkpoints become read-only while it trains: a read-only mount; without the right to mount, a file in the folder's place."""
+    """The run's checkpoints become read-only while it trains: a read-only mount; without the right to mount, a file in
+    the folder's place.
+    """
     folder = campaign.run / "checkpoints"
     _advance(campaign)
     os.kill(campaign.server.life, signal.SIGSTOP)  # so that no write is in the way
@@ -303,7 +331,13 @@ def second_writer(campaign):
     os.kill(campaign.server.life, signal.SIGSTOP)
     try:
         told = json.dumps(order(campaign.run, campaign.steps))
-        second = subprocess.run([sys.executable, str(LIFE), told], stdout=subprocess.PIPE, stderr=campaign.server.log, text=True, timeout=HANG_GUARD)
+        second = subprocess.run(
+            [sys.executable, str(LIFE), told],
+            stdout=subprocess.PIPE,
+            stderr=campaign.server.log,
+            text=True,
+            timeout=HANG_GUARD,
+        )
     finally:
         os.kill(campaign.server.life, signal.SIGCONT)
     if second.returncode != 3 or "another process" not in second.stdout or "step" in second.stdout.split():
@@ -326,7 +360,9 @@ def _damage(campaign, change):
             warnings.simplefilter("always")
             step = int(newest_checkpoint(campaign.run)[1]["step/000"])
         if step != int(whole[-2].name[5:13]) or not any(whole[-2].name in str(warning.message) for warning in said):
-            raise Surprise(f"{path.name} was damaged; went back to step {step}, said {[str(warning.message) for warning in said]}")
+            raise Surprise(
+                f"{path.name} was damaged; went back to step {step}, said {[str(warning.message) for warning in said]}"
+            )
         if path != files[-1]:
             path.write_bytes(data)
     return f"of {len(files)} files each"
@@ -334,15 +370,22 @@ def _damage(campaign, change):
 
 def flip_a_bit(campaign):
     """One random bit of each file."""
+
     def flip(path, data):
         place, bit = campaign.random.randrange(len(data)), 1 << campaign.random.randrange(8)
-        path.write_bytes(data[:place] + bytes([data[place] ^ bit]) + data[place + 1:])
+        path.write_bytes(data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :])
+
     return _damage(campaign, flip)
 
 
 def truncate(campaign):
     """Each file cut off at a random length."""
-    return _damage(campaign, lambda path, data: path.write_bytes(data[:campaign.random.choice([0, len(data) - 1, campaign.random.randrange(len(data))])]))
+    return _damage(
+        campaign,
+        lambda path, data: path.write_bytes(
+            data[: campaign.random.choice([0, len(data) - 1, campaign.random.randrange(len(data))])]
+        ),
+    )
 
 
 def remove(campaign):
@@ -351,12 +394,19 @@ def remove(campaign):
 
 
 def _run(*command):
-    return subprocess.run([str(part) for part in command], stderr=subprocess.DEVNULL).returncode == 0 if shutil.which(command[0]) else False
+    return (
+        subprocess.run([str(part) for part in command], stderr=subprocess.DEVNULL).returncode == 0
+        if shutil.which(command[0])
+        else False
+    )
 
 
 # Campaigns -----------------------------------------------------------------------------------------------------------
 class Campaign:
-    """One run of `steps` steps on a server, and what was seen of it after each fault. `disk`: the small disk that it lies on, or None."""
+    """One run of `steps` steps on a server, and what was seen of it after each fault.
+
+    `disk`: the small disk that it lies on, or None.
+    """
 
     def __init__(self, server, run, steps, rng, disk=None):
         self.server, self.run, self.steps, self.random, self.disk, self.seen = server, Path(run), steps, rng, disk, []
@@ -367,7 +417,9 @@ class Campaign:
         self.server.start(**order(self.run, self.steps, **more))
 
     def meet(self, fault):
-        """One fault; notes what it left: {name, hit, wrong, step of the newest whole checkpoint, rows}. Returns a line to print."""
+        """One fault; notes what it left: {name, hit, wrong, step of the newest whole checkpoint, rows}. Returns a line
+        to print.
+        """
         hit = wrong = None
         try:
             hit = fault(self)
@@ -378,7 +430,15 @@ class Campaign:
         if not whole and rows:
             wrong = wrong or "there is a history, but no whole checkpoint"
         step = int(whole[-1].name[5:13]) if whole else 0
-        self.seen.append(dict(name=label(fault), hit=hit or "", wrong=wrong, step=step, rows={number: row for number, row in rows.items() if number <= step}))
+        self.seen.append(
+            dict(
+                name=label(fault),
+                hit=hit or "",
+                wrong=wrong,
+                step=step,
+                rows={number: row for number, row in rows.items() if number <= step},
+            )
+        )
         return f"{self.run.name} at step {max(rows, default=0)}, {label(fault)}: {wrong or hit or 'as it should'}"
 
     def finish(self):
@@ -389,19 +449,25 @@ class Campaign:
         self.arrays, self.batches = {} if self.end else newest_checkpoint(self.run)[1], dict(self.server.batches)
 
     def judge(self, reference, counts):
-        """Compare with the run that nothing happened to and add up, in {fault: Counter}. Returns what is wrong, as lines."""
+        """Compare with the run that nothing happened to and add up, in {fault: Counter}. Returns what is wrong, as
+        lines.
+        """
         wrong = []
         for seen in self.seen:
             count = counts[seen["name"]]
             if not seen["hit"].startswith("skipped"):
                 lost = reference.lost(seen["rows"], seen["step"])
                 count.update({"tried": 1, "unusable": int(bool(seen["wrong"])), "rows lost": lost})
-                wrong += [f"{self.run}: {seen['name']}: {seen['wrong']}"] * bool(seen["wrong"]) + [f"{self.run}: {seen['name']}: {lost} rows lost"] * bool(lost)
+                wrong += [f"{self.run}: {seen['name']}: {seen['wrong']}"] * bool(seen["wrong"]) + [
+                    f"{self.run}: {seen['name']}: {lost} rows lost"
+                ] * bool(lost)
             if seen["hit"]:
                 count[seen["hit"]] += 1
         different = [self.end] if self.end else reference.differences(self.arrays, table(self.run), self.batches)
         counts["finished run"].update({"tried": 1, "unusable": int(bool(different))})
-        return wrong + [f"{self.run}: {len(different)} differences to the undisturbed run: {different[:5]}"] * bool(different)
+        return wrong + [f"{self.run}: {len(different)} differences to the undisturbed run: {different[:5]}"] * bool(
+            different
+        )
 
 
 def label(fault):
@@ -415,12 +481,19 @@ FAULTS = tuple(dict.fromkeys(KILLS + OTHERS))
 
 
 def markdown(counts):
-    """The counts as a Markdown table. "finished run" is no fault but the comparison at the end of each run: it stands below the sum."""
+    """The counts as a Markdown table. "finished run" is no fault but the comparison at the end of each run: it stands
+    below the sum.
+    """
     lines = ["| fault | times | unusable runs | history rows lost | of these |", "|---|---|---|---|---|"]
     names = [label(fault) for fault in FAULTS]
     total = {key: sum(counts[name][key] for name in names) for key in ("tried", "unusable", "rows lost")}
-    for name, count in [(name, counts[name]) for name in names] + [("**all faults**", total), ("no fault: finished runs, compared bit for bit", counts["finished run"])]:
-        where = ", ".join(f"{number} {hit}" for hit, number in sorted(count.items()) if hit not in ("tried", "unusable", "rows lost"))
+    for name, count in [(name, counts[name]) for name in names] + [
+        ("**all faults**", total),
+        ("no fault: finished runs, compared bit for bit", counts["finished run"]),
+    ]:
+        where = ", ".join(
+            f"{number} {hit}" for hit, number in sorted(count.items()) if hit not in ("tried", "unusable", "rows lost")
+        )
         lines.append(f"| {name} | {count['tried']} | {count['unusable']} | {count['rows lost']} | {where} |")
     return "\n".join(lines)
 
@@ -435,7 +508,9 @@ def report(counts, runs, options, seconds):
         kills.update({place: counts[label(fault)][place] for place in PLACES})
     others = sum(counts[label(fault)]["tried"] for fault in OTHERS)
     unusable, lost = (sum(count[key] for count in counts.values()) for key in ("unusable", "rows lost"))
-    facts = common.facts_text(common.versions("tensorflow", "keras", "numpy"), **{"load at the end": common.load_average()})
+    facts = common.facts_text(
+        common.versions("tensorflow", "keras", "numpy"), **{"load at the end": common.load_average()}
+    )
     return f"""# What training runs survived
 
 {facts}
@@ -466,18 +541,24 @@ def small_disk(folder):
 
 def schedule(kills, others, rng):
     """`kills` kinds of SIGKILL and `others` of each other fault, shuffled."""
-    faults = [KILLS[number % len(KILLS)] for number in range(kills)] + [fault for fault in OTHERS for _ in range(others)]
+    faults = [KILLS[number % len(KILLS)] for number in range(kills)] + [
+        fault for fault in OTHERS for _ in range(others)
+    ]
     rng.shuffle(faults)
     return faults
 
 
 def work(number, faults, steps, place, seed, campaigns, cleanup):
     """Run campaigns until all `faults` (a list shared by all workers) are met; finished campaigns go to `campaigns`."""
-    server, rng, disk = Server(place / f"worker-{number}.log"), random.Random(seed), small_disk(place / f"disk-{number}")
+    server, rng, disk = (
+        Server(place / f"worker-{number}.log"),
+        random.Random(seed),
+        small_disk(place / f"disk-{number}"),
+    )
     if disk:
         cleanup.callback(_run, "umount", "--lazy", disk)
     cleanup.callback(server.close)
-    for runs in range(10 ** 6):
+    for runs in range(10**6):
         if not faults:
             break
         campaign = Campaign(server, (disk or place) / f"run-{number}-{runs}", steps, rng, disk)
@@ -508,18 +589,35 @@ def main():
     parser.add_argument("--others", type=int, default=6, help="how often to meet each other fault (default: 6)")
     parser.add_argument("--steps", type=int, default=100, help="steps of a run (default: 100)")
     parser.add_argument("--workers", type=int, default=2, help="campaigns at a time (default: 2)")
-    parser.add_argument("--minutes", type=float, default=1e6, help="begin no new fault after so many minutes (default: meet them all)")
+    parser.add_argument(
+        "--minutes", type=float, default=1e6, help="begin no new fault after so many minutes (default: meet them all)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="Markdown file for the counts (default: benchmarks/results/faults.md)")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="Markdown file for the counts (default: benchmarks/results/faults.md)"
+    )
     options = parser.parse_args()
-    begun, place, campaigns, counts, wrong = time.monotonic(), Path(tempfile.mkdtemp(prefix="faults-")), [], defaultdict(Counter), []
+    begun, place, campaigns, counts, wrong = (
+        time.monotonic(),
+        Path(tempfile.mkdtemp(prefix="faults-")),
+        [],
+        defaultdict(Counter),
+        [],
+    )
     faults = schedule(options.kills, options.others, random.Random(options.seed))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: faults.clear())
     with ExitStack() as cleanup:
         server = Server(place / "reference.log")
         cleanup.callback(server.close)
-        threads = [threading.Thread(target=guarded, daemon=True, args=(wrong, number, faults, options.steps, place, options.seed + number, campaigns, cleanup)) for number in range(options.workers)]
+        threads = [
+            threading.Thread(
+                target=guarded,
+                daemon=True,
+                args=(wrong, number, faults, options.steps, place, options.seed + number, campaigns, cleanup),
+            )
+            for number in range(options.workers)
+        ]
         for thread in threads:
             thread.start()
         reference = undisturbed(server, place / "reference", options.steps)

@@ -1,11 +1,15 @@
-"""One life of a training run, for the fault harness: it trains a tiny network until it is done, stopped, or killed from outside.
+"""One life of a training run, for the fault harness: it trains a tiny network until it is done, stopped, or killed from
+outside.
 
     python life.py --serve       read orders from standard input, one JSON object a line; fork a process for each
     python life.py '{"run": ...}'  one order, in this process
 
-TensorFlow takes seconds to import, so `--serve` imports it once and forks before TensorFlow starts any work; every life then
-builds, traces and trains for itself. What happens goes to standard output as lines `word rest`: pid, batch, step, end, error, exit.
+TensorFlow takes seconds to import, so `--serve` imports it once and forks before TensorFlow starts any work; every life
+then
+builds, traces and trains for itself. What happens goes to standard output as lines `word rest`: pid, batch, step, end,
+error, exit.
 """
+
 import hashlib
 import json
 import os
@@ -14,12 +18,12 @@ import sys
 
 import numpy as np
 
-from fashion_style.runs.checkpoints import list_checkpoints
 from fashion_style.data import held_out_pairs
 from fashion_style.errors import FashionStyleError
+from fashion_style.reading.sources import garment_source, pattern_source
+from fashion_style.runs.checkpoints import list_checkpoints
 from fashion_style.runs.loop import train
 from fashion_style.settings import TrainingSettings
-from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.training import Trainer
 
 DONE, REFUSED, BROKEN = 0, 3, 4  # exit codes: finished or stopped, one of our own errors, any other exception
@@ -45,17 +49,30 @@ def report_batches():
 
 
 def live(order):
-    """Train as ordered: run, steps, checkpoint_every, grid_every, changes (of SMALL) and file_limit (bytes, or None). Resumes whenever there is a checkpoint."""
+    """Train as ordered: run, steps, checkpoint_every, grid_every, changes (of SMALL) and file_limit (bytes, or None).
+
+    Resumes whenever there is a checkpoint.
+    """
     say("pid", os.getpid())
     if order.get("file_limit") is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"],) * 2)
     report_batches()
-    sources, others = [[make(size=40, count=6, part=part) for make in (garment_source, pattern_source)] for part in ("train", "held_out")]
+    sources, others = [
+        [make(size=40, count=6, part=part) for make in (garment_source, pattern_source)]
+        for part in ("train", "held_out")
+    ]
     resume = bool(list_checkpoints(order["run"]))
     try:
-        result = train(order["run"], None if resume else TrainingSettings(steps=order["steps"], **SMALL | order.get("changes", {})), *sources, resume=resume,
-                       held_out=held_out_pairs(*others, 2, size=SMALL["size"]), callback=lambda progress: say("step", progress.step),
-                       grid_every=order["grid_every"], checkpoint_every=order["checkpoint_every"])
+        result = train(
+            order["run"],
+            None if resume else TrainingSettings(steps=order["steps"], **SMALL | order.get("changes", {})),
+            *sources,
+            resume=resume,
+            held_out=held_out_pairs(*others, 2, size=SMALL["size"]),
+            callback=lambda progress: say("step", progress.step),
+            grid_every=order["grid_every"],
+            checkpoint_every=order["checkpoint_every"],
+        )
     except FashionStyleError as error:
         say("error", " ".join(str(error).split()))
         return REFUSED

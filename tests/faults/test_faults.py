@@ -1,18 +1,20 @@
 """The quick form of the fault harness: each of its faults once, on two real runs. `make faults` runs the long form.
 
-Two kills are left to the long form, because only their number tells something: at a random moment, and while a process starts.
+Two kills are left to the long form, because only their number tells something: at a random moment, and while a process
+starts.
 A full disk is met where a small disk can be mounted."""
+
 import random
 import subprocess
 import threading
 from collections import Counter, defaultdict
 
+import harness
 import numpy as np
 import pytest
-
-import harness
-from fashion_style.runs.folder import read_events
 from harness import Campaign, Reference, Server, Surprise
+
+from fashion_style.runs.folder import read_events
 
 STEPS = 40
 
@@ -27,12 +29,28 @@ def small_disk(tmp_path):
 
 
 def test_runs_survive_each_fault_once(tmp_path, small_disk, monkeypatch):
-    monkeypatch.setattr(harness, "CHANGES", dict(generator="unet", constraint="clip", update="together"))  # a life is mostly tracing: this takes a quarter of the time
-    plans = [[harness.kill_in_write, harness.flip_a_bit, harness.file_size_limit, harness.truncate, harness.second_writer, harness.interrupt],
-             [harness.terminate, harness.remove, harness.read_only, harness.full_disk]]
-    assert {fault for plan in plans for fault in plan} == set(harness.FAULTS) - {harness.kill_at_random, harness.kill_at_start}
+    # a life is mostly tracing: this takes a quarter of the time
+    monkeypatch.setattr(harness, "CHANGES", dict(generator="unet", constraint="clip", update="together"))
+    plans = [
+        [
+            harness.kill_in_write,
+            harness.flip_a_bit,
+            harness.file_size_limit,
+            harness.truncate,
+            harness.second_writer,
+            harness.interrupt,
+        ],
+        [harness.terminate, harness.remove, harness.read_only, harness.full_disk],
+    ]
+    assert {fault for plan in plans for fault in plan} == set(harness.FAULTS) - {
+        harness.kill_at_random,
+        harness.kill_at_start,
+    }
     servers = [Server(tmp_path / f"server-{number}.log") for number in range(2)]
-    campaigns = [Campaign(server, (disk or tmp_path) / f"run-{number}", STEPS, random.Random(number), disk) for number, (server, disk) in enumerate(zip(servers, (None, small_disk)))]
+    campaigns = [
+        Campaign(server, (disk or tmp_path) / f"run-{number}", STEPS, random.Random(number), disk)
+        for number, (server, disk) in enumerate(zip(servers, (None, small_disk)))
+    ]
     told, undisturbed = [], []
 
     def meet_all(campaign, plan):
@@ -44,7 +62,10 @@ def test_runs_survive_each_fault_once(tmp_path, small_disk, monkeypatch):
         campaigns[1].server.batches.clear()
         meet_all(campaigns[1], plans[1])
 
-    threads = [threading.Thread(target=meet_all, args=(campaigns[0], plans[0])), threading.Thread(target=first_undisturbed)]
+    threads = [
+        threading.Thread(target=meet_all, args=(campaigns[0], plans[0])),
+        threading.Thread(target=first_undisturbed),
+    ]
     try:
         for thread in threads:
             thread.start()
@@ -56,17 +77,24 @@ def test_runs_survive_each_fault_once(tmp_path, small_disk, monkeypatch):
     counts = defaultdict(Counter)
     wrong = [line for campaign in campaigns for line in campaign.judge(undisturbed[0], counts)]
     assert not wrong and harness.failures(counts) == 0, "\n".join([*wrong, *told])
-    for campaign in campaigns:  # the events are no part of the comparison, since times differ; but they tell the whole story, whatever was torn
+    # the events are no part of the comparison, since times differ; but they tell the whole story, whatever was torn
+    for campaign in campaigns:
         told_by_run = [event["what"] for event in read_events(campaign.run)]
         assert told_by_run[0] == "opened" and told_by_run[-1] == "finished" and "resumed" in told_by_run, told_by_run
-    assert counts["finished run"]["tried"] == 2 and all(counts[harness.label(fault)]["tried"] == (fault is not harness.full_disk or small_disk is not None) for plan in plans for fault in plan), told
+    assert counts["finished run"]["tried"] == 2 and all(
+        counts[harness.label(fault)]["tried"] == (fault is not harness.full_disk or small_disk is not None)
+        for plan in plans
+        for fault in plan
+    ), told
 
 
 # The harness can see what it looks for -------------------------------------------------------------------------------
 @pytest.fixture
 def reference():
     rows = {step: dict(step=str(step), total=f"0.{step}") for step in range(1, 5)}
-    return Reference({"generator/000": np.ones((2, 2), np.float32)}, rows, {step: {f"digest {step}"} for step in range(4)})
+    return Reference(
+        {"generator/000": np.ones((2, 2), np.float32)}, rows, {step: {f"digest {step}"} for step in range(4)}
+    )
 
 
 def test_a_difference_of_one_bit_is_seen(reference):
@@ -76,11 +104,17 @@ def test_a_difference_of_one_bit_is_seen(reference):
     assert reference.differences(**same | dict(arrays={"generator/000": almost})) == ["generator/000"]
     assert reference.differences(**same | dict(arrays={})) == ["generator/000"]
     assert reference.differences(**same | dict(rows=reference.rows | {5: {}})) == ["history of step 5"]
-    assert reference.differences(**same | dict(batches=reference.batches | {2: {"digest 2", "another"}})) == ["batch of step 2"]
+    assert reference.differences(**same | dict(batches=reference.batches | {2: {"digest 2", "another"}})) == [
+        "batch of step 2"
+    ]
 
 
 def test_the_sum_of_the_table_is_the_sum_of_its_rows():
-    counts = defaultdict(Counter, {harness.label(fault): Counter({"tried": number, "unusable": 1}) for number, fault in enumerate(harness.FAULTS)} | {"finished run": Counter({"tried": 50})})
+    counts = defaultdict(
+        Counter,
+        {harness.label(fault): Counter({"tried": number, "unusable": 1}) for number, fault in enumerate(harness.FAULTS)}
+        | {"finished run": Counter({"tried": 50})},
+    )
     *faults, total, finished = [line.split("|") for line in harness.markdown(counts).splitlines()[2:]]
     for column in (2, 3):
         assert int(total[column]) == sum(int(cells[column]) for cells in faults)
