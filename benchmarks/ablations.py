@@ -4,10 +4,9 @@ pairs.
     python benchmarks/ablations.py
 
 Drawn garments and patterns and the embedded extractor, so that anybody can run it. Each variant trains in a fresh
-process under --runs and
-is kept: a variant that is finished with the same settings is not trained again, one that was interrupted goes on.
-Writes table.md, the
-figures of every pair as CSV, costs.csv and a contact sheet into --out, about half an hour of two idle cores.
+process under --runs and is kept: a variant that is finished with the same settings is not trained again, one that was
+interrupted goes on. Writes table.md, the figures of every pair as CSV, costs.csv and a contact sheet into --out, about
+half an hour of two idle cores.
 """
 
 import csv

@@ -4,14 +4,10 @@
     python benchmarks/article_loop.py --start start.npz
 
 Eager, one operation after the other; two tapes over one pass; VGG19 down to block5_conv1 asked for garment, style
-picture and result at
-every step, whatever layers the losses use; nothing kept from one step to the next. The losses are written here once
-more, with the
-article's Python-int shapes, so that they are also an oracle for ours. Networks and Adam are those of the package. With
---double it is an
-oracle for torch_loop.py too: in float32 the two frameworks round differently, and Adam makes whole steps of gradients
-that are hardly more
-than rounding.
+picture and result at every step, whatever layers the losses use; nothing kept from one step to the next. The losses are
+written here once more, with the article's Python-int shapes, so that they are also an oracle for ours. Networks and
+Adam are those of the package. With --double it is an oracle for torch_loop.py too: in float32 the two frameworks round
+differently, and Adam makes whole steps of gradients that are hardly more than rounding.
 """
 
 import json

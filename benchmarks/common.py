@@ -100,9 +100,8 @@ def measure_steps(step, count, warm_up=1, base=None):
     """Time `count` steps after `warm_up` >= 1 others: (start of a row, [what every step returned]).
 
     The row: seconds of the `first` step and, as a list, of the timed ones; `base_mib` and `peak_mib`, the largest
-    memory before and after.
-    `base`: that memory, noted earlier by loops that keep targets: what computing them needs belongs to the steps that
-    use them.
+    memory before and after. `base`: that memory, noted earlier by loops that keep targets: what computing them needs
+    belongs to the steps that use them.
     """
     base = peak_memory_mib() if base is None else base
     warm, early = time_steps(step, warm_up)
@@ -193,8 +192,7 @@ def compare_outcomes(start, first, second):
     """How far two loops are apart after the same steps from the same start: {what: relative difference}.
 
     Losses: largest |a - b| / |b| of any term at any step. Weights: norm of the difference over all weights of a
-    network, divided by
-    the norm of the weights, and, stricter, by the norm of the change that `second` made to them.
+    network, divided by the norm of the weights, and, stricter, by the norm of the change that `second` made to them.
     """
     start, first, second = (np.load(path) for path in (start, first, second))
     losses = [key for key in first.files if key.startswith("loss/")]

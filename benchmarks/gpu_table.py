@@ -4,10 +4,9 @@ nothing.
     python benchmarks/gpu_table.py
 
 The recipe of the demo (or --recipe real), a fresh process for every row. "fed" takes batches from our input pipeline,
-"fixed" repeats one
-batch: if both columns agree, the pipeline is not the limit. float32 rows use TF32 in matrix products and convolutions
-where the GPU has
-it, as TensorFlow does by default. Rows that run out of memory say which batch fits. Writes results/gpu.md.
+"fixed" repeats one batch: if both columns agree, the pipeline is not the limit. float32 rows use TF32 in matrix
+products and convolutions where the GPU has it, as TensorFlow does by default. Rows that run out of memory say which
+batch fits. Writes results/gpu.md.
 """
 
 import itertools

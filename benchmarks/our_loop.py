@@ -4,8 +4,7 @@
     python benchmarks/our_loop.py --start start.npz
 
 What changes against article_loop.py is `Trainer.train_step`: one traced step for both networks, VGG19 cut off below the
-deepest layer that
-the losses use, targets of garment and style picture kept because the same pictures come again.
+deepest layer that the losses use, targets of garment and style picture kept because the same pictures come again.
 """
 
 import common
@@ -63,9 +62,8 @@ def needed_gflop(trainer, batch, size):
     matrix products.
 
     Backward costs a forward pass for the weights and one for what lies below. Generator 3 passes; VGG19 2 (its weights
-    stay); critic 6:
-    3 on real pictures, 3 on generated ones, where one backward pass serves both networks, since their adversarial
-    gradients are opposite.
+    stay); critic 6: 3 on real pictures, 3 on generated ones, where one backward pass serves both networks, since their
+    adversarial gradients are opposite.
     """
     picture = (batch, size, size, 3)
     paint = forward_gflop(lambda content, style: trainer.generator([content, style]), picture, picture)

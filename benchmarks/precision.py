@@ -3,12 +3,10 @@
     python benchmarks/precision.py
 
 Trains the recipe of the demo in float32 and in mixed bfloat16 (layers in bfloat16; weights, pictures and losses in
-float32), three seeds of
-each, and scores all of them on the same held-out pairs. Every run is a throw of dice, so the three seeds of a precision
-stand for it together:
-per pair the mean of the three; does bfloat16 lie inside the bootstrap interval of float32? Beside it the paired
-difference, and what a seed
-changes. Five minutes of two cores. Writes results/precision.md.
+float32), three seeds of each, and scores all of them on the same held-out pairs. Every run is a throw of dice, so the
+three seeds of a precision stand for it together: per pair the mean of the three; does bfloat16 lie inside the bootstrap
+interval of float32? Beside it the paired difference, and what a seed changes. Five minutes of two cores. Writes
+results/precision.md.
 """
 
 import dataclasses

@@ -3,11 +3,9 @@
     python benchmarks/recipe_loop.py --recipe demo --size 128
 
 "demo" is what `fashion-style demo` trains: embedded extractor. "real" is the longest stage at 128 px of the run on real
-pictures whose generator the package ships: VGG19 (needs
-its weights, or --vgg-weights). Both draw garments and patterns by code here, each once before the clock starts. The
-penalty falls on every
-n-th step and a batch may serve several, so times are means over whole cycles. --feed fixed repeats one batch, which
-shows what the pipeline costs.
+pictures whose generator the package ships: VGG19 (needs its weights, or --vgg-weights). Both draw garments and patterns
+by code here, each once before the clock starts. The penalty falls on every n-th step and a batch may serve several, so
+times are means over whole cycles. --feed fixed repeats one batch, which shows what the pipeline costs.
 """
 
 import itertools
@@ -99,13 +97,10 @@ def needed_gflop(trainer):
     our_loop.py, one critic step.
 
     Generator 3 passes. Extractor 2 on the design, and 1 on garment and style picture for the targets of a batch, shared
-    by its `pairings`
-    steps. Critic 6 where both networks learn from one forward pass; where the generator learns after it, 2 more through
-    the changed critic.
-    A penalty adds 4: forward, down to the picture, and backward through the latter; LeakyReLU has no second derivative,
-    so no more. The
-    critic's branch for the style picture, which real and generated pictures share, takes 3 passes, and 1 more through
-    the changed critic.
+    by its `pairings` steps. Critic 6 where both networks learn from one forward pass; where the generator learns after
+    it, 2 more through the changed critic. A penalty adds 4: forward, down to the picture, and backward through the
+    latter; LeakyReLU has no second derivative, so no more. The critic's branch for the style picture, which real and
+    generated pictures share, takes 3 passes, and 1 more through the changed critic.
     """
     settings = trainer.settings
     picture, small = ((settings.batch, side, side, 3) for side in (settings.size, SMALL))

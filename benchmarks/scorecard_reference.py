@@ -1,9 +1,8 @@
 """Reference rows of the scorecard on held-out pairs of real pictures: identity, style picture, paste and shade.
 
 Every fourth content is a flat, the others are photos, styles cycle through fabrics, repeats and paintings; which files
-is fixed by
-the seed. Example: python benchmarks/scorecard_reference.py --data ../shared/data --vgg-weights vgg19_notop.h5 --pairs
-40
+is fixed by the seed. Example: python benchmarks/scorecard_reference.py --data ../shared/data --vgg-weights
+vgg19_notop.h5 --pairs 40
 """
 
 import argparse

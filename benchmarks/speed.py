@@ -5,14 +5,10 @@
     python benchmarks/speed.py --torch-python .venv-torch/bin/python
 
 First checks that the article's step, ours and PyTorch's are the same step: losses and weights after two steps, equal to
-1e-4 relative;
-otherwise it ends with an error. PyTorch is compared in float64, for in float32 the two frameworks round differently.
-Then times every row
-in a fresh process, one after the other, in rounds, so that a slow minute of the machine does not fall on one row alone.
-On a machine that
-others use as well, --processor-time gives ratios that hardly depend on them. Writes speed.md, speed.png and speed.json
-into results/.
-Without PyTorch its rows say so.
+1e-4 relative; otherwise it ends with an error. PyTorch is compared in float64, for in float32 the two frameworks round
+differently. Then times every row in a fresh process, one after the other, in rounds, so that a slow minute of the
+machine does not fall on one row alone. On a machine that others use as well, --processor-time gives ratios that hardly
+depend on them. Writes speed.md, speed.png and speed.json into results/. Without PyTorch its rows say so.
 """
 
 import json

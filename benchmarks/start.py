@@ -3,8 +3,7 @@
     python benchmarks/start.py --out start.npz --size 256 --batch 2
 
 Without VGG19's real weights (--vgg-weights, FASHION_STYLE_VGG19 or Keras' cache) random ones are drawn: as fast, but
-the losses mean
-nothing. `<out>.h5` beside the file holds VGG19's weights in the layout that `load_extractor` reads.
+the losses mean nothing. `<out>.h5` beside the file holds VGG19's weights in the layout that `load_extractor` reads.
 """
 
 import common

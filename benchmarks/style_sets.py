@@ -4,12 +4,10 @@
 
 Draws a few hundred small patterns, writes each many times as PNG or JPEG with another tail, so that all files are real
 pictures and no two hold the same bytes. Measures each set in fresh processes: seconds to open it, to the first batch,
-to the
-held-out pairs and to the first batch of a later pass (what a resumed run asks for); how many files were looked into;
-and the
-resident memory above that of a set of 100 files. Prints a Markdown table and writes it to
-benchmarks/results/style_sets.md.
-The files stand in a temporary folder, in /dev/shm where there is room, which is removed at the end.
+to the held-out pairs and to the first batch of a later pass (what a resumed run asks for); how many files were looked
+into; and the resident memory above that of a set of 100 files. Prints a Markdown table and writes it to
+benchmarks/results/style_sets.md. The files stand in a temporary folder, in /dev/shm where there is room, which is
+removed at the end.
 """
 
 import argparse

@@ -9,10 +9,9 @@ Needs torch and numpy only, so it can live in an environment of its own, or with
 build is enough.
 
 Keras' "same" pads a stride-2 convolution with 3 x 3 cells at the bottom and right, PyTorch's padding=1 uses only the
-top and left: the
-same network seen upside down. So generator and VGG19 work here on pictures and kernels turned by 180 degrees when they
-are loaded, and no
-step pays for a padding that PyTorch lacks. The critic sees the picture turned back.
+top and left: the same network seen upside down. So generator and VGG19 work here on pictures and kernels turned by 180
+degrees when they are loaded, and no step pays for a padding that PyTorch lacks. The critic sees the picture turned
+back.
 """
 
 import math
@@ -29,9 +28,8 @@ def torch_epsilon(step):
     `common.EPSILON`.
 
     With moments m and v, correction c = sqrt(1 - beta_2^step) and r = rate / (1 - beta_1^step), Keras takes r c m /
-    (sqrt(v) + epsilon),
-    PyTorch r m / (sqrt(v) / c + epsilon). The two are one algorithm when PyTorch's epsilon is Keras' over c, which
-    falls from step to step.
+    (sqrt(v) + epsilon), PyTorch r m / (sqrt(v) / c + epsilon). The two are one algorithm when PyTorch's epsilon is
+    Keras' over c, which falls from step to step.
     """
     return common.EPSILON / math.sqrt(1.0 - common.BETAS[1] ** step)
 

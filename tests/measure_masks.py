@@ -4,11 +4,9 @@
 
 Prints a table. Without photographs only the composites on drawn backgrounds are measured. No true masks exist for the
 photographs, so their quality is given in two weaker ways: do small changes of the photo leave the mask as it is, and
-how
-good do the masks look on a contact sheet? The judgements are kept below with the share of the picture that each mask
-covered, so that the script can say which masks have changed since. "Bad": a large part is lost or much background is
-kept;
-"usable": a visible part is lost (a cuff, a strap) or a hanger is kept; the rest is good.
+how good do the masks look on a contact sheet? The judgements are kept below with the share of the picture that each
+mask covered, so that the script can say which masks have changed since. "Bad": a large part is lost or much background
+is kept; "usable": a visible part is lost (a cuff, a strap) or a hanger is kept; the rest is good.
 """
 
 import argparse

@@ -1,9 +1,8 @@
 """Run folders, weights and recipes that version 0.1.0 wrote are still read, and give the same designs.
 
 data/written_by_0_1_0.zip: a run of four steps at 32 px (its critic and its momenta set to one number, so that the file
-packs small), the generator
-exported from it, a garment, a print, a design of the shipped generator with its recipe, and what run and export made of
-the pair.
+packs small), the generator exported from it, a garment, a print, a design of the shipped generator with its recipe, and
+what run and export made of the pair.
 """
 
 import pathlib

@@ -1,11 +1,11 @@
 """Do two trees of this project paint the same bytes? Runs the same work in both, on this machine, and compares digests.
 
-    .venv/bin/python tools/compare_trees.py --before FOLDER      a checkout of the tree before, such as a `git worktree`
-    of 1111a32
+    .venv/bin/python tools/compare_trees.py --before FOLDER
+
+FOLDER is a checkout of the tree before, such as a `git worktree` of 1111a32, the last one of the first house.
 
 The work: the demo's six first designs, twelve `stylize` calls (sizes, mixes, masks, 2,000 px), and 60 training steps
-with their losses and
-weights. Exits 1 if anything differs.
+with their losses and weights. Exits 1 if anything differs.
 """
 
 import argparse

@@ -138,8 +138,8 @@ class Seen:
         slider's end; two more before are not counted.
 
         The slider goes one way, towards its farther end, so that no value comes twice and no kept picture helps. None
-        where no other picture came
-        within 5 seconds, which is right where two values look alike, such as two channels that are silent.
+        where no other picture came within 5 seconds, which is right where two values look alike, such as two channels
+        that are silent.
         """
         self.handle(label).scroll_into_view_if_needed()
         image = self.picture(picture).element_handle()

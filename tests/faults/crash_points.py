@@ -3,8 +3,8 @@
     python tests/faults/crash_points.py
 
 Prints one line of JSON: {what was being written: number of moments at which the process was killed}. Any run that
-cannot be used, any half
-checkpoint in the list and any leftover that the next write does not sweep up ends it with an AssertionError.
+cannot be used, any half checkpoint in the list and any leftover that the next write does not sweep up ends it with an
+AssertionError.
 """
 
 import json

@@ -3,8 +3,7 @@
     python tests/faults/harness.py --kills 100      what `make faults` runs, about twenty minutes on two cores
 
 Writes what it counted to benchmarks/results/faults.md. Ctrl-C, SIGTERM or --minutes end it early: no new fault is
-begun, the runs are finished
-and compared, and the report says how many faults were met.
+begun, the runs are finished and compared, and the report says how many faults were met.
 
 A campaign is one run that meets fault after fault: each time a real process resumes it and meets the next one. In the
 end it is left

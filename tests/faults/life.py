@@ -5,9 +5,8 @@ outside.
     python life.py '{"run": ...}'  one order, in this process
 
 TensorFlow takes seconds to import, so `--serve` imports it once and forks before TensorFlow starts any work; every life
-then
-builds, traces and trains for itself. What happens goes to standard output as lines `word rest`: pid, batch, step, end,
-error, exit.
+then builds, traces and trains for itself. What happens goes to standard output as lines `word rest`: pid, batch, step,
+end, error, exit.
 """
 
 import hashlib

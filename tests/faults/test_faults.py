@@ -1,8 +1,7 @@
 """The quick form of the fault harness: each of its faults once, on two real runs. `make faults` runs the long form.
 
 Two kills are left to the long form, because only their number tells something: at a random moment, and while a process
-starts.
-A full disk is met where a small disk can be mounted."""
+starts. A full disk is met where a small disk can be mounted."""
 
 import random
 import subprocess
