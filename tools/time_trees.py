@@ -4,8 +4,8 @@
 
 FOLDER is a checkout of the tree before, as for compare_trees.py. Both trees are up at the same time and take turns, and
 who begins changes from pair to pair, so that a slow minute of the machine falls on both. Prints for a training step,
-for `stylize`, and for the first `stylize` of a fresh process (with `load_designer` and all imports) the median of each,
-and the median ratio now / before with the range of the middle 80% of the pairs; and before and after it the rate of a
+for `stylize`, and for the first `stylize` of a fresh process (`load_designer` and the call, with and without the imports
+before them) the median of each, and the median ratio now / before with the range of the middle 80% of the pairs; and before and after it the rate of a
 float32 matrix product. A ratio below 1 says that this tree is faster.
 """
 
@@ -88,21 +88,29 @@ def answers(process):
     return float(process.stdout.readline())
 
 
-def first_call(tree):
-    """Seconds of a fresh process that imports, loads the designer and dresses one garment."""
+def paint_first():
+    """Prints the seconds of `load_designer` and its first `stylize`, imports apart."""
+    for name in ("design", "garments", "patterns"):
+        room(name)
     started = time.perf_counter()
-    if start(tree, "--first").wait() != 0:
-        raise SystemExit(f"the first call failed in {tree}")
-    return time.perf_counter() - started
+    painting()()
+    print(time.perf_counter() - started)
+
+
+def first_process(tree):
+    """(seconds of a fresh process that imports, loads the designer and dresses one garment; those without imports)."""
+    started = time.perf_counter()
+    said, _ = start(tree, "--first").communicate()
+    return time.perf_counter() - started, float(said.splitlines()[-1])
 
 
 def in_turns(measure, trees, pairs):
-    """[(seconds before, seconds now)] of so many pairs; who begins changes from pair to pair."""
+    """[(measured before, measured now)] of so many pairs; who begins changes from pair to pair."""
     taken = []
     for pair in range(pairs):
         order = (0, 1) if pair % 2 == 0 else (1, 0)
-        seconds = {which: measure(trees[which]) for which in order}
-        taken.append((seconds[0], seconds[1]))
+        measured = {which: measure(trees[which]) for which in order}
+        taken.append((measured[0], measured[1]))
     return taken
 
 
@@ -129,7 +137,7 @@ def main():
     if options.serve:
         return serve(options.serve)
     if options.first:
-        return painting()() and None
+        return paint_first()
     if not options.before:
         parser.error("--before FOLDER is needed: a checkout of the tree to compare with")
     trees = options.before.resolve(), ROOT
@@ -142,7 +150,9 @@ def main():
         for process in processes:
             process.stdin.close()
             process.wait()
-    tell("first stylize", in_turns(first_call, trees, max(2, options.pairs // 4)))
+    taken = in_turns(first_process, trees, max(2, options.pairs // 4))
+    for place, name in enumerate(("first process", "first stylize")):
+        tell(name, [(before[place], now[place]) for before, now in taken])
     print(f"matrix product after: {matrix_rate():.0f} GFLOP/s")
 
 
