@@ -4,9 +4,9 @@
 
 FOLDER is a checkout of the tree before, as for compare_trees.py. Both trees are up at the same time and take turns, and
 who begins changes from pair to pair, so that a slow minute of the machine falls on both. Prints for a training step,
-for `stylize`, and for the first `stylize` of a fresh process (`load_designer` and the call, with and without the imports
-before them) the median of each, and the median ratio now / before with the range of the middle 80% of the pairs; and before and after it the rate of a
-float32 matrix product. A ratio below 1 says that this tree is faster.
+for `stylize`, and for the first `stylize` of a fresh process (`load_designer` and the call, with and without the
+imports before them) the median of each, and the median ratio now / before with the range of the middle 80% of the
+pairs; and before and after it the rate of a float32 matrix product. A ratio below 1 says that this tree is faster.
 """
 
 import argparse
