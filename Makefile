@@ -7,16 +7,18 @@
 # make ablations  train without each part of the method and score the rest, for the tutorial (about half an hour of two idle cores)
 # make faults  kill, tear and fill up training runs a hundred times (about twenty minutes)
 #
-# PYTHON=python3.12 names the interpreter, EXTRAS=dev,gpu adds TensorFlow's CUDA libraries, VGG=FILE gives bench VGG19's weights,
+# demo and lab install the package alone; everything else installs the developer's tools too.
+# PYTHON=python3.12 names the interpreter, EXTRAS=gpu adds TensorFlow's CUDA libraries, VGG=FILE gives bench VGG19's weights,
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
 .PHONY: help install check demo test lab export bench ablations faults check-export check-format check-notebooks check-wheel pytest clean
 
 PYTHON ?=
-EXTRAS ?= dev
+EXTRAS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGE := $(VENV)/.package
 STAMP := $(VENV)/.installed
 # Two notebooks, or files of tests, at a time, one TensorFlow thread each: faster on two cores than one with two threads.
 WORKERS ?= 2
@@ -32,15 +34,21 @@ install: $(STAMP)
 
 # Editable, so that the command, the tests and the notebooks all see a change at once; what a user gets from the
 # wheel is checked apart, by check-wheel. Done again when the requirements change.
-$(STAMP): settings.ini setup.py
+comma := ,
+$(PACKAGE): settings.ini setup.py
 	@python=$$(sh tools/find_python.sh $(PYTHON)) && sh tools/make_venv.sh "$$python" $(VENV)
-	$(BIN)/python -m pip install --no-input --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --no-input --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
 	@touch $@
 
-demo: $(STAMP)
+$(STAMP): settings.ini setup.py
+	@python=$$(sh tools/find_python.sh $(PYTHON)) && sh tools/make_venv.sh "$$python" $(VENV)
+	$(BIN)/python -m pip install --no-input --editable '.[dev$(if $(EXTRAS),$(comma)$(EXTRAS))]'
+	@touch $(PACKAGE) $@
+
+demo: $(PACKAGE)
 	$(BIN)/fashion-style demo
 
-lab: $(STAMP)
+lab: $(PACKAGE)
 	$(BIN)/python -m jupyterlab nbs
 
 export: $(STAMP)
