@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 import check_house
 import make_readme
+import measured
 
 NOTEBOOKS = sorted(path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 NOTEBOOK_BYTES, ALL_NOTEBOOKS_BYTES = 300_000, 10_000_000
@@ -272,13 +273,12 @@ def test_no_path_of_one_machine():
     assert not {name: match[0] for name, match in found.items() if match}
 
 
-def test_map_in_the_index_is_up_to_date():
-    cells = [
-        cell.source
-        for cell in read(ROOT / "nbs" / "index.ipynb").cells
-        if cell.source.startswith(make_readme.MAP_TITLE)
-    ]
-    assert len(cells) == 1 and cells[0].endswith(make_readme.map_table(ROOT / "nbs")), "run `make export`"
+def test_tables_in_the_index_are_up_to_date():
+    index = read(ROOT / "nbs" / "index.ipynb")
+    sources = [cell.source for cell in index.cells]
+    titles = make_readme.MAP_TITLE, make_readme.MEASURED_TITLE
+    assert [sum(source.startswith(title) for source in sources) for title in titles] == [1, 1]
+    assert [cell.source for cell in make_readme.with_tables(index).cells] == sources, "run `make export`"
 
 
 # README ---------------------------------------------------------------------------------------------------------------
@@ -289,29 +289,55 @@ def test_readme_is_made_from_index():
     assert not old, f"run `make export`: {old}"
 
 
-def test_measured_figures_stand_in_the_results():
-    """Every number of an answer in README's table, and of the training chapter's table of speed, is one of the file
-    named beside it.
-    """
-    rows = re.findall(
-        r"^\|[^|]+\|([^|]+)\| \[[\w.]+\]\((benchmarks/results/[\w.]+)\) \|",
-        (ROOT / "README.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    room = next(
+TWO_TABLES = """First, in seconds:
+
+| row | kind | time | share |
+| --- | --- | --- | --- |
+| ours | small | 1.25 (1.1 to 1.4) | 3% |
+| ours | large | 1,250 (900 to 1,400) | 4% |
+
+Second:
+
+| row | time |
+| --- | --- |
+| ours | 7 |
+"""
+
+
+def test_a_measured_figure_is_found_by_its_place():
+    assert measured.figure(TWO_TABLES, "ours", "time") == "1.25"
+    assert measured.figure(TWO_TABLES, "ours | large", "time") == "1,250"
+    assert measured.figure(TWO_TABLES, "ours | large", "time", whole=True) == "1,250 (900 to 1,400)"
+    assert measured.figure(TWO_TABLES, "ours", "time", "Second") == "7"
+    for place in (("theirs", "time"), ("ours", "tim"), ("ours", "share", "Second"), ("ours", "time", "Third")):
+        with pytest.raises(LookupError, match="measure again"):
+            measured.figure(TWO_TABLES, *place)
+
+
+def test_speeds_in_the_training_chapter_are_those_measured():
+    """Row by row, so that two figures that were swapped are found."""
+    speed = (ROOT / measured.RESULTS / "speed.md").read_text(encoding="utf-8")
+    told = next(
         cell.source
         for cell in read(ROOT / "nbs" / "17_training.ipynb").cells
         if "benchmarks/results/speed.md" in cell.source
     )
-    rows.append((" ".join(re.findall(r"\d+\.\d\d", room)), "benchmarks/results/speed.md"))
-    known = {name: set(re.findall(r"\d[\d,.]*\d|\d", (ROOT / name).read_text(encoding="utf-8"))) for _, name in rows}
-    unknown = [
-        (number, name)
-        for text, name in rows
-        for number in re.findall(r"\d[\d,.]*\d|\d", text)
-        if number not in known[name]
-    ]
-    assert len(rows) > 8 and not unknown, f"measure again, or correct README and the training chapter: {unknown}"
+    rows = dict(re.findall(r"^\| (.+?) \| ([\d.]+) \|$", told, re.MULTILINE))
+    words = {
+        "traced": "article's loop traced / article's loop",
+        "one product for the slope": "ours with targets forgotten / article's loop",
+        "the targets of pictures that come back": "ours / article's loop, loss layers to block3_conv1",
+    }
+    for word, row in words.items():
+        (answer,) = (figure for text, figure in rows.items() if word in text)
+        assert answer == measured.figure(speed, row, measured.RATIO), word
+    pictures, pixels = re.search(r"sees ([\d.]+) times as many pictures a second \(([\d.]+) times", told).groups()
+    assert pictures == measured.figure(speed, "recipe real / article's loop, pictures", measured.RATIO)
+    assert pixels == measured.figure(speed, "recipe real / article's loop, pixels", measured.RATIO)
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_readme_links_lead_somewhere():

@@ -1,14 +1,19 @@
-"""Writes the map of the notebooks into nbs/index.ipynb, and README.md from it (nbdev's own way needs quarto)."""
+"""Writes the map of the notebooks and the table of measured figures into nbs/index.ipynb, and README.md from it.
+
+nbdev's own way needs quarto.
+"""
 
 import pathlib
 import re
 
+import measured
 import nbformat
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MAP_TITLE = "## The map"
+MEASURED_TITLE = "## Measured"
 # Figures of the index become files, because a README cannot hold them.
 CONFIG = Config(
     {"ExtractOutputPreprocessor": {"output_filename_template": "images/index_{cell_index}_{index}{extension}"}}
@@ -70,12 +75,14 @@ def map_table(folder):
     )
 
 
-def with_map(notebook, table):
-    """Puts the table into the notebook's cell that opens with '## The map', below that cell's own words."""
+def with_tables(notebook, root=ROOT):
+    """Puts map and measured figures into the cells that open with their titles, below those cells' own words."""
+    tables = {MAP_TITLE: map_table(root / "nbs"), MEASURED_TITLE: measured.measured_table(root)}
     for cell in notebook.cells:
-        if cell.source.startswith(MAP_TITLE):
-            words = "\n".join(line for line in cell.source.splitlines() if not line.startswith("|"))
-            cell.source = f"{words.strip()}\n\n{table}"
+        for title, table in tables.items():
+            if cell.source.startswith(title):
+                words = "\n".join(line for line in cell.source.splitlines() if not line.startswith("|"))
+                cell.source = f"{words.strip()}\n\n{table}"
     return notebook
 
 
@@ -101,11 +108,11 @@ def readme_of(notebook_path):
 
 
 def main():
-    """Refreshes the map in nbs/index.ipynb and writes README.md beside setup.py."""
+    """Refreshes the tables in nbs/index.ipynb and writes README.md beside setup.py."""
     index = ROOT / "nbs" / "index.ipynb"
     notebook = nbformat.read(index, as_version=4)
     before = nbformat.writes(notebook)
-    after = nbformat.writes(with_map(notebook, map_table(index.parent)))
+    after = nbformat.writes(with_tables(notebook))
     if after != before:
         index.write_text(after + "\n", encoding="utf-8")
     text, figures = readme_of(index)
