@@ -16,7 +16,7 @@ readme = HERE / "README.md"
 
 
 class BuildWithNotebooks(build_py):
-    """Puts a copy of nbs/ into the wheel as fashion_style/notebooks, for `fashion-style lab`.
+    """Puts a copy of nbs/ into the wheel as fashion_style/notebooks, for `fashion-style lab`, and the model card.
 
     An editable install needs no copy: there `fashion-style lab` finds nbs/ beside the package.
     """
@@ -26,6 +26,7 @@ class BuildWithNotebooks(build_py):
         if not self.editable_mode:
             target = Path(self.build_lib) / settings["lib_path"] / "notebooks"
             shutil.rmtree(target, ignore_errors=True)
+            shutil.copy(HERE / "MODEL_CARD.md", target.parent / "weights")
             shutil.copytree(HERE / settings["nbs_path"], target, ignore=shutil.ignore_patterns(".*", "_*"))
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import venv
+import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 1200
@@ -44,6 +45,22 @@ def notebook_names(folder):
     return {path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)}
 
 
+MUST_HOLD = (
+    "fashion_style/py.typed",
+    "fashion_style/weights/MODEL_CARD.md",
+    "fashion_style/weights/generator.npz",
+    "licenses/LICENSE",
+)
+
+
+def check_contents(wheel):
+    """Stops the check when the wheel lacks a file that everybody who has it needs."""
+    names = zipfile.ZipFile(wheel).namelist()
+    missing = [wanted for wanted in MUST_HOLD if not any(name.endswith(wanted) for name in names)]
+    if missing:
+        sys.exit(f"{wheel.name} lacks {', '.join(missing)}")
+
+
 def try_wheel(wheel, folder):
     """Installs the wheel into a new environment and uses it."""
     venv.create(folder / "venv", with_pip=True)
@@ -68,6 +85,7 @@ def main():
         folder = pathlib.Path(name).resolve()
         wheel = build_wheel(folder)
         print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")
+        check_contents(wheel)
         try_wheel(wheel, folder)
 
 
