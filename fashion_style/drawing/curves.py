@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['bezier', 'bend', 'spline', 'path', 'mirrored', 'closed', 'Fold', 'Panel', 'mirror_panel', 'both_sides',
-           'panel_figure', 'radiating_folds', 'hanging_folds', 'loose_folds']
+           'panel_figure', 'radiating_folds', 'mirrored_folds', 'hanging_folds', 'loose_folds']
 
 # %% ../../nbs/drawing/curves.ipynb #36846e97
 from collections.abc import Sequence
@@ -203,6 +203,21 @@ def radiating_folds(
             )
         )
     return tuple(folds)
+
+
+def mirrored_folds(
+    rng: np.random.Generator, origin: ArrayLike, direction: float, count: int, **shape: float
+) -> tuple[Fold, ...]:
+    """Radiating folds from a point on the right and others from its mirror image on the left.
+
+    Args:
+        rng, origin, direction, count: as in `radiating_folds`, for the right side.
+        shape: `spread`, `length`, `width` and `depth` of both sides.
+    """
+    left = (-origin[0], origin[1])
+    return radiating_folds(rng, origin, direction, count, **shape) + radiating_folds(
+        rng, left, np.pi - direction, count, **shape
+    )
 
 
 def hanging_folds(

@@ -163,39 +163,45 @@ def draw_paisley(torus: Torus, rng: np.random.Generator) -> None:
             torus.disc(spot, radius * 0.35, 3)
 
 # %% ../../nbs/drawing/motifs.ipynb #543fdd9c
+def _rosette(torus, centre, scale, spin, petals, body, second):
+    """A great stitched rosette ringed by leaves: rings of petals in two inks, from the outside in."""
+    for angle in spin + np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
+        out = scale * unit(angle)
+        torus.polygon(leaf(centre + 0.19 * out, centre + 0.265 * out, 0.42, bend=0.18), 4)
+    for radius, count, depth, number in (
+        (0.215, petals, 0.14, 2),
+        (0.195, petals, 0.14, body),
+        (0.14, petals, 0.12, 0),
+        (0.125, petals, 0.2, second),
+        (0.08, 8, 0.3, 0),
+        (0.068, 8, 0.35, body),
+        (0.03, 6, 0.2, 2),
+    ):
+        torus.polygon(flower(centre, scale * radius, count, depth=depth, turn=spin), number)
+
+
+def _vines(torus, centre, second):
+    """Four leafy stems around a small blossom, each with a flower in the ink `second` at its end."""
+    for angle in np.arange(4) * np.pi / 2 + np.pi / 4:
+        out, side = unit(angle), unit(angle + np.pi / 2)
+        stem = curve(centre, centre + 0.08 * out + 0.09 * side, centre + 0.19 * out - 0.02 * side, steps=10)
+        torus.stroke(stem, 0.012, 4)
+        torus.polygon(flower(stem[-1], 0.034, 5), second)
+        torus.disc(stem[-1], 0.012, 0)
+        for share, way in ((3, 1), (5, -1), (7, 1)):
+            torus.polygon(leaf(stem[share], stem[share] + 0.055 * (0.6 * out + way * side), 0.42, bend=0.2 * way), 4)
+    torus.polygon(flower(centre, 0.06, 8), 3)
+    torus.polygon(flower(centre, 0.036, 8), 0)
+    torus.disc(centre, 0.018, 1)
+
+
 def draw_suzani(torus: Torus, rng: np.random.Generator) -> None:
     """Suzani: great stitched rosettes ringed by leaves, in half drop, with vines and small blossoms between."""
     petals, scale, spin = int(rng.integers(10, 17)), rng.uniform(0.88, 1.08), rng.uniform(0, 0.5)
     for half, (body, second) in ((0, (1, 3)), (0.5, (1, 2) if rng.random() < 0.5 else (3, 1))):
-        centre = np.array([0.25 + half, 0.25 + half])
-        for angle in spin + np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
-            out = scale * unit(angle)
-            torus.polygon(leaf(centre + 0.19 * out, centre + 0.265 * out, 0.42, bend=0.18), 4)
-        for radius, count, depth, number in (
-            (0.215, petals, 0.14, 2),
-            (0.195, petals, 0.14, body),
-            (0.14, petals, 0.12, 0),
-            (0.125, petals, 0.2, second),
-            (0.08, 8, 0.3, 0),
-            (0.068, 8, 0.35, body),
-            (0.03, 6, 0.2, 2),
-        ):
-            torus.polygon(flower(centre, scale * radius, count, depth=depth, turn=spin), number)
+        _rosette(torus, np.array([0.25 + half, 0.25 + half]), scale, spin, petals, body, second)
     for x, y in ((0.75, 0.25), (0.25, 0.75)):
-        centre = np.array([x, y])
-        for angle in np.arange(4) * np.pi / 2 + np.pi / 4:
-            out, side = unit(angle), unit(angle + np.pi / 2)
-            stem = curve(centre, centre + 0.08 * out + 0.09 * side, centre + 0.19 * out - 0.02 * side, steps=10)
-            torus.stroke(stem, 0.012, 4)
-            torus.polygon(flower(stem[-1], 0.034, 5), second)
-            torus.disc(stem[-1], 0.012, 0)
-            for share, way in ((3, 1), (5, -1), (7, 1)):
-                torus.polygon(
-                    leaf(stem[share], stem[share] + 0.055 * (0.6 * out + way * side), 0.42, bend=0.2 * way), 4
-                )
-        torus.polygon(flower(centre, 0.06, 8), 3)
-        torus.polygon(flower(centre, 0.036, 8), 0)
-        torus.disc(centre, 0.018, 1)
+        _vines(torus, np.array([x, y]), second)
 
 # %% ../../nbs/drawing/motifs.ipynb #6f96c8fc
 def hexagon_net(torus: Torus, meshes: int) -> np.ndarray:

@@ -159,43 +159,52 @@ def draw_porcelain(torus: Torus, rng: np.random.Generator) -> None:
                 scroll_leaf(torus, base, slope + way + turn, 0.085)
 
 # %% ../../nbs/drawing/ornament.ipynb #66effda6
+# of each lobe: its middle, its radius and the way it curls
+_CLOUD_LOBES = (((-0.62, 0.1), 0.42, 1), ((0.62, 0.1), 0.42, -1), ((0.0, -0.3), 0.52, 1))
+_CLOUD_TAILS = tuple(
+    curve(*controls, steps=18)
+    for controls in (
+        ((0.4, 0.42), (1.2, 0.55), (1.2, 0.0), (1.75, 0.25)),
+        ((-0.4, 0.42), (-0.9, 0.75), (-1.2, 0.3), (-1.5, 0.62)),
+        ((0.1, 0.45), (0.5, 0.95), (0.9, 0.55), (1.25, 0.85)),
+    )
+)
+
+
+def _cloud(torus, centre, size, scale, mirror):
+    """An auspicious cloud: lobes and tails in an outline, then the curls and the lines inside."""
+
+    def at(points):
+        return place(points, centre, scale=size * scale, mirror=mirror)
+
+    for grow, number in ((0.12, 1), (0.0, 2)):
+        for tail in _CLOUD_TAILS:
+            torus.stroke(at(tail), (np.linspace(0.3, 0.02, 18) + grow) * size * scale, number)
+        for middle, radius, _ in _CLOUD_LOBES:
+            torus.disc(at([middle])[0], (radius + grow / 2) * size * scale, number)
+        torus.stroke(at(curve((-0.5, 0.3), (0, 0.32), (0.5, 0.3))), (0.42 + grow) * size * scale, number)
+    for middle, radius, way in _CLOUD_LOBES:
+        curl = spiral(middle, 0.78 * radius, 0.12 * radius, 0.5 * np.pi, 1.6 * way)
+        torus.stroke(at(curl), 0.075 * size * scale, 1)
+    for tail in _CLOUD_TAILS:
+        torus.stroke(at(tail[3:]), 0.05 * size * scale, 1)
+
+
+def _coin(torus, x, y):
+    """A coin with a square hole, and three pearls below it."""
+    for radius, number in ((0.046, 3), (0.036, 0), (0.029, 3)):
+        torus.disc((x, y), radius, number)
+    torus.polygon(np.array([x, y]) + 0.012 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]), 0)
+    for turn in (0.4, 1.3, 2.2):
+        for radius, number in ((0.016, 1), (0.011, 2)):
+            torus.disc(np.array([x, y]) + 0.085 * unit(turn), radius, number)
+
+
 def draw_cloud_brocade(torus: Torus, rng: np.random.Generator) -> None:
-    """Xiangyun: auspicious clouds with curled heads and streaming tails, in half drop, with coins and pearls
-    between.
-    """
+    """Xiangyun: auspicious clouds with curled heads and streaming tails, in half drop, coins and pearls between."""
     size = rng.uniform(0.165, 0.185)
-    lobes = (((-0.62, 0.1), 0.42, 1), ((0.62, 0.1), 0.42, -1), ((0.0, -0.3), 0.52, 1))
-    tails = [
-        curve((0.4, 0.42), (1.2, 0.55), (1.2, 0.0), (1.75, 0.25), steps=18),
-        curve((-0.4, 0.42), (-0.9, 0.75), (-1.2, 0.3), (-1.5, 0.62), steps=18),
-        curve((0.1, 0.45), (0.5, 0.95), (0.9, 0.55), (1.25, 0.85), steps=18),
-    ]
-    for x, y, scale, mirror in (
-        (0.25, 0.27, 1, False),
-        (0.75, 0.77, 1, True),
-        (0.76, 0.2, 0.62, True),
-        (0.26, 0.7, 0.62, False),
-    ):
-
-        def at(points):
-            return place(points, (x, y), scale=size * scale, mirror=mirror)
-
-        for grow, number in ((0.12, 1), (0.0, 2)):
-            for tail in tails:
-                torus.stroke(at(tail), (np.linspace(0.3, 0.02, 18) + grow) * size * scale, number)
-            for middle, radius, _ in lobes:
-                torus.disc(at([middle])[0], (radius + grow / 2) * size * scale, number)
-            torus.stroke(at(curve((-0.5, 0.3), (0, 0.32), (0.5, 0.3))), (0.42 + grow) * size * scale, number)
-        for middle, radius, way in lobes:
-            torus.stroke(
-                at(spiral(middle, 0.78 * radius, 0.12 * radius, 0.5 * np.pi, 1.6 * way)), 0.075 * size * scale, 1
-            )
-        for tail in tails:
-            torus.stroke(at(tail[3:]), 0.05 * size * scale, 1)
+    clouds = ((0.25, 0.27, 1, False), (0.75, 0.77, 1, True), (0.76, 0.2, 0.62, True), (0.26, 0.7, 0.62, False))
+    for x, y, scale, mirror in clouds:
+        _cloud(torus, (x, y), size, scale, mirror)
     for x, y in ((0.5, 0.02), (1.0, 0.52)):
-        for radius, number in ((0.046, 3), (0.036, 0), (0.029, 3)):
-            torus.disc((x, y), radius, number)
-        torus.polygon(np.array([x, y]) + 0.012 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]), 0)
-        for turn in (0.4, 1.3, 2.2):
-            for radius, number in ((0.016, 1), (0.011, 2)):
-                torus.disc(np.array([x, y]) + 0.085 * unit(turn), radius, number)
+        _coin(torus, x, y)

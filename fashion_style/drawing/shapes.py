@@ -24,14 +24,12 @@ from fashion_style.drawing.pieces import (
     button_row,
     draw_cut,
     inner_back,
-    leg_panel,
     neck_rib,
-    skirt_panel,
     sleeve_panel,
     torso_folds,
     torso_outline,
-    waistband,
 )
+from .skirts_and_legs import leg_panel, skirt_panel, waistband
 from .tops import blazer, coat, hoodie, polo, shirt, sweater, t_shirt, tank_top, waistcoat
 
 # %% ../../nbs/drawing/shapes.ipynb #66fa2509
@@ -75,6 +73,30 @@ def dress(rng: np.random.Generator) -> tuple[Panel, ...]:
     return (inner_back(cut), *sides, lower, bodice)
 
 
+def _fitted_outline(cut):
+    """Closed outline of a dress in one piece: in at the waist, out at the hip, straight along the hem."""
+    side = [(cut.waist, cut.waist_height), (cut.waist + 0.1, 1.0), (cut.hem, cut.length)]
+    return closed(
+        path(
+            (0, cut.neck_depth),
+            (cut.neck, 0, 0.09, 0.08),
+            (cut.shoulder, cut.slope),
+            (cut.chest, cut.armhole, 0.1),
+            side,
+            (0, cut.length),
+        )
+    )
+
+
+def _stand_collar(cut):
+    """A collar that stands up around the neck, its rounded ends meeting in front."""
+    return Panel(
+        closed(
+            path((0, 0.115), (0.02, 0, -0.2), (cut.neck - 0.01, -0.08, 0.1), (cut.neck, 0.01), (0, 0.125, 0.1, 0.09))
+        )
+    )
+
+
 def qipao(rng: np.random.Generator) -> tuple[Panel, ...]:
     """Fitted dress with a stand collar, a slanting closure with knots on the wearer's right (the viewer's left), side
     slits.
@@ -93,29 +115,13 @@ def qipao(rng: np.random.Generator) -> tuple[Panel, ...]:
         hem=(0.34, 0.4),
         length=(1.6, 2.3),
     )
-    side = [(cut.waist, cut.waist_height), (cut.waist + 0.1, 1.0), (cut.hem, cut.length)]
-    outline = closed(
-        path(
-            (0, cut.neck_depth),
-            (cut.neck, 0, 0.09, 0.08),
-            (cut.shoulder, cut.slope),
-            (cut.chest, cut.armhole, 0.1),
-            side,
-            (0, cut.length),
-        )
-    )
     closure = path((0, 0.12), (0.21, 0.27, 0.2, 0.13), (cut.chest, 0.42, 0.24, 0.4)) * (-1, 1)
     places = np.array([-1, 1]) * (cut.hem - 0.033)
     slits = tuple(np.array([(x, cut.length - 0.35), (x, cut.length)]) for x in places)
     knots = ((-0.1, 0.135, 0.02), (-0.22, 0.3, 0.02), (-0.31, 0.395, 0.02))
-    body = Panel(outline, seams=(closure, *slits), buttons=knots, folds=torso_folds(rng, cut, depth=0.77))
-    collar = Panel(
-        closed(
-            path((0, 0.115), (0.02, 0, -0.2), (cut.neck - 0.01, -0.08, 0.1), (cut.neck, 0.01), (0, 0.125, 0.1, 0.09))
-        )
-    )
+    body = Panel(_fitted_outline(cut), seams=(closure, *slits), buttons=knots, folds=torso_folds(rng, cut, depth=0.77))
     sleeve = sleeve_panel(rng, cut, rng.uniform(0.14, 0.32), 0.6, 0.2)
-    return (inner_back(cut, drop=-0.08, tone=0.75), *both_sides(sleeve), body, collar)
+    return (inner_back(cut, drop=-0.08, tone=0.75), *both_sides(sleeve), body, _stand_collar(cut))
 
 
 def kimono(rng: np.random.Generator) -> tuple[Panel, ...]:
