@@ -6,13 +6,15 @@
 __all__ = ['content_loss', 'relative_content_loss', 'total_variation', 'invert_features']
 
 # %% ../nbs/07_content.ipynb #470a8a21
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 # %% ../nbs/07_content.ipynb #9552b0ac
 def _same_shape(base_features, target_features):
-    "Both as float32 tensors; a shape that would be broadcast silently is an error."
+    """Both as float32 tensors; a shape that would be broadcast silently is an error."""
     base, target = tf.cast(base_features, tf.float32), tf.cast(target_features, tf.float32)
     if not base.shape.is_compatible_with(target.shape):
         raise ValueError(
@@ -22,26 +24,39 @@ def _same_shape(base_features, target_features):
     return base, target
 
 
-def content_loss(base_features, target_features):
+def content_loss(base_features: tf.Tensor, target_features: tf.Tensor) -> tf.Tensor:
     """The article's content loss, one scalar: mean over batch, channels and positions of (phi(G) - phi(c))^2.
 
-    `base_features`, `target_features`: (B, H, W, C) or (H, W, C), one layer's activations of the result and the
-    garment.
-    Raises `ValueError` for shapes that differ. Source: the article, section 3, L_content (Gatys et al. 2016 up to the
-    factor).
+    Args:
+        base_features, target_features: (B, H, W, C) or (H, W, C), one layer's activations of the result and the
+            garment.
+
+    Raises:
+        ValueError: for shapes that differ.
+
+    Source:
+        The article, section 3, L_content (Gatys et al. 2016 up to the factor).
     """
     base, target = _same_shape(base_features, target_features)
     return tf.reduce_mean(tf.square(base - target))
 
 # %% ../nbs/07_content.ipynb #e4df423f
-def relative_content_loss(base_features, target_features, mask=None):
+def relative_content_loss(
+    base_features: tf.Tensor, target_features: tf.Tensor, mask: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean squared difference divided by the mean square of the target, per picture, then averaged: one scalar.
 
-    0: unchanged. 1: as wrong as features that are all 0. `mask`: (B, H, W, 1) or (H, W, 1) in [0, 1], any size;
-    positions count
-    by the mask resized to the layer, so a weight of 0 leaves a position out. An empty mask gives 0.
-    Departure from the article: the division makes layers and extractors comparable. Raises `ValueError` for shapes that
-    differ.
+    0: unchanged. 1: as wrong as features that are all 0. Departure from the article: the division makes layers and
+    extractors
+    comparable.
+
+    Args:
+        base_features, target_features: as for `content_loss`.
+        mask: None, or (B, H, W, 1) or (H, W, 1) in [0, 1], any size; positions count by the mask resized to the layer,
+            so a weight of 0 leaves a position out. An empty mask gives 0.
+
+    Raises:
+        ValueError: for shapes that differ.
     """
     base, target = _same_shape(base_features, target_features)
     if base.shape.rank == 3:
@@ -56,26 +71,51 @@ def relative_content_loss(base_features, target_features, mask=None):
     return tf.reduce_mean(tf.math.divide_no_nan(difference, size))
 
 # %% ../nbs/07_content.ipynb #4a96866e
-def total_variation(picture):
+def total_variation(picture: tf.Tensor) -> tf.Tensor:
     """Sum of the absolute differences of neighbours, down and across, divided by the number of values: one scalar.
 
-    `picture`: (B, H, W, C) or (H, W, C). 0 for a flat picture; independent of its size. Source: Rudin, Osher and Fatemi
-    1992.
+    Args:
+        picture: (B, H, W, C) or (H, W, C). 0 for a flat picture; independent of its size.
+
+    Source:
+        Rudin, Osher and Fatemi 1992.
     """
     picture = tf.cast(picture, tf.float32)
     values = tf.cast(tf.reduce_prod(tf.shape(picture)[-3:]), tf.float32)
     return tf.reduce_mean(tf.image.total_variation(picture)) / values
 
 # %% ../nbs/07_content.ipynb #155803b8
-def invert_features(extractor, picture, layer, *, steps=60, learning_rate=0.05, smoothness=0.0, seed=0, callback=None):
-    """Search a picture whose features at `layer` equal those of `picture`, starting from nearly plain grey, by Adam on
-    its pixels.
+def invert_features(
+    extractor: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    picture: np.ndarray,
+    layer: str,
+    *,
+    steps: int = 60,
+    learning_rate: float = 0.05,
+    smoothness: float = 0.0,
+    seed: int = 0,
+    callback: Callable[[int, float], object] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Search a picture whose features at one layer equal those of `picture`, by Adam on its pixels.
 
-    `extractor`: pictures (1, H, W, 3) in [-1, 1] -> {layer: activation}. `picture`: (H, W, 3). `smoothness`: weight of
-    the
-    total variation. `callback(step, loss)` after every step. Returns (picture (H, W, 3) in [-1, 1], losses (steps,));
-    a loss is the relative content loss plus `smoothness` times the total variation, before its step.
-    Source: Mahendran and Vedaldi 2015; Gatys et al. 2016, figure 1.
+    The search starts from nearly plain grey.
+
+    Args:
+        extractor: pictures (1, H, W, 3) in [-1, 1] -> {layer: activation}.
+        picture: (H, W, 3) in [-1, 1].
+        layer: name of the layer whose features are kept.
+        steps: of Adam.
+        learning_rate: of Adam.
+        smoothness: weight of the total variation.
+        seed: of the grey's faint noise.
+        callback: called as `callback(step, loss)` after every step.
+
+    Returns:
+        The picture (H, W, 3) in [-1, 1], and losses (steps,): the relative content loss plus `smoothness` times the
+            total variation, before each step.
+
+    Source:
+        Mahendran and Vedaldi 2015; Gatys et al. 2016, figure 1.
     """
     target = extractor(tf.convert_to_tensor(picture, tf.float32)[None])[layer]
     pixels = keras.Variable(0.01 * tf.random.stateless_normal((1, *np.shape(picture)), (seed, 0)), dtype="float32")

@@ -8,6 +8,7 @@ __all__ = ['build_dense_critic', 'build_discriminator', 'ReceptiveFieldRow', 're
            'build_style_critic']
 
 # %% ../nbs/13_critic.ipynb #0eee27aa
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
 
 # %% ../nbs/13_critic.ipynb #79555d4f
 def _check_size(size, smallest=8):
@@ -51,7 +53,9 @@ def _trunk(tensor, filters, spectral, name):
     return outputs
 
 # %% ../nbs/13_critic.ipynb #1ed434b4
-def build_dense_critic(size=256, *, width=64, probability=False, spectral=False):
+def build_dense_critic(
+    size: int = 256, *, width: int = 64, probability: bool = False, spectral: bool = False
+) -> keras.Model:
     """The critic of the article's prose: four convolutions, then one fully connected verdict per picture.
 
     Args:
@@ -73,7 +77,7 @@ def build_dense_critic(size=256, *, width=64, probability=False, spectral=False)
     return keras.Model(picture, scores, name="dense_critic")
 
 # %% ../nbs/13_critic.ipynb #bf580726
-def build_discriminator(size=256, *, width=64, spectral=False):
+def build_discriminator(size: int | None = 256, *, width: int = 64, spectral: bool = False) -> keras.Model:
     """The article's critic: convolutions 4 x 4, LeakyReLU 0.2, and a map of linear scores instead of one verdict.
 
     Args:
@@ -96,7 +100,13 @@ def build_discriminator(size=256, *, width=64, spectral=False):
 
 # %% ../nbs/13_critic.ipynb #ea194c46
 class ReceptiveFieldRow(NamedTuple):
-    """One layer of a receptive field table; `field` and `jump` in pixels of the picture."""
+    """One layer of a receptive field table.
+
+    Attributes:
+        layer: its number, from 1.
+        kernel, stride: of its convolution.
+        field, jump: in pixels of the picture; `jump` is the distance between the centres of neighbouring units.
+    """
 
     layer: int
     kernel: int
@@ -105,13 +115,14 @@ class ReceptiveFieldRow(NamedTuple):
     jump: int
 
 
-def receptive_field_table(layers):
+def receptive_field_table(layers: Sequence[tuple[int, int]]) -> list[ReceptiveFieldRow]:
     """How the receptive field grows, layer by layer: field += (kernel - 1) * jump, then jump *= stride.
 
-    `layers`: sequence of (kernel, stride), from the picture to the score map. Returns a list of ReceptiveFieldRow,
-    where
-    `jump` is the distance between the centres of neighbouring units. Raises ValueError for an empty sequence, or one
-    that does not hold pairs of whole numbers of at least 1.
+    Args:
+        layers: (kernel, stride) each, from the picture to the score map.
+
+    Raises:
+        ValueError: for an empty sequence, or one that does not hold pairs of whole numbers of at least 1.
     """
     pairs = list(layers)
     if not pairs or any(
@@ -128,20 +139,33 @@ def receptive_field_table(layers):
     return rows
 
 
-def receptive_field(layers):
-    """Side in pixels of the square that one score depends on. Args, Raises: as for `receptive_field_table`."""
+def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
+    """Side in pixels of the square that one score depends on.
+
+    Args:
+        layers: as for `receptive_field_table`.
+
+    Raises:
+        ValueError: as for `receptive_field_table`.
+    """
     return receptive_field_table(layers)[-1].field
 
 
-def patchgan_layers(downsamplings):
-    """(kernel, stride) of every convolution of a PatchGAN with `downsamplings` stride-2 convolutions.
+def patchgan_layers(downsamplings: int) -> tuple[tuple[int, int], ...]:
+    """(kernel, stride) of every convolution of a PatchGAN.
 
-    1, 2, 3, 4, 5 give the fields 16, 34, 70, 142, 286 (Isola et al. 2017).
+    Args:
+        downsamplings: convolutions of stride 2; 1, 2, 3, 4, 5 give the fields 16, 34, 70, 142, 286.
+
+    Source:
+        Isola et al. 2017.
     """
     return ((4, 2),) * downsamplings + ((4, 1), (4, 1))
 
 # %% ../nbs/13_critic.ipynb #a0821246
-def receptive_box(model, size, *, row=None, column=None, seed=0):
+def receptive_box(
+    model: keras.Model, size: int, *, row: int | None = None, column: int | None = None, seed: int = 0
+) -> tuple[int, int, int, int]:
     """The pixels that one score depends on, found by asking the gradient and not the formula.
 
     Args:
@@ -173,10 +197,15 @@ def receptive_box(model, size, *, row=None, column=None, seed=0):
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
-def receptive_field_by_gradient(model, size):
-    """Side in pixels of the middle score's receptive field, measured with `receptive_box` on a `size` x `size` probe.
+def receptive_field_by_gradient(model: keras.Model, size: int) -> int:
+    """Side in pixels of the middle score's receptive field, measured with `receptive_box`.
 
-    Raises ValueError if the field reaches the border of the probe, so that its true side stays unknown.
+    Args:
+        model: as for `receptive_box`.
+        size: side of the probe picture in pixels.
+
+    Raises:
+        ValueError: if the field reaches the border of the probe, so that its true side stays unknown.
     """
     top, left, bottom, right = receptive_box(model, size)
     if top == 0 or left == 0 or bottom == size or right == size:
@@ -205,12 +234,16 @@ def _show_with_boxes(axis, picture, boxes, colours, titles):
     axis.set_axis_off()
 
 
-def fig_receptive_fields(picture, boxes, titles, *, size=3.4):
-    """A picture with the boxes that single scores see.
+def fig_receptive_fields(
+    picture: ArrayLike, boxes: Sequence[tuple[int, int, int, int]], titles: Sequence[str], *, size: float = 3.4
+) -> Figure:
+    """A picture with the boxes that single scores see, without pyplot state.
 
-    `picture`: (H, W, 3) in [-1, 1]. `boxes`: (top, left, bottom, right) in pixels, as from `receptive_box`. `titles`:
-    one
-    per box. `size`: inches of the picture. Returns matplotlib.figure.Figure, without pyplot state.
+    Args:
+        picture: (H, W, 3) in [-1, 1].
+        boxes: (top, left, bottom, right) in pixels, as from `receptive_box`.
+        titles: one a box.
+        size: inches of the picture.
     """
     figure = Figure(figsize=(size + 1.4, size), dpi=72, layout="constrained")
     axis = figure.subplots()
@@ -219,11 +252,24 @@ def fig_receptive_fields(picture, boxes, titles, *, size=3.4):
     return figure
 
 
-def fig_patch_map(picture, scores, cells=(), boxes=(), *, size=2.6):
-    """A picture beside its score map; each cell marked in the map has its box, in the same colour, on the picture.
+def fig_patch_map(
+    picture: ArrayLike,
+    scores: ArrayLike,
+    cells: Sequence[tuple[int, int]] = (),
+    boxes: Sequence[tuple[int, int, int, int]] = (),
+    *,
+    size: float = 2.6,
+) -> Figure:
+    """A picture beside its score map, without pyplot state.
 
-    `picture`: (H, W, 3) in [-1, 1]. `scores`: (rows, columns) or (rows, columns, 1), any range. `cells`: (row, column).
-    `boxes`: (top, left, bottom, right) in pixels, one per cell. Returns matplotlib.figure.Figure, without pyplot state.
+    Each cell marked in the map has its box, in the same colour, on the picture.
+
+    Args:
+        picture: (H, W, 3) in [-1, 1].
+        scores: (rows, columns) or (rows, columns, 1), any range.
+        cells: (row, column) each.
+        boxes: (top, left, bottom, right) in pixels, one a cell.
+        size: inches of the picture.
     """
     scores = np.asarray(scores).reshape(np.shape(scores)[:2])
     figure = Figure(figsize=(2 * size + 0.8, size), dpi=72, layout="constrained")
@@ -249,8 +295,8 @@ def _channel_moments(features, epsilon=1e-5):
     return keras.ops.concatenate([keras.ops.mean(features, axis=(1, 2)), deviation], axis=-1)
 
 
-def build_style_critic(width=32, *, spectral=False):
-    """A patch critic that knows which style was asked for (projection form: Miyato and Koyama 2018, equation 3).
+def build_style_critic(width: int = 32, *, spectral: bool = False) -> keras.Model:
+    """A patch critic that knows which style was asked for (projection form).
 
     Score at a position = w . h + b + e . h, with h the picture's features there, and e made from the channel means and
     deviations of the style picture at three depths. No BatchNorm, so a gradient penalty keeps its meaning.
@@ -260,11 +306,14 @@ def build_style_critic(width=32, *, spectral=False):
         spectral: spectral normalisation in every layer, as for `build_discriminator`.
 
     Returns:
-        keras.Model: [picture (B, H, W, 3), style (B, h, w, 3)], both in [-1, 1] and of any size -> float32 scores
-        (B, ceil(H/8), ceil(W/8), 1), each with a receptive field of 46 pixels.
+        keras.Model: [picture (B, H, W, 3), style (B, h, w, 3)], both in [-1, 1] and of any size -> float32 scores (B,
+            ceil(H/8), ceil(W/8), 1), each with a receptive field of 46 pixels.
 
     Raises:
         ValueError: for a width that is not a whole number of at least 1.
+
+    Source:
+        Miyato and Koyama 2018, equation 3.
     """
     if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 1:
         raise ValueError(f"Received width {width!r}; expected a whole number of channels, at least 1. Pass width=32.")

@@ -25,16 +25,17 @@ def _article_encoder(picture, branch):
     return x
 
 
-def build_generator(size=256):
+def build_generator(size: int | None = 256) -> keras.Model:
     """The article's generator (its section 5), layer for layer: 2,292,099 parameters.
 
     Args:
         size: height and width in pixels, a multiple of 4, or None for any such size. None does not check: a picture of
-            another
-            size comes back a few pixels larger.
+            another size comes back a few pixels larger.
+
     Returns:
         A `keras.Model` that maps `[content, style]`, each (batch, size, size, 3) in [-1, 1], to one picture of the same
-        shape in [-1, 1].
+            shape in [-1, 1].
+
     Raises:
         ValueError: if `size` is a number that is not a positive multiple of 4.
     """
@@ -57,11 +58,14 @@ def build_generator(size=256):
 class ResizeLike(layers.Layer):
     """Nearest-neighbour resize of the first input to the height and width of the second.
 
-    Followed by a convolution it replaces the transposed convolution, whose uneven overlap draws checkerboards
-    (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). Any size works, odd ones too.
+    Followed by a convolution it replaces the transposed convolution, whose uneven overlap draws checkerboards. Any size
+    works, odd ones too.
+
+    Source:
+        Odena et al. 2016, "Deconvolution and Checkerboard Artifacts".
     """
 
-    def call(self, inputs):
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         small, like = inputs
         (height, width), (target_height, target_width) = small.shape[1:3], like.shape[1:3]
         known = None not in (height, width, target_height, target_width)
@@ -70,28 +74,39 @@ class ResizeLike(layers.Layer):
             return tf.repeat(tf.repeat(small, target_height // height, axis=1), target_width // width, axis=2)
         return tf.image.resize(small, tf.shape(like)[1:3], method="nearest")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         small, like = input_shape
         return (small[0], like[1], like[2], small[3])
 
 # %% ../nbs/11_generator.ipynb #3b9a68e7
-def convolution_layer(x, channels, *, stride=1, kernel=3, activation="relu", name=None, dtype=None):
+def convolution_layer(
+    x: keras.KerasTensor,
+    channels: int,
+    *,
+    stride: int = 1,
+    kernel: int = 3,
+    activation: str | None = "relu",
+    name: str | None = None,
+    dtype: str | None = None,
+) -> keras.KerasTensor:
     """A convolution that keeps height and width (halves them with stride 2), and its activation."""
     return layers.Conv2D(
         channels, kernel, strides=stride, padding="same", activation=activation, name=name, dtype=dtype
     )(x)
 
 
-def build_unet_generator(size=None, *, width=32):
-    """A U-Net (Ronneberger et al.
-
-    2015) on the article's plan: the content's maps are joined to the decoder at every size.
+def build_unet_generator(size: int | None = None, *, width: int = 32) -> keras.Model:
+    """A U-Net on the article's plan: the content's maps are joined to the decoder at every size.
 
     Args:
         size: height and width in pixels, or None for any size.
         width: channels at full size; they double at each halving.
+
     Returns:
         A `keras.Model` with the inputs and output of `build_generator`.
+
+    Source:
+        Ronneberger et al. 2015.
     """
     content = keras.Input((size, size, 3), name="content")
     style = keras.Input((size, size, 3), name="style")
@@ -110,9 +125,14 @@ def build_unet_generator(size=None, *, width=32):
     )
 
 # %% ../nbs/11_generator.ipynb #7e2b4c09
-def count_gflop(model, size=256):
-    """Floating-point operations, in 10^9, of one forward pass for one pair at `size` x `size` pixels, counted by
-    TensorFlow's profiler on the traced graph (a multiply and an add count as two).
+def count_gflop(model: keras.Model, size: int = 256) -> float:
+    """Floating-point operations, in 10^9, of one forward pass for one pair of pictures.
+
+    TensorFlow's profiler counts them on the traced graph; a multiply and an add count as two.
+
+    Args:
+        model: a generator.
+        size: height and width in pixels.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -128,8 +148,14 @@ def count_gflop(model, size=256):
     return tf.compat.v1.profiler.profile(frozen.graph, options=options).total_float_ops / 1e9
 
 
-def median_milliseconds(model, size=256, repeats=5):
-    """Median wall-clock milliseconds of one traced forward pass for one pair at `size` x `size` pixels on this machine."""
+def median_milliseconds(model: keras.Model, size: int = 256, repeats: int = 5) -> float:
+    """Median wall-clock milliseconds of one traced forward pass for one pair of pictures on this machine.
+
+    Args:
+        model: a generator.
+        size: height and width in pixels.
+        repeats: passes that are timed.
+    """
     run = tf.function(lambda c, s: model([c, s]))
     pictures = [tf.zeros((1, size, size, 3)), tf.zeros((1, size, size, 3))]
     run(*pictures)
@@ -141,8 +167,8 @@ def median_milliseconds(model, size=256, repeats=5):
     return 1000 * float(np.median(times))
 
 
-def cost_table(models, size=256):
-    """Rows of (name, parameters, GFLOP at `size`, median ms at `size`) for a dict of generators."""
+def cost_table(models: dict[str, keras.Model], size: int = 256) -> list[tuple[str, int, float, float]]:
+    """Rows of (name, parameters, GFLOP, median ms), both at `size` x `size` pixels, for a dict of generators."""
     return [
         (name, model.count_params(), count_gflop(model, size), median_milliseconds(model, size))
         for name, model in models.items()

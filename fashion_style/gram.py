@@ -7,6 +7,8 @@ __all__ = ['STYLE_STATISTICS', 'resize_mask', 'gram_matrix', 'fig_gram', 'style_
            'sliced_projections']
 
 # %% ../nbs/08_gram.ipynb #f10c47ae
+from collections.abc import Sequence
+
 import tensorflow as tf
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
@@ -33,7 +35,7 @@ def _area_weights(source, target):
     return overlap / tf.reduce_sum(overlap, axis=1, keepdims=True)
 
 
-def resize_mask(mask, features):
+def resize_mask(mask: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """The share of each cell of a feature map that lies inside the mask.
 
     Args:
@@ -63,11 +65,11 @@ def _channel_products(rows):
     )
 
 
-def gram_matrix(features, mask=None):
-    r"""How strongly each pair of channels fires together, averaged over positions and divided by the channel count.
+def gram_matrix(features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """How strongly each pair of channels fires together, averaged over positions and divided by the channel count.
 
-    Gram_ik = 1/(C H W) * sum over positions of F_i F_k (article, section 3). With a mask m, each position counts by its
-    share inside: Gram_ik = 1/(C sum m) * sum of m F_i F_k.
+    Gram_ik = 1/(C H W) * sum over positions of F_i F_k. With a mask m, each position counts by its share inside:
+    Gram_ik = 1/(C sum m) * sum of m F_i F_k.
 
     Args:
         features: (batch, height, width, channels), any sizes, also unknown ones in a `tf.function`; any float type.
@@ -79,6 +81,9 @@ def gram_matrix(features, mask=None):
 
     Raises:
         ValueError: if `features` or `mask` has a rank other than 4.
+
+    Source:
+        The article, section 3.
     """
     features = _rank_4(features, "features", "(batch, height, width, channels)")
     batch, height, width, channels = tf.unstack(tf.shape(features), num=4)
@@ -90,7 +95,7 @@ def gram_matrix(features, mask=None):
     return tf.math.divide_no_nan(products, positions * tf.cast(channels, tf.float32))
 
 # %% ../nbs/08_gram.ipynb #68f62293
-def fig_gram(grams, titles, *, size=2.4):
+def fig_gram(grams: Sequence[tf.Tensor], titles: Sequence[str], *, size: float = 2.4) -> Figure:
     """Heat maps of Gram matrices side by side on one common square-root colour scale.
 
     Args:
@@ -142,7 +147,7 @@ def _paired_grams(base_gram_list, target_gram_list):
     return pairs
 
 # %% ../nbs/08_gram.ipynb #b264a5fb
-def style_loss(base_gram_list, target_gram_list):
+def style_loss(base_gram_list: Sequence[tf.Tensor], target_gram_list: Sequence[tf.Tensor]) -> tf.Tensor:
     """The article's style loss: the sum over layers of the mean squared difference of two Gram matrices.
 
     Args:
@@ -161,16 +166,20 @@ def style_loss(base_gram_list, target_gram_list):
     )
 
 # %% ../nbs/08_gram.ipynb #46c360ff
-def relative_style_loss(base_gram_list, target_gram_list):
+def relative_style_loss(base_gram_list: Sequence[tf.Tensor], target_gram_list: Sequence[tf.Tensor]) -> tf.Tensor:
     """Share of the style's Gram that is missed: mean over layers of sum (G - S)^2 / sum S^2, averaged over the batch.
 
     Every layer counts alike, whatever the scale of its activations (our departure from the article).
     0 = same texture; 1 = as far off as a Gram matrix of zeros. A layer whose target is all zero counts 0.
 
-    Args, Raises: as for `style_loss`.
+    Args:
+        base_gram_list, target_gram_list: as for `style_loss`.
 
     Returns:
         float32 scalar >= 0.
+
+    Raises:
+        ValueError: as for `style_loss`.
     """
     shares = [
         tf.reduce_mean(
@@ -183,16 +192,21 @@ def relative_style_loss(base_gram_list, target_gram_list):
     return tf.add_n(shares) / len(shares)
 
 # %% ../nbs/08_gram.ipynb #6d0f1b02
-def channel_moments(features, mask=None):
-    """Mean and standard deviation of every channel over positions (Li et al. 2017), weighted by a mask.
+def channel_moments(features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """Mean and standard deviation of every channel over positions, weighted by a mask.
 
     Args:
         features, mask: as for `gram_matrix`.
+
     Returns:
         float32 (batch, 2, channels): means, then standard deviations (of variance + 1e-8: a flat channel has no slope).
             An empty mask gives about 0.
+
     Raises:
         ValueError: if `features` or `mask` has a rank other than 4.
+
+    Source:
+        Li et al. 2017.
     """
     features = _rank_4(features, "features", "(batch, height, width, channels)")
     weight = tf.ones_like(features[..., :1]) if mask is None else resize_mask(mask, features)
@@ -213,20 +227,28 @@ def _weighted_ranks(values, weight):
     return tf.gather(values, tf.gather(order, places, batch_dims=2), batch_dims=2)
 
 
-def sliced_projections(features, mask=None, *, directions=64, seed=1):
-    """All feature vectors seen along fixed random unit directions, in rising order (Heitz et al. 2021).
+def sliced_projections(
+    features: tf.Tensor, mask: tf.Tensor | None = None, *, directions: int = 64, seed: int = 1
+) -> tf.Tensor:
+    """All feature vectors seen along fixed random unit directions, in rising order.
 
     With a mask each position counts by its share inside: the numbers are the weighted quantiles at (k + ½) / positions,
     so
     that there are as many as without, and a full mask changes nothing.
 
     Args:
-        features, mask: as for `gram_matrix`. directions: how many. seed: draws them; the scorecard of the scorecard
-            chapter looks along others.
+        features, mask: as for `gram_matrix`.
+        directions: how many.
+        seed: draws them; the scorecard chapter looks along others.
+
     Returns:
         float32 (batch, directions, height * width). An empty mask gives the smallest value everywhere.
+
     Raises:
         ValueError: if `features` or `mask` has a rank other than 4.
+
+    Source:
+        Heitz et al. 2021.
     """
     features = _rank_4(features, "features", "(batch, height, width, channels)")
     batch, height, width, channels = tf.unstack(tf.shape(features), num=4)

@@ -10,6 +10,7 @@ __all__ = ['DrawnSet', 'draw_set', 'training_batch', 'build_training_network', '
 # %% ../nbs/06_recogniser.ipynb #dc97833d
 import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from .drawing.palettes import random_palette
@@ -29,7 +31,13 @@ from .patterns import PATTERN_FAMILIES, draw_pattern
 # %% ../nbs/06_recogniser.ipynb #588d2437
 @dataclass(frozen=True)
 class DrawnSet:
-    "Drawn pictures with their class numbers, all uint8 (N, S, S, channels): pattern tiles, garments, masks and folds."
+    """Drawn pictures with their class numbers; pictures are uint8 (N, S, S, channels).
+
+    Attributes:
+        patterns, families: tiles of textiles and their class numbers.
+        garments, masks, shadings: garments, where each is, and the light on its folds.
+        kinds: the garments' class numbers.
+    """
 
     patterns: np.ndarray
     families: np.ndarray
@@ -39,11 +47,13 @@ class DrawnSet:
     kinds: np.ndarray
 
 
-def draw_set(patterns_each, garments_each, *, size=96, seed=0):
-    """Draw `patterns_each` tiles of every family and `garments_each` garments of every kind, in random palettes and
-    colours.
+def draw_set(patterns_each: int, garments_each: int, *, size: int = 96, seed: int = 0) -> DrawnSet:
+    """Draw tiles of every family and garments of every kind, in random palettes and colours.
 
-    The number of a picture inside its class and `seed` decide it alone: two values of `seed` share no picture.
+    Args:
+        patterns_each, garments_each: pictures of each family and of each kind.
+        size: side in pixels.
+        seed: it and a picture's number inside its class decide the picture alone: two seeds share no picture.
     """
     keys = np.random.default_rng(seed).integers(
         2**31, size=(max(patterns_each, garments_each), len(PATTERN_FAMILIES) + len(GARMENT_KINDS))
@@ -85,7 +95,7 @@ def _windows(pictures, smallest, largest, key, size):
 
 
 def _recolour(pictures, key):
-    "Random contrast and brightness; three pictures in ten lose their colour, so that texture has to decide."
+    """Random contrast and brightness; three pictures in ten lose their colour, so that texture has to decide."""
     numbers = tf.random.stateless_uniform((tf.shape(pictures)[0], 1, 1, 3), key)
     grey = tf.image.rgb_to_grayscale(pictures)
     pictures = tf.where(numbers[..., :1] < 0.3, grey, pictures)
@@ -93,10 +103,24 @@ def _recolour(pictures, key):
     return tf.clip_by_value(pictures, -1.0, 1.0)
 
 
-def training_batch(drawn, batch_size, *, seed=0, step=0, size=64):
+def training_batch(
+    drawn: DrawnSet,
+    batch_size: int,
+    *,
+    seed: int | tf.Tensor = 0,
+    step: int | tf.Tensor = 0,
+    size: int | tf.Tensor = 64,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Batch `step`: pattern cut-outs, plain garments and garments that wear a pattern, a third of the batch each.
 
-    Returns (pictures (B, size, size, 3) in [-1, 1], families (B,), kinds (B,)); a class number of -1 means "not asked".
+    Args:
+        drawn: the stock of pictures.
+        batch_size: pictures; a rest beyond thirds is dropped.
+        seed, step: the batch is a function of these alone.
+        size: side of the pictures in pixels.
+
+    Returns:
+        pictures (B, size, size, 3) in [-1, 1], families (B,), kinds (B,); a class number of -1 means "not asked".
     """
     third = batch_size // 3
     keys = tf.random.stateless_uniform((6, 2), (seed, step), minval=None, maxval=None, dtype=tf.int32)
@@ -124,8 +148,15 @@ def training_batch(drawn, batch_size, *, seed=0, step=0, size=64):
     )
 
 # %% ../nbs/06_recogniser.ipynb #3ed4849c
-def build_training_network(families=len(PATTERN_FAMILIES), kinds=len(GARMENT_KINDS), *, seed=0):
-    "The embedded extractor as it is trained: batch normalisation before every ReLU, global average, two linear heads."
+def build_training_network(
+    families: int = len(PATTERN_FAMILIES), kinds: int = len(GARMENT_KINDS), *, seed: int = 0
+) -> keras.Model:
+    """The embedded extractor as it is trained: normalisation before every ReLU, global average, two linear heads.
+
+    Args:
+        families, kinds: numbers of classes.
+        seed: of the weights.
+    """
     picture = signal = keras.Input((None, None, 3))
     for number, (layer, shape) in enumerate(layer_shapes("embedded").items()):
         if layer.endswith("conv1") and layer != "block1_conv1":
@@ -149,18 +180,22 @@ def build_training_network(families=len(PATTERN_FAMILIES), kinds=len(GARMENT_KIN
 
 
 def _named_loss(logits, numbers):
-    "Mean cross-entropy over the pictures that are asked (number not -1)."
+    """Mean cross-entropy over the pictures that are asked (number not -1)."""
     asked = tf.where(numbers >= 0)[:, 0]
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(numbers, asked), tf.gather(logits, asked))
     return tf.reduce_mean(losses)
 
 # %% ../nbs/06_recogniser.ipynb #9763f98e
-def fold_normalisation(network):
-    """The convolutions of `build_training_network` with their batch normalisation folded in, and the heads.
+def fold_normalisation(network: keras.Model) -> dict[str, np.ndarray]:
+    """The convolutions of a trained network with their batch normalisation folded in, and the heads.
 
-    Returns {"block1_conv1/kernel": ..., "block1_conv1/bias": ..., ..., "family/kernel", ...}, float32.
-    Formula: gamma (w * x - mean) / s + beta = (gamma w / s) * x + (beta - gamma mean / s), with s = sqrt(variance +
-    epsilon).
+    gamma (w * x - mean) / s + beta = (gamma w / s) * x + (beta - gamma mean / s), with s = sqrt(variance + epsilon).
+
+    Args:
+        network: from `build_training_network`.
+
+    Returns:
+        {"block1_conv1/kernel": ..., "block1_conv1/bias": ..., ..., "family/kernel", ...}, float32.
     """
     arrays = {}
     for layer in layer_shapes("embedded"):
@@ -174,12 +209,22 @@ def fold_normalisation(network):
     return arrays
 
 
-def equalise_activations(arrays, pictures, *, floor=0.05):
+def equalise_activations(
+    arrays: dict[str, np.ndarray], pictures: tf.Tensor, *, floor: float = 0.05
+) -> dict[str, np.ndarray]:
     """Rescale the filters so that each has mean activation 1 over `pictures`; what the heads answer does not change.
 
     Because relu(a x) = a relu(x) for a > 0, dividing a filter by its mean and multiplying the next kernel's input by
     the same
-    number cancels. Filters below `floor` times their layer's mean are divided by that floor. Source: Gatys et al. 2016.
+    number cancels.
+
+    Args:
+        arrays: as from `fold_normalisation`.
+        pictures: (B, H, W, 3) in [-1, 1].
+        floor: filters below this share of their layer's mean are divided by the floor instead.
+
+    Source:
+        Gatys et al. 2016.
     """
     equal, incoming = dict(arrays), np.ones(3, "float32")
     signal = tf.convert_to_tensor(pictures, tf.float32)
@@ -198,14 +243,27 @@ def equalise_activations(arrays, pictures, *, floor=0.05):
 
 # %% ../nbs/06_recogniser.ipynb #e5716521
 def train_embedded_extractor(
-    steps=1500, *, each=24, drawn=None, batch_size=48, learning_rate=3e-3, seed=0, progress=True, callback=None
-):
+    steps: int = 1500,
+    *,
+    each: int = 24,
+    drawn: DrawnSet | None = None,
+    batch_size: int = 48,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    progress: bool = True,
+    callback: Callable[[int, float], object] | None = None,
+) -> dict[str, np.ndarray]:
     """Train the recogniser on drawn pictures and return the arrays of the embedded extractor's file by name.
 
-    `steps` updates by Adam with a cosine schedule on `training_batch`, two thirds of them at 48 pixels and the rest at
-    64.
-    `drawn`: the stock of pictures; without one, `each` pictures of every family and kind are drawn.
-    `callback(step, loss)` after every update.
+    Args:
+        steps: updates by Adam with a cosine schedule, two thirds of them at 48 pixels and the rest at 64.
+        each: pictures of every family and kind that are drawn where no stock is given.
+        drawn: the stock of pictures.
+        batch_size: of `training_batch`.
+        learning_rate: at the start.
+        seed: of weights, batches and drawings.
+        progress: show a bar.
+        callback: called as `callback(step, loss)` after every update.
     """
     drawn = drawn or draw_set(each, each, seed=seed)
     drawn = DrawnSet(**{name: tf.constant(array) for name, array in vars(drawn).items()})
@@ -231,16 +289,19 @@ def train_embedded_extractor(
     return equalise_activations(fold_normalisation(network), pictures)
 
 
-def save_embedded_extractor(arrays, path):
-    "Write the arrays as float16 with the class names to `path` (.npz) and return the file's SHA-256."
+def save_embedded_extractor(arrays: dict[str, np.ndarray], path: Path | str) -> str:
+    """Write the arrays as float16 with the class names to `path` (.npz) and return the file's SHA-256."""
     halves = {name: np.asarray(array, "float16") for name, array in arrays.items()}
     np.savez(path, **halves, families=np.array(PATTERN_FAMILIES), kinds=np.array(GARMENT_KINDS))
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 # %% ../nbs/06_recogniser.ipynb #a2d88015
 class Recogniser(NamedTuple):
-    """`network`: pictures (B, 64, 64, 3) in [-1, 1] -> {'family': (B, families), 'kind': (B, kinds)}, probabilities;
-    and the names.
+    """The trained network and the names of its classes.
+
+    Attributes:
+        network: pictures (B, 64, 64, 3) in [-1, 1] -> {'family': (B, families), 'kind': (B, kinds)}, probabilities.
+        families, kinds: names, in the order of the probabilities.
     """
 
     network: keras.Model
@@ -249,17 +310,21 @@ class Recogniser(NamedTuple):
 
 
 class Recognition(NamedTuple):
-    "Class names, the most probable first, and their probabilities."
+    """Class names, the most probable first, and their probabilities."""
 
     names: tuple
     probabilities: np.ndarray
 
 
 @functools.cache
-def load_recogniser(weights=None):
+def load_recogniser(weights: Path | str | None = None) -> Recogniser:
     """The trained recogniser: the embedded extractor to its deepest layer, global average, two softmax heads.
 
-    Raises `WeightsError`.
+    Args:
+        weights: file of the embedded extractor; None: the package's own.
+
+    Raises:
+        WeightsError: for a file that cannot be read or lacks the heads.
     """
     stored = read_embedded_weights(weights)
     extractor = load_extractor("embedded", "block5_conv1", weights=weights)
@@ -287,7 +352,7 @@ def load_recogniser(weights=None):
 
 
 def _recognise(picture, head, names, network):
-    "Names of one head sorted by probability for one picture (H, W, 3)."
+    """Names of one head sorted by probability for one picture (H, W, 3)."""
     if np.ndim(picture) != 3 or np.shape(picture)[-1] != 3:
         raise FeatureError(
             f"One picture is recognised at a time. Received: shape {np.shape(picture)}. Expected: (height, width, 3)."
@@ -298,26 +363,36 @@ def _recognise(picture, head, names, network):
     return Recognition(tuple(names[number] for number in order), probabilities[order])
 
 
-def recognise_family(picture, recogniser=None):
-    """Which pattern family a picture (H, W, 3) in [-1, 1] shows: a `Recognition`.
+def recognise_family(picture: ArrayLike, recogniser: Recogniser | None = None) -> Recognition:
+    """Which pattern family a picture shows.
 
-    The picture's middle square is looked at, at 64 px.
+    Args:
+        picture: (H, W, 3) in [-1, 1]; its middle square is looked at, at 64 px.
+        recogniser: None: the package's own.
+
+    Raises:
+        FeatureError: for anything but one picture.
     """
     recogniser = recogniser or load_recogniser()
     return _recognise(picture, "family", recogniser.families, recogniser.network)
 
 
-def recognise_kind(picture, recogniser=None):
-    """Which garment kind a picture (H, W, 3) in [-1, 1] shows: a `Recognition`.
+def recognise_kind(picture: ArrayLike, recogniser: Recogniser | None = None) -> Recognition:
+    """Which garment kind a picture shows.
 
-    The picture's middle square is looked at, at 64 px.
+    Args:
+        picture: (H, W, 3) in [-1, 1]; its middle square is looked at, at 64 px.
+        recogniser: None: the package's own.
+
+    Raises:
+        FeatureError: for anything but one picture.
     """
     recogniser = recogniser or load_recogniser()
     return _recognise(picture, "kind", recogniser.kinds, recogniser.network)
 
 # %% ../nbs/06_recogniser.ipynb #d5fda5a8
 class Accuracy(NamedTuple):
-    "Shares of right answers in [0, 1] and the number of pictures asked."
+    """Shares of right answers in [0, 1] and the number of pictures asked."""
 
     family_of_cloth: float
     family_when_worn: float
@@ -326,8 +401,20 @@ class Accuracy(NamedTuple):
     pictures: int
 
 
-def measure_accuracy(recogniser, drawn, *, batches=4, batch_size=96, seed=0):
-    "Accuracy on random cut-outs of a `DrawnSet` that the training has not seen (another `seed` of `draw_set`)."
+def measure_accuracy(
+    recogniser: Recogniser, drawn: DrawnSet, *, batches: int = 4, batch_size: int = 96, seed: int = 0
+) -> Accuracy:
+    """Accuracy on random cut-outs of drawings.
+
+    Args:
+        recogniser: of today's families and kinds.
+        drawn: drawings that the training has not seen (another seed of `draw_set`).
+        batches, batch_size: how many pictures are asked.
+        seed: of the cut-outs.
+
+    Raises:
+        FeatureError: for a recogniser of other classes.
+    """
     if (recogniser.families, recogniser.kinds) != (PATTERN_FAMILIES, GARMENT_KINDS):
         raise FeatureError(
             f"The recogniser knows other classes than the drawings. Received: {recogniser.families + recogniser.kinds}."

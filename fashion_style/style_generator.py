@@ -8,12 +8,14 @@ __all__ = ['CODE_KEYS', 'PATHS', 'GENERATORS', 'WORKING_PIXELS', 'STRIP_PIXELS',
            'print_maps', 'paint_large']
 
 # %% ../nbs/12_style_generator.ipynb #fdce450e
+from collections.abc import Sequence
 from functools import cached_property
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from numpy.typing import ArrayLike
 
 from .generator import ResizeLike, build_generator, build_unet_generator, convolution_layer
 from .images import resize_picture
@@ -25,23 +27,25 @@ class ChannelMoments(layers.Layer):
     What is left of a picture when positions are forgotten: the palette and the energy of each texture channel.
     """
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(features, [1, 2])
         return tf.concat([mean, tf.sqrt(variance + 1e-5)], axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], 2 * input_shape[-1])
 
 
 class AdaptiveInstanceNorm(layers.Layer):
-    """AdaIN (Huang and Belongie 2017): normalise each channel of a picture, then give it the scale and shift read from
-    the style code.
+    """AdaIN: normalise each channel of a picture, then give it the scale and shift read from the style code.
 
     Inputs `[features (batch, H, W, C), code (batch, K)]`. The scale is 1 + a linear map of the code, so an untrained
     layer only normalises.
+
+    Source:
+        Huang and Belongie 2017.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: list[tuple]) -> None:
         channels = input_shape[0][-1]
         self.scale = layers.Dense(
             channels, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02), name="scale"
@@ -52,23 +56,26 @@ class AdaptiveInstanceNorm(layers.Layer):
         self.scale.build(input_shape[1])
         self.shift.build(input_shape[1])
 
-    def call(self, inputs):
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         features, code = inputs
         mean, variance = tf.nn.moments(features, [1, 2], keepdims=True)
         normal = (features - mean) * tf.math.rsqrt(variance + 1e-5)
         return normal * (1.0 + self.scale(code))[:, None, None, :] + self.shift(code)[:, None, None, :]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         return input_shape[0]
 
 
 class InstanceNorm(layers.Layer):
-    """Give every channel of every picture mean 0 and variance 1 (Ulyanov et al.
+    """Give every channel of every picture mean 0 and variance 1.
 
-    2016): the garment's own contrast is forgotten, its shape stays.
+    The garment's own contrast is forgotten, its shape stays.
+
+    Source:
+        Ulyanov et al. 2016.
     """
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(features, [1, 2], keepdims=True)
         return (features - mean) * tf.math.rsqrt(variance + 1e-5)
 
@@ -135,15 +142,17 @@ class PrintHead(layers.Layer):
     """Last layer of the generator we ship: print the style on the garment, then correct.
 
     Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign. The five maps are: gain in (0,
-    2), how much light falls on the cloth;
-    cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each moving a colour channel towards
-    white or black.
+    2), how
+    much light falls on the cloth; cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each
+    moving a
+    colour channel towards white or black.
+
     With `*` per pixel and values in [0, 1]: printed = style * gain, mixed = cover * printed + (1 - cover) * content.
     The result stays in [-1, 1] by construction for style * gain <= 1 (brighter is clipped). `strength` 0 gives the
     content exactly.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         maps, content, style, strength = inputs
         strength = tf.reshape(strength, [-1, 1, 1, 1])
         gain, cover = 2.0 * tf.sigmoid(maps[..., :1]), tf.sigmoid(maps[..., 1:2])
@@ -153,7 +162,7 @@ class PrintHead(layers.Layer):
         stylised = mixed + tf.abs(correction) * (tf.sign(correction) - mixed)
         return content + strength * (stylised - content)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         return input_shape[1]
 
 
@@ -182,26 +191,29 @@ def _build_painter(width, blocks, code_shapes):
 
 # %% ../nbs/12_style_generator.ipynb #febac448
 class StyleGenerator(keras.Model):
-    """The generator we ship: `generator([content, style])` or `generator([content, style, strength])`, any height and
-    width.
+    """The generator we ship: `generator([content, style])` or `generator([content, style, strength])`, any size.
 
     Two parts that can be used apart: `encode_style(style)` gives a style code, computed once per style and mixable with
     `mix_style_codes`; `paint(content, code, strength)` gives the picture. Spatial path: the code's maps carry motifs.
-    Global path: its
-    channel moments steer every decoder layer by AdaIN and carry palette and contrast.
+    Global
+    path: its channel moments steer every decoder layer by AdaIN and carry palette and contrast.
 
     Args:
         width: channels at full size; 2, 3 and 4 times as many at 1/2, 1/4 and 1/8.
         blocks: residual blocks at 1/8 size.
         paths: "both"; "spatial": no AdaIN, each normalisation learns one scale and shift; "global": the code is the
-            moments alone, and the
-            last layer paints colours instead of printing (AdaIN as in Huang and Belongie 2017). `prints` says whether
-            there is a print head.
+            moments alone, and the last layer paints colours instead of printing. `prints` says whether there is a print
+            head.
+        name: of the Keras model.
+
     Raises:
         ValueError: for other `paths`.
+
+    Source:
+        Huang and Belongie 2017 for the global path.
     """
 
-    def __init__(self, width=16, blocks=4, paths="both", name="style_generator"):
+    def __init__(self, width: int = 16, blocks: int = 4, paths: str = "both", name: str = "style_generator") -> None:
         super().__init__(name=name)
         if paths not in PATHS:
             raise ValueError(
@@ -214,15 +226,20 @@ class StyleGenerator(keras.Model):
         )
         self.prints, self.built = paths != "global", True
 
-    def encode_style(self, style):
-        """Style picture (B, H, W, 3) in [-1, 1] -> style code, a dict of tensors with those of `CODE_KEYS` that `paths`
-        leaves.
-        """
+    def encode_style(self, style: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Style picture (B, H, W, 3) in [-1, 1] -> style code: tensors under those `CODE_KEYS` that `paths` leaves."""
         return self.style_encoder(style)
 
-    def paint(self, content, code, strength=None):
-        """Garment (B, H, W, 3) in [-1, 1], a style code and strengths (B, 1) in [0, 1] (default 1) -> picture (B, H, W,
-        3) in [-1, 1].
+    def paint(self, content: tf.Tensor, code: dict[str, tf.Tensor], strength: tf.Tensor | None = None) -> tf.Tensor:
+        """A garment in a style.
+
+        Args:
+            content: (B, H, W, 3) in [-1, 1].
+            code: a style code.
+            strength: (B, 1) in [0, 1]; None: 1.
+
+        Returns:
+            (B, H, W, 3) in [-1, 1].
         """
         if strength is None:
             strength = tf.ones([tf.shape(content)[0], 1])
@@ -232,9 +249,14 @@ class StyleGenerator(keras.Model):
     def _to_maps(self):
         return keras.Model(self.painter.input, self.painter.get_layer("maps").output)
 
-    def print_maps(self, content, code):
-        """Garment and style code as for `paint` -> the five maps of the print head before sigmoid and tanh, (B, H, W,
-        5); ValueError without `prints`.
+    def print_maps(self, content: tf.Tensor, code: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The five maps of the print head before sigmoid and tanh, (B, H, W, 5).
+
+        Args:
+            content, code: as for `paint`.
+
+        Raises:
+            ValueError: where there is no print head (`prints` is False).
         """
         if not self.prints:
             raise ValueError(
@@ -243,28 +265,36 @@ class StyleGenerator(keras.Model):
             )
         return self._to_maps([content, code, tf.ones([tf.shape(content)[0], 1])])
 
-    def print_head(self, maps, content, style, strength):
-        """The last layer alone, pixel by pixel: maps (B, H, W, 5), garment and print (B, H, W, 3), strengths (B, 1) ->
-        picture (B, H, W, 3).
+    def print_head(self, maps: tf.Tensor, content: tf.Tensor, style: tf.Tensor, strength: ArrayLike) -> tf.Tensor:
+        """The last layer alone, pixel by pixel.
+
+        Args:
+            maps: (B, H, W, 5), as from `print_maps`.
+            content, style: garment and print, (B, H, W, 3) in [-1, 1].
+            strength: (B, 1) in [0, 1].
+
+        Returns:
+            (B, H, W, 3) in [-1, 1].
         """
         return self.painter.get_layer("print_head")([maps, content, style, tf.constant(strength, tf.float32)])
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         content, style, *strength = inputs
         return self.paint(content, self.encode_style(style), *strength)
 
 
-def build_style_generator(*, width=16, blocks=4, paths="both"):
+def build_style_generator(*, width: int = 16, blocks: int = 4, paths: str = "both") -> StyleGenerator:
     """Build a `StyleGenerator`; see there."""
     return StyleGenerator(width, blocks, paths)
 
 
-def mix_style_codes(codes, weights):
+def mix_style_codes(codes: Sequence[dict[str, tf.Tensor]], weights: ArrayLike) -> dict[str, tf.Tensor]:
     """Weighted mean of style codes made at one size.
 
     Args:
-        codes: list of style codes from `StyleGenerator.encode_style`, all of one height and width.
+        codes: style codes from `StyleGenerator.encode_style`, all of one height and width.
         weights: one number >= 0 for each; they are divided by their sum.
+
     Raises:
         ValueError: on unequal lengths, a negative weight or a zero sum, or codes of different sizes.
     """
@@ -294,11 +324,14 @@ def _neighbours(places, large, small):
     return lower, np.minimum(lower + 1, small - 1), (centres - lower).astype("float32")
 
 
-def enlarge_strip(maps, shape, first, last):
+def enlarge_strip(maps: np.ndarray, shape: tuple[int, int], first: int, last: int) -> np.ndarray:
     """Rows `first` to `last` - 1 of `maps` enlarged linearly to `shape`.
 
     Args:
-        maps: float32 (h, w, C). shape: (H, W) of the whole enlarged picture. first, last: rows, 0 <= first < last <= H.
+        maps: float32 (h, w, C).
+        shape: (H, W) of the whole enlarged picture.
+        first, last: rows, 0 <= first < last <= H.
+
     Returns:
         float32 (last - first, W, C); the same numbers however the rows are cut into strips.
     """
@@ -312,12 +345,17 @@ WORKING_PIXELS = 1024 * 1024
 STRIP_PIXELS = 1024 * 1024
 
 
-def print_maps(generator, content, styles, weights):
+def print_maps(
+    generator: StyleGenerator, content: np.ndarray, styles: Sequence[np.ndarray], weights: Sequence[float]
+) -> np.ndarray:
     """The five maps of the print head, of any sign, computed on pictures reduced to at most `WORKING_PIXELS`.
 
     Args:
-        generator: a `StyleGenerator` that `prints`. content: (H, W, 3) in [-1, 1].
-        styles: list of (H, W, 3), laid out over the content's canvas. weights: share of each.
+        generator: one that `prints`.
+        content: (H, W, 3) in [-1, 1].
+        styles: each (H, W, 3), laid out over the content's canvas.
+        weights: share of each.
+
     Returns:
         float32 (h, w, 5).
     """
@@ -329,16 +367,26 @@ def print_maps(generator, content, styles, weights):
     return generator.print_maps(small, code)[0].numpy()
 
 
-def paint_large(generator, content, styles, weights, strength=1.0):
+def paint_large(
+    generator: StyleGenerator,
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    weights: Sequence[float],
+    strength: float = 1.0,
+) -> np.ndarray:
     """A large garment in a style, or a mix of styles: maps from a reduced picture, printed at full size in strips.
 
+    Memory beside the pictures themselves: the maps, one strip, and the network's at `WORKING_PIXELS`.
+
     Args:
-        generator: a `StyleGenerator` that `prints`. content: float32 (H, W, 3) in [-1, 1].
-        styles: list of (H, W, 3), laid out over the content's canvas. weights: share of each, adding to 1. strength: in
-            [0, 1].
+        generator: one that `prints`.
+        content: float32 (H, W, 3) in [-1, 1].
+        styles: each (H, W, 3), laid out over the content's canvas.
+        weights: share of each, adding to 1.
+        strength: in [0, 1].
+
     Returns:
-        float32 (H, W, 3) in [-1, 1]. Memory beside the pictures themselves: the maps, one strip, and the network's at
-        `WORKING_PIXELS`.
+        float32 (H, W, 3) in [-1, 1].
     """
     maps, shape = print_maps(generator, content, styles, weights), content.shape[:2]
     result, step = np.empty_like(content), max(1, STRIP_PIXELS // shape[1])

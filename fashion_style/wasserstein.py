@@ -10,17 +10,19 @@ __all__ = ['CONSTRAINTS', 'wasserstein_linear_program', 'wasserstein_histograms'
 
 # %% ../nbs/10_wasserstein.ipynb #1280684f
 import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.special import rel_entr
 
 # %% ../nbs/10_wasserstein.ipynb #a2d13174
 def _histograms(p, q, same_bins=True):
-    "Check two histograms of shares; return them as float64 with sum exactly 1."
+    """Check two histograms of shares; return them as float64 with sum exactly 1."""
     p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     for name, shares in (("p", p), ("q", q)):
         if shares.ndim != 1 or not np.all(shares >= 0) or abs(shares.sum() - 1) > 1e-6:
@@ -33,13 +35,21 @@ def _histograms(p, q, same_bins=True):
     return p / p.sum(), q / q.sum()
 
 
-def wasserstein_linear_program(p, q, cost):
+def wasserstein_linear_program(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> tuple[float, np.ndarray]:
     """Least cost of moving histogram `p` onto histogram `q`: (value, plan).
 
-    Args: p (n,) and q (m,), shares >= 0 with sum 1; cost (n, m), the price of moving one unit from bin i to bin j.
-    Returns: the cost, in the unit of `cost`, and the (n, m) plan; its rows sum to p, its columns to q.
-    Raises: ValueError for shares that do not sum to 1 or a cost of another shape.
-    Source: article section 4, W = inf over couplings of E||x - y||.
+    Args:
+        p, q: (n,) and (m,), shares >= 0 with sum 1.
+        cost: (n, m), the price of moving one unit from bin i to bin j.
+
+    Returns:
+        The cost, in the unit of `cost`, and the (n, m) plan; its rows sum to p, its columns to q.
+
+    Raises:
+        ValueError: for shares that do not sum to 1 or a cost of another shape.
+
+    Source:
+        The article, section 4, W = inf over couplings of E||x - y||.
     """
     p, q = _histograms(p, q, same_bins=False)
     cost = np.asarray(cost, dtype=np.float64)
@@ -55,24 +65,35 @@ def wasserstein_linear_program(p, q, cost):
     return float(solution.fun), solution.x.reshape(cost.shape)
 
 # %% ../nbs/10_wasserstein.ipynb #789843e9
-def wasserstein_histograms(p, q, bin_width=1.0):
+def wasserstein_histograms(p: ArrayLike, q: ArrayLike, bin_width: float = 1.0) -> float:
     """Wasserstein-1 distance of two histograms on a line: the sum of |CDF_p - CDF_q| times the bin width.
 
-    Args: p, q (n,), shares >= 0 with sum 1, over the same evenly spaced bins; bin_width in the unit of the data.
-    Raises: ValueError for shares that do not sum to 1 or different numbers of bins.
+    Args:
+        p, q: (n,), shares >= 0 with sum 1, over the same evenly spaced bins.
+        bin_width: in the unit of the data.
+
+    Raises:
+        ValueError: for shares that do not sum to 1 or different numbers of bins.
     """
     p, q = _histograms(p, q)
     return float(np.abs(np.cumsum(p - q)).sum() * bin_width)
 
 # %% ../nbs/10_wasserstein.ipynb #068dcce9
-def wasserstein_dual(p, q, cost):
+def wasserstein_dual(p: ArrayLike, q: ArrayLike, cost: ArrayLike) -> tuple[float, np.ndarray]:
     """Wasserstein-1 distance as the best score gap of a 1-Lipschitz critic: (value, critic).
 
-    Args: p, q (n,), shares >= 0 with sum 1, over the same n points; cost (n, n), the distances of these points (a
-        metric: symmetric, zero diagonal, triangle inequality).
-    Returns: the largest sum(critic * (p - q)) under |critic_i - critic_j| <= cost_ij; the critic (n,), 0 at point 0.
-    Raises: ValueError for wrong shares or a cost that is not square and symmetric with a zero diagonal.
-    Source: article section 4, W = sup over 1-Lipschitz f of E_p f - E_q f.
+    Args:
+        p, q: (n,), shares >= 0 with sum 1, over the same n points.
+        cost: (n, n), the distances of these points (a metric: symmetric, zero diagonal, triangle inequality).
+
+    Returns:
+        The largest sum(critic * (p - q)) under |critic_i - critic_j| <= cost_ij; the critic (n,), 0 at point 0.
+
+    Raises:
+        ValueError: for wrong shares or a cost that is not square and symmetric with a zero diagonal.
+
+    Source:
+        The article, section 4, W = sup over 1-Lipschitz f of E_p f - E_q f.
     """
     p, q = _histograms(p, q)
     cost = np.asarray(cost, dtype=np.float64)
@@ -90,11 +111,14 @@ def wasserstein_dual(p, q, cost):
     return float(-solution.fun), solution.x
 
 # %% ../nbs/10_wasserstein.ipynb #06311ce9
-def wasserstein_distance(first_samples, second_samples):
+def wasserstein_distance(first_samples: ArrayLike, second_samples: ArrayLike) -> float:
     """Wasserstein-1 distance of two sets of numbers: the area between their empirical CDFs, in the samples' unit.
 
-    Args: first_samples (n,), second_samples (m,). For n = m this is the mean distance of the sorted samples.
-    Raises: ValueError for empty, non-finite or not one-dimensional samples.
+    Args:
+        first_samples, second_samples: (n,) and (m,). For n = m this is the mean distance of the sorted samples.
+
+    Raises:
+        ValueError: for empty, non-finite or not one-dimensional samples.
     """
     samples = [np.sort(np.asarray(values, dtype=np.float64)) for values in (first_samples, second_samples)]
     if any(values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)) for values in samples):
@@ -107,12 +131,17 @@ def wasserstein_distance(first_samples, second_samples):
     return float(np.sum(np.abs(first_cdf - second_cdf) * np.diff(merged)))
 
 # %% ../nbs/10_wasserstein.ipynb #c29b9ba2
-def jensen_shannon(p, q):
+def jensen_shannon(p: ArrayLike, q: ArrayLike) -> float:
     """Jensen-Shannon divergence of two histograms over the same bins, in nats: from 0 (equal) to log 2 (no overlap).
 
-    Args: p, q (n,), shares >= 0 with sum 1.
-    Raises: ValueError for shares that do not sum to 1 or different numbers of bins.
-    Source: Goodfellow et al. 2014, section 4: what a vanilla GAN minimises when its discriminator is perfect.
+    Args:
+        p, q: (n,), shares >= 0 with sum 1.
+
+    Raises:
+        ValueError: for shares that do not sum to 1 or different numbers of bins.
+
+    Source:
+        Goodfellow et al. 2014, section 4: what a vanilla GAN minimises when its discriminator is perfect.
     """
     p, q = _histograms(p, q)
     middle = (p + q) / 2
@@ -120,14 +149,25 @@ def jensen_shannon(p, q):
 
 # %% ../nbs/10_wasserstein.ipynb #391c2988
 def _cell_shares(pixels, cells):
-    "Matrix (cells, pixels): the share of each cell of a shorter axis that each pixel fills; rows sum to 1."
+    """Matrix (cells, pixels): the share of each cell of a shorter axis that each pixel fills; rows sum to 1."""
     pixels, cells = tf.cast(pixels, tf.float32), tf.cast(cells, tf.float32)
     left, pixel = tf.range(cells)[:, None] * pixels / cells, tf.range(pixels)
     return tf.nn.relu(tf.minimum(left + pixels / cells, pixel + 1) - tf.maximum(left, pixel)) * cells / pixels
 
 
-def _weighted_means(scores, mask):
-    "One mean per sample, (B,), weighted by `mask` (resized to a patch map); 0 where a sample's mask is empty."
+def _weighted_means(scores: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """One mean per sample of a critic's scores.
+
+    Args:
+        scores: (B, h, w, 1) or (B, 1).
+        mask: None, or weights in [0, 1] of the scores' rank; a patch map's mask may have any size.
+
+    Returns:
+        float32 (B,); 0 where a sample's mask is empty.
+
+    Raises:
+        ValueError: for a mask whose rank is not that of the scores.
+    """
     scores = tf.cast(scores, tf.float32)
     axis = tuple(range(1, scores.shape.rank))
     if mask is None:
@@ -152,34 +192,60 @@ def _weighted_mean(scores, mask):
     return tf.reduce_mean(_weighted_means(scores, mask))
 
 
-def adversarial_loss(real_output, fake_output, mask=None, *, real_mask=None):
+def adversarial_loss(
+    real_output: tf.Tensor, fake_output: tf.Tensor, mask: tf.Tensor | None = None, *, real_mask: tf.Tensor | None = None
+) -> tf.Tensor:
     """The critic's Wasserstein loss, mean(fake) - mean(real), a float32 scalar; its negative estimates W.
 
-    Args: real_output, fake_output: scores without limits, (B, h, w, 1) or (B, 1). mask: weights in [0, 1] of both maps,
-        the scores' shape or (B, H, W, 1) of any size. real_mask: other weights for the real map.
-    Raises: ValueError for a mask whose rank is not that of the scores.
-    Source: article section 3, L_adv; Arjovsky et al. 2017. The mask is our addition; an empty one gives 0.
+    The mask is our addition; an empty one gives 0.
+
+    Args:
+        real_output, fake_output: scores without limits, (B, h, w, 1) or (B, 1).
+        mask: weights in [0, 1] of both maps, the scores' shape or (B, H, W, 1) of any size.
+        real_mask: other weights for the real map.
+
+    Raises:
+        ValueError: for a mask whose rank is not that of the scores.
+
+    Source:
+        The article, section 3, L_adv; Arjovsky et al. 2017.
     """
     real_mask = mask if real_mask is None else real_mask
     return _weighted_mean(fake_output, mask) - _weighted_mean(real_output, real_mask)
 
 
-def generator_loss(fake_output, mask=None):
+def generator_loss(fake_output: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     """The generator's Wasserstein loss, -mean(fake), a float32 scalar: the critic's score, to be raised.
 
-    Args: as in `adversarial_loss`. Source: article section 3, step 4; Arjovsky et al. 2017.
-    Raises: ValueError for a mask whose rank is not that of the scores.
+    Args:
+        fake_output, mask: as in `adversarial_loss`.
+
+    Raises:
+        ValueError: for a mask whose rank is not that of the scores.
+
+    Source:
+        The article, section 3, step 4; Arjovsky et al. 2017.
     """
     return -_weighted_mean(fake_output, mask)
 
 # %% ../nbs/10_wasserstein.ipynb #eae0d900
-def vanilla_critic_loss(real_output, fake_output, mask=None, *, real_mask=None):
+def vanilla_critic_loss(
+    real_output: tf.Tensor, fake_output: tf.Tensor, mask: tf.Tensor | None = None, *, real_mask: tf.Tensor | None = None
+) -> tf.Tensor:
     """Cross-entropy of a discriminator that should say 1 for real and 0 for generated pictures, a float32 scalar.
 
-    Args: logits (before any sigmoid), (B, h, w, 1) or (B, 1); masks as in `adversarial_loss`.
-    Returns: mean(-log D(real)) + mean(-log(1 - D(fake))), D = sigmoid(logit); 2 log 2 for one that only guesses.
-    Raises: ValueError for a mask whose rank is not that of the scores.
-    Source: article section 3, step 3; Goodfellow et al. 2014.
+    Args:
+        real_output, fake_output: logits (before any sigmoid), (B, h, w, 1) or (B, 1).
+        mask, real_mask: as in `adversarial_loss`.
+
+    Returns:
+        mean(-log D(real)) + mean(-log(1 - D(fake))), D = sigmoid(logit); 2 log 2 for one that only guesses.
+
+    Raises:
+        ValueError: for a mask whose rank is not that of the scores.
+
+    Source:
+        The article, section 3, step 3; Goodfellow et al. 2014.
     """
     real_mask = mask if real_mask is None else real_mask
     real_part = tf.math.softplus(-tf.cast(real_output, tf.float32))
@@ -187,21 +253,33 @@ def vanilla_critic_loss(real_output, fake_output, mask=None, *, real_mask=None):
     return _weighted_mean(real_part, real_mask) + _weighted_mean(fake_part, mask)
 
 
-def vanilla_generator_loss(fake_output, mask=None, *, saturating=False):
+def vanilla_generator_loss(
+    fake_output: tf.Tensor, mask: tf.Tensor | None = None, *, saturating: bool = False
+) -> tf.Tensor:
     """Cross-entropy of a generator that wants label 1 for its pictures, a float32 scalar.
 
-    Args: fake_output: logits, (B, h, w, 1) or (B, 1); mask as in `adversarial_loss`; saturating: False for
-        mean(-log D(fake)), as used in practice; True for the game's own mean(log(1 - D(fake))), whose gradient dies.
-    Raises: ValueError for a mask whose rank is not that of the scores.
-    Source: Goodfellow et al. 2014, section 3.
+    Args:
+        fake_output: logits, (B, h, w, 1) or (B, 1).
+        mask: as in `adversarial_loss`.
+        saturating: False for mean(-log D(fake)), as used in practice; True for the game's own mean(log(1 - D(fake))),
+            whose gradient dies.
+
+    Raises:
+        ValueError: for a mask whose rank is not that of the scores.
+
+    Source:
+        Goodfellow et al. 2014, section 3.
     """
     logits = tf.cast(fake_output, tf.float32)
     return _weighted_mean(-tf.math.softplus(logits) if saturating else tf.math.softplus(-logits), mask)
 
 # %% ../nbs/10_wasserstein.ipynb #4c7258b8
 class LipschitzEstimate(NamedTuple):
-    """Lower bounds of a critic's Lipschitz constant: the steepest pair of points and the steepest gradient that were
-    found.
+    """Lower bounds of a critic's Lipschitz constant.
+
+    Attributes:
+        pair_slope: of the steepest pair of points that was found.
+        gradient_norm: the steepest gradient's.
     """
 
     pair_slope: float
@@ -209,7 +287,7 @@ class LipschitzEstimate(NamedTuple):
 
 
 def _sample_scores(critic, samples, condition, mask, training):
-    "One score per sample, (B,): the (weighted) mean of the critic's patch map."
+    """One score per sample, (B,): the (weighted) mean of the critic's patch map."""
     inputs = samples if condition is None else [samples, condition]
     takes_training = isinstance(critic, keras.Layer) or "training" in inspect.signature(critic).parameters
     output = critic(inputs, training=training) if takes_training else critic(inputs)
@@ -217,13 +295,13 @@ def _sample_scores(critic, samples, condition, mask, training):
 
 
 def _norms(differences, root_mean_square):
-    "Euclidean length, (B,), over all axes but the first, or the root of the mean square; never exactly 0."
+    """Euclidean length, (B,), over all axes but the first, or the root of the mean square; never exactly 0."""
     reduce = tf.reduce_mean if root_mean_square else tf.reduce_sum
     return tf.sqrt(reduce(tf.square(differences), axis=tuple(range(1, differences.shape.rank))) + 1e-12)
 
 
 def _slopes(critic, samples, condition, mask, training, root_mean_square):
-    "Norm per sample, (B,), of the gradient of that sample's score, per unit of the chosen distance."
+    """Norm per sample, (B,), of the gradient of that sample's score, per unit of the chosen distance."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
         scores = _sample_scores(critic, samples, condition, mask, training)
@@ -232,12 +310,22 @@ def _slopes(critic, samples, condition, mask, training, root_mean_square):
     return _norms(gradient * values, root_mean_square)
 
 
-def lipschitz_estimate(critic, points_a, points_b, *, condition=None, root_mean_square=False):
+def lipschitz_estimate(
+    critic: Callable[..., tf.Tensor],
+    points_a: tf.Tensor,
+    points_b: tf.Tensor,
+    *,
+    condition: tf.Tensor | None = None,
+    root_mean_square: bool = False,
+) -> LipschitzEstimate:
     """How steep a critic is: the largest |f(a) - f(b)| / |a - b| over pairs and the largest gradient norm.
 
-    Args: critic, condition, root_mean_square: as in `gradient_penalty`, but called with training=False;
-        points_a, points_b (B, ...): the ends of B pairs. Gradients are taken at all 2 B ends.
-    Returns: LipschitzEstimate(pair_slope, gradient_norm), floats; lower bounds, a steeper place may lie between.
+    Args:
+        critic, condition, root_mean_square: as in `gradient_penalty`, but called with training=False.
+        points_a, points_b: (B, ...), the ends of B pairs. Gradients are taken at all 2 B ends.
+
+    Returns:
+        Floats; lower bounds, a steeper place may lie between.
     """
     points_a, points_b = (tf.cast(points, tf.float32) for points in (points_a, points_b))
     scores = [_sample_scores(critic, points, condition, None, False) for points in (points_a, points_b)]
@@ -251,11 +339,20 @@ def lipschitz_estimate(critic, points_a, points_b, *, condition=None, root_mean_
 CONSTRAINTS = ("none", "clip", "gradient_penalty", "spectral_norm")
 
 
-def clip_weights(model, limit):
+def clip_weights(model: keras.Model, limit: float | tf.Tensor) -> None:
     """Clip every trainable weight of a Keras model to [-limit, limit], in place, after each critic step.
 
-    Args: limit > 0, a number or scalar tensor; 0.01 in Arjovsky et al. 2017. It bounds the slope by some K, not by 1.
-    Raises: ValueError for a limit that is not above 0.
+    It bounds the slope by some K, not by 1.
+
+    Args:
+        model: the critic.
+        limit: above 0, a number or scalar tensor.
+
+    Raises:
+        ValueError: for a limit that is not above 0.
+
+    Source:
+        Arjovsky et al. 2017, with 0.01.
     """
     if not tf.is_tensor(limit) and not limit > 0:
         raise ValueError(f"Expected a clipping limit above 0. Received: {limit}. The WGAN paper uses 0.01.")
@@ -263,14 +360,20 @@ def clip_weights(model, limit):
         weight.assign(tf.clip_by_value(tf.convert_to_tensor(weight), -limit, limit))
 
 
-def normalise_spectra(model):
-    """Divide every kernel under `keras.layers.SpectralNormalization` by its largest singular value, in place, after
-    each critic step (Miyato et al. 2018).
+def normalise_spectra(model: keras.Model) -> None:
+    """Divide every kernel under `keras.layers.SpectralNormalization` by its largest singular value, in place.
 
-    One round of power iteration a call. Keras would do it at every call with training=True, also when another network
-    learns;
-    call the model with training=False and this once a step, and the critic holds still while it is asked. Kernels of
-    zeros stay.
+    One round of power iteration a call, made after each critic step. Keras would do it at every call with
+    training=True, also
+    when another network learns; call the model with training=False and this once a step, and the critic holds still
+    while it
+    is asked. Kernels of zeros stay.
+
+    Args:
+        model: the critic.
+
+    Source:
+        Miyato et al. 2018.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.SpectralNormalization):
@@ -280,31 +383,56 @@ def normalise_spectra(model):
                 variable.assign(tf.where(held, tf.convert_to_tensor(variable), value))
 
 # %% ../nbs/10_wasserstein.ipynb #740e7d26
-def uniform_mix(batch_size, seed, step, *, rank=4):
-    """One share of interpolation per sample, uniform in [0, 1), float32 (B, 1, ..., 1); a pure function of (seed,
-    step).
+def uniform_mix(
+    batch_size: int | tf.Tensor, seed: int | tf.Tensor, step: int | tf.Tensor, *, rank: int = 4
+) -> tf.Tensor:
+    """One share of interpolation per sample, uniform in [0, 1), float32 (B, 1, ..., 1).
 
-    Args: batch_size: int or scalar tensor; seed, step: integers or integer tensors, such as `optimizer.iterations`;
+    Args:
+        batch_size: B.
+        seed, step: integers or integer tensors, such as `optimizer.iterations`; the shares are a function of these
+            alone.
         rank: of the data to be mixed, 4 for pictures, 2 for points.
-    Source: Gulrajani et al. 2017, algorithm 1.
+
+    Source:
+        Gulrajani et al. 2017, algorithm 1.
     """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
     shape = tf.concat([[batch_size], tf.ones(rank - 1, tf.int32)], axis=0)
     return tf.ensure_shape(tf.random.stateless_uniform(shape, seed=key), [None] + [1] * (rank - 1))
 
 # %% ../nbs/10_wasserstein.ipynb #bdca5f12
-def gradient_penalty(critic, real, fake, mix, *, condition=None, mask=None, one_sided=False, root_mean_square=False):
+def gradient_penalty(
+    critic: Callable[..., tf.Tensor],
+    real: tf.Tensor,
+    fake: tf.Tensor,
+    mix: tf.Tensor,
+    *,
+    condition: tf.Tensor | None = None,
+    mask: tf.Tensor | None = None,
+    one_sided: bool = False,
+    root_mean_square: bool = False,
+) -> tf.Tensor:
     """Mean squared distance of the critic's slope from 1, on random points between real and fake; float32 scalar.
 
-    Args: critic: callable on pictures, or on [pictures, condition]; gets training=True if it takes it. It must score
-            each sample by itself (no batch normalisation). Its patch map is averaged, as in `adversarial_loss`.
-        real, fake: (B, H, W, C) pictures or (B, n) points. mix: share of real, (B, 1, 1, 1) or (B, 1), see
-            `uniform_mix`.
-        condition: the critic's second input; the slope is with respect to the first only. mask: weights of the map.
-        one_sided: True punishes only slopes above 1. root_mean_square: True counts distance as root mean square
-            difference per value, so that W lies in [0, 2] for pictures of any size; False as Euclidean length.
-    Raises: ValueError for a mix that is not one number per sample.
-    Source: Gulrajani et al. 2017, equation 3 (weight 10 there). root_mean_square and mask are our additions.
+    `root_mean_square` and `mask` are our additions.
+
+    Args:
+        critic: callable on pictures, or on [pictures, condition]; gets training=True if it takes it. It must score each
+            sample by itself (no batch normalisation). Its patch map is averaged, as in `adversarial_loss`.
+        real, fake: (B, H, W, C) pictures or (B, n) points.
+        mix: share of real, (B, 1, 1, 1) or (B, 1), see `uniform_mix`.
+        condition: the critic's second input; the slope is with respect to the first only.
+        mask: weights of the map.
+        one_sided: True punishes only slopes above 1.
+        root_mean_square: True counts distance as root mean square difference per value, so that W lies in [0, 2] for
+            pictures of any size; False as Euclidean length.
+
+    Raises:
+        ValueError: for a mix that is not one number per sample.
+
+    Source:
+        Gulrajani et al. 2017, equation 3 (weight 10 there).
     """
     real, fake, mix = (tf.cast(values, tf.float32) for values in (real, fake, mix))
     rank = real.shape.rank
