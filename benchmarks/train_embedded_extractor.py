@@ -8,13 +8,13 @@ Prints the held-out accuracy and the file's SHA-256, which belongs into EMBEDDED
 import argparse
 import time
 
-from fashion_style.recogniser import (
+from fashion_style.networks.recogniser_training import (
     draw_set,
-    load_recogniser,
     measure_accuracy,
     save_embedded_extractor,
     train_embedded_extractor,
 )
+from fashion_style.recogniser import load_recogniser
 
 HELD_OUT_SEED = 1_000_000
 

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from fashion_style.errors import TrainingError
 from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
+from fashion_style.networks.constraints import gradient_penalty, uniform_mix
 from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
-from fashion_style.wasserstein import gradient_penalty, uniform_mix
 
 # Few of the extractor's layers: a test takes as long as its steps take to be traced.
 SMALL = TrainingSettings(

@@ -32,7 +32,9 @@ FLOORS = (
     "garments patterns",
     "reading.files reading.sources reading.pictures data",
     "content gram wasserstein generator critic",
+    "networks.constraints",
     "features recogniser style_generator",
+    "networks.recogniser_training networks.large_prints",
     "settings losses",
     "training",
     (
