@@ -1,4 +1,4 @@
-"""Recogniser: lessons are repeatable, folding and equalising change no answer, held-out accuracy is far above chance."""
+"""Recogniser: lessons are repeatable, folding and equalising change no answer, held-out accuracy is high."""
 
 import numpy as np
 import pytest

@@ -24,9 +24,9 @@ FLOORS = (
     "writing",
     "images",
     (
-        "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render drawing.sheets"
-        " drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural drawing.motifs"
-        " drawing.resist drawing.ornament drawing.engraved"
+        "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"
+        " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
+        " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
     "cloth.masks",
     "garments patterns",
