@@ -1,4 +1,4 @@
-"""Train the embedded extractor of the recogniser chapter and write its weights file.
+"""Train the embedded extractor by the recipe of the recogniser's training and write its weights file.
 
     python benchmarks/train_embedded_extractor.py --steps 1500 --out fashion_style/weights/embedded_extractor.npz
 
