@@ -47,8 +47,7 @@ def relative_content_loss(
     """Mean squared difference divided by the mean square of the target, per picture, then averaged: one scalar.
 
     0: unchanged. 1: as wrong as features that are all 0. Departure from the article: the division makes layers and
-    extractors
-    comparable.
+    extractors comparable.
 
     Args:
         base_features, target_features: as for `content_loss`.

@@ -233,8 +233,7 @@ def sliced_projections(
     """All feature vectors seen along fixed random unit directions, in rising order.
 
     With a mask each position counts by its share inside: the numbers are the weighted quantiles at (k + ½) / positions,
-    so
-    that there are as many as without, and a full mask changes nothing.
+    so that there are as many as without, and a full mask changes nothing.
 
     Args:
         features, mask: as for `gram_matrix`.

@@ -80,8 +80,7 @@ def draw_pattern(
         size: side in pixels, 8 to 4096; it changes the resolution only.
         seed: a whole number from 0; sets scale, counts and small shapes within the family.
         palette: a name in `PALETTES`, 2..6 hex colours or an array (n, 3) in [0, 1], ground first; None takes a
-            traditional
-            one for even seeds and `random_palette(seed)` for odd ones.
+            traditional one for even seeds and `random_palette(seed)` for odd ones.
         origin: (x, y) in tiles; slides the window over the endless cloth.
 
     Raises:

@@ -140,10 +140,8 @@ class PrintHead(layers.Layer):
     """Last layer of the generator we ship: print the style on the garment, then correct.
 
     Inputs `[maps (B, H, W, 5), content, style, strength (B, 1)]`, the maps of any sign. The five maps are: gain in (0,
-    2), how
-    much light falls on the cloth; cover in (0, 1), where the cloth is printed; three corrections in (-1, 1), each
-    moving a
-    colour channel towards white or black.
+    2), how much light falls on the cloth; cover in (0, 1), where the cloth is printed; three corrections in (-1, 1),
+    each moving a colour channel towards white or black.
 
     With `*` per pixel and values in [0, 1]: printed = style * gain, mixed = cover * printed + (1 - cover) * content.
     The result stays in [-1, 1] by construction for style * gain <= 1 (brighter is clipped). `strength` 0 gives the
@@ -193,8 +191,7 @@ class StyleGenerator(keras.Model):
 
     Two parts that can be used apart: `encode_style(style)` gives a style code, computed once per style and mixable with
     `mix_style_codes`; `paint(content, code, strength)` gives the picture. Spatial path: the code's maps carry motifs.
-    Global
-    path: its channel moments steer every decoder layer by AdaIN and carry palette and contrast.
+    Global path: its channel moments steer every decoder layer by AdaIN and carry palette and contrast.
 
     Args:
         width: channels at full size; 2, 3 and 4 times as many at 1/2, 1/4 and 1/8.

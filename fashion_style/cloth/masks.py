@@ -111,8 +111,7 @@ def garment_mask(picture: ArrayLike, *, iterations: int = 5) -> np.ndarray:
     """Mask (H, W, 1) in [0, 1] of the garment on a photograph with a plain background.
 
     GrabCut at <= 256 pixels, started from how much of each colour lies in the middle, then cleaned and brought to full
-    size
-    by a guided filter. A picture in which nothing can be separated gives a mask of ones.
+    size by a guided filter. A picture in which nothing can be separated gives a mask of ones.
 
     Args:
         picture: (H, W, 3) in [-1, 1].

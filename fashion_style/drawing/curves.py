@@ -51,8 +51,7 @@ def path(start: ArrayLike, *steps: tuple | list) -> np.ndarray:
     Args:
         start: (x, y).
         steps: each `(x, y)`, a straight edge; `(x, y, bulge)`, a bent one; `(x, y, control_x, control_y)`, a Bezier
-            curve;
-            or a list of points, a spline through all of them.
+            curve; or a list of points, a spline through all of them.
     """
     points = [np.asarray([start], float)]
     for step in steps:

@@ -293,10 +293,8 @@ def seam_error(tile: ArrayLike) -> float:
     """How much rougher the tile's wrapped seam is than the roughest line inside it.
 
     About 1 or less is seamless, 2 is a visible seam. A high value proves a seam; a low one proves nothing where the
-    drawing
-    itself is as rough as its seam. For both directions: mean absolute difference of lines two pixels apart across the
-    seam,
-    divided by the largest such difference inside.
+    drawing itself is as rough as its seam. For both directions: mean absolute difference of lines two pixels apart
+    across the seam, divided by the largest such difference inside.
 
     Args:
         tile: (h, w, 3), at least 4 pixels a side; any units.

@@ -107,10 +107,8 @@ def normalise_spectra(model: keras.Model) -> None:
     """Divide every kernel under `keras.layers.SpectralNormalization` by its largest singular value, in place.
 
     One round of power iteration a call, made after each critic step. Keras would do it at every call with
-    training=True, also
-    when another network learns; call the model with training=False and this once a step, and the critic holds still
-    while it
-    is asked. Kernels of zeros stay.
+    training=True, also when another network learns; call the model with training=False and this once a step, and the
+    critic holds still while it is asked. Kernels of zeros stay.
 
     Args:
         model: the critic.

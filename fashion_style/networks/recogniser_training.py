@@ -213,8 +213,7 @@ def equalise_activations(
     """Rescale the filters so that each has mean activation 1 over `pictures`; what the heads answer does not change.
 
     Because relu(a x) = a relu(x) for a > 0, dividing a filter by its mean and multiplying the next kernel's input by
-    the same
-    number cancels.
+    the same number cancels.
 
     Args:
         arrays: as from `fold_normalisation`.
