@@ -168,7 +168,7 @@ def tables(table, costs):
 
 
 def write_sheet(designs, pairs, chosen):
-    """The contact sheet: garment, style and every variant's design, one pair a row; as a JPEG of at most SHEET_BYTES."""
+    """The contact sheet: garment, style and every variant's design, one pair a row: a JPEG of at most SHEET_BYTES."""
     from PIL import Image
 
     from fashion_style.drawing.sheets import contact_sheet

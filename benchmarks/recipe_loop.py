@@ -56,7 +56,7 @@ def feed_batches(settings, feed):
 
 
 def utilisation(stop, samples):
-    """Append the GPU's load in percent to `samples` every half second until `stop` is set; without nvidia-smi nothing."""
+    """Append the GPU's load in percent to `samples` every half second until `stop` is set; none without nvidia-smi."""
     while not stop.wait(0.5):
         try:
             answer = subprocess.run(

@@ -143,17 +143,23 @@ def report(rows, base, written, place, repeats):
     versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "numpy", "pillow"))
     return f"""# Style sets of up to {max(rows):,} files
 
-{date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.
-Made by `python benchmarks/style_sets.py`: small PNG and JPEG files, written in {written:.0f} s to {place}, so nothing is read from a
-cold disk; there each look costs a disk access more. A *look* reads the first bytes of a file, which decide whether it may be
-trained on. The least seconds of {repeats} fresh processes, in brackets their processor time, which other programs do not disturb;
+{date.today()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, \
+Python {platform.python_version()}, {versions}.
+Made by `python benchmarks/style_sets.py`: small PNG and JPEG files, written in {written:.0f} s to {place}, \
+so nothing is read from a
+cold disk; there each look costs a disk access more. A *look* reads the first bytes of a file, which decide \
+whether it may be
+trained on. The least seconds of {repeats} fresh processes, in brackets their processor time, which other programs do \
+not disturb;
 batches of {BATCH} at {SIZE} px. Memory: resident, above a set of {BASE} files, median.
 
 {table(rows, base)}
 
 * *open* lists all names, looks for the first 1,024 training pictures and decodes one.
-* *held-out pairs* opens the held-out part and chooses six of its first 1,024 pictures. Nine looks in ten meet a training picture.
-* *first batch of a later pass* is what a run asks for that is resumed after its first pass through all pictures. Only then every file
+* *held-out pairs* opens the held-out part and chooses six of its first 1,024 pictures. Nine looks in ten meet a \
+training picture.
+* *first batch of a later pass* is what a run asks for that is resumed after its first pass through all pictures. Only \
+then every file
   is looked into, once.
 """
 

@@ -1,4 +1,4 @@
-"""Train the embedded extractor of the recogniser chapter and write its weights file.
+"""Train the embedded extractor by the recipe of the recogniser's training and write its weights file.
 
     python benchmarks/train_embedded_extractor.py --steps 1500 --out fashion_style/weights/embedded_extractor.npz
 
@@ -8,13 +8,13 @@ Prints the held-out accuracy and the file's SHA-256, which belongs into EMBEDDED
 import argparse
 import time
 
-from fashion_style.recogniser import (
+from fashion_style.networks.recogniser_training import (
     draw_set,
-    load_recogniser,
     measure_accuracy,
     save_embedded_extractor,
     train_embedded_extractor,
 )
+from fashion_style.recogniser import load_recogniser
 
 HELD_OUT_SEED = 1_000_000
 

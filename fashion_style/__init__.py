@@ -1,8 +1,9 @@
 """Dress a garment in any pattern with a network that you train yourself.
 
-The article's names and `load_designer` are found here too. They are imported when they are first asked for, so that `import fashion_style`
-stays instant: TensorFlow takes seconds.
+The article's names and `load_designer` are found here too. They are imported when they are first asked for, so that
+`import fashion_style` stays instant: TensorFlow takes seconds.
 """
+
 __version__ = "0.2.0"
 
 _ROOMS = {
@@ -17,8 +18,12 @@ _ROOMS = {
 }
 
 
-def __getattr__(name):
-    """A public name from the room that makes it (PEP 562)."""
+def __getattr__(name: str) -> object:
+    """A public name from the room that makes it, imported now (PEP 562).
+
+    Raises:
+        AttributeError: for a name that is not one of the public ones.
+    """
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -26,5 +31,6 @@ def __getattr__(name):
     return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
+    """The names that are here already, and the public ones that come when they are asked for."""
     return sorted({*globals(), *_ROOMS})

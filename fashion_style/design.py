@@ -18,8 +18,9 @@ from skimage.color import lab2rgb, rgb2lab
 from .cloth.masks import garment_mask
 from .errors import DesignError
 from .images import open_picture, resize_picture, to_float
+from .networks.large_prints import WORKING_PIXELS, paint_large
 from .runs.weights import load_generator
-from .style_generator import WORKING_PIXELS, StyleGenerator, mix_style_codes, paint_large
+from .style_generator import StyleGenerator, mix_style_codes
 
 # %% ../nbs/21_design.ipynb #c3c15ce5
 # garment, print and result then take about 0.6 GB; the style generator chapter keeps everything else small

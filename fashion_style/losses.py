@@ -17,10 +17,10 @@ import tensorflow as tf
 
 from .content import content_loss, relative_content_loss, total_variation
 from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
+from .networks.constraints import gradient_penalty
 from fashion_style.wasserstein import (
     adversarial_loss,
     generator_loss,
-    gradient_penalty,
     vanilla_critic_loss,
     vanilla_generator_loss,
 )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from .errors import TrainingError
 from .gram import STYLE_STATISTICS
+from .networks.constraints import CONSTRAINTS
 from .style_generator import GENERATORS, PATHS
-from .wasserstein import CONSTRAINTS
 
 # %% ../nbs/14_settings.ipynb #a22d3732
 def _setting(default, text, **more):

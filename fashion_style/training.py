@@ -24,8 +24,9 @@ from fashion_style.losses import (
     real_pictures,
     weighted_total,
 )
+from .networks.constraints import clip_weights, normalise_spectra, uniform_mix
 from .style_generator import GENERATORS, build_style_generator
-from .wasserstein import adversarial_loss, clip_weights, normalise_spectra, uniform_mix
+from .wasserstein import adversarial_loss
 
 # %% ../nbs/17_training.ipynb #4aae9fe3
 def _draw_weights(model, seed):

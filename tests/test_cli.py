@@ -652,7 +652,7 @@ TINY = ["--size", "32", "--batch", "2", "--width", "8", "--constraint", "clip", 
 
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory):
-    """A run made by the command in a process of its own, interrupted after a few steps: (folder, code, stdout, stderr)."""
+    """A run made by the command in its own process, interrupted after a few steps: (folder, code, stdout, stderr)."""
     run = tmp_path_factory.mktemp("tiny") / "run"
     start = "import sys; from fashion_style.cli import main; sys.exit(main())"
     words = [sys.executable, "-c", start, "train", "--run", str(run), *TINY, "--steps", "100000", "--tensorboard"]

@@ -40,7 +40,8 @@ from fashion_style.settings import TrainingSettings
 from fashion_style.reading.sources import garment_source, pattern_source
 run, settings, out = sys.argv[1], TrainingSettings.from_dict(json.loads(sys.argv[2])), sys.argv[3]
 try:
-    result = train(run, settings, garment_source(size=40, count=10), pattern_source(size=40, count=10), strategy=strategy, resume="resume" in sys.argv,
+    result = train(run, settings, garment_source(size=40, count=10), pattern_source(size=40, count=10),
+                   strategy=strategy, resume="resume" in sys.argv,
                    grid_every=1000, checkpoint_every=4, callback=lambda progress: print(progress.step, flush=True))
 except FashionStyleError as error:
     sys.exit(str(error))

@@ -1,4 +1,4 @@
-"""files: compact names, the split by bytes, and a row that is found block by block, always the same whoever asks first."""
+"""Files: compact names, the split by bytes, and a row found block by block, always the same whoever asks first."""
 
 import hashlib
 import os
@@ -268,8 +268,8 @@ def test_wrong_arguments(wrong):
         PartNames(("a",), **{**dict(part="train", held_out=0.1, seed=0, skipped=SkippedFiles()), **wrong})
 
 
-# --- folders
-# ---------------------------------------------------------------------------------------------------------------------------
+# Folders
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_listing_is_sorted_and_opens_nothing(tmp_path, monkeypatch):

@@ -49,7 +49,8 @@ def write(run, rows, **options):
 
 # The table ------------------------------------------------------------------------------------------------------------
 def test_the_table_has_the_promised_columns_once():
-    promised = """step total adversarial content style variation background shading motif critic_loss critic_gap penalty generator_gradient critic_gradient
+    promised = """step total adversarial content style variation background shading motif critic_loss
+                  critic_gap penalty generator_gradient critic_gradient
                   skipped learning_rate held_out_gap held_out_total seconds steps_per_second""".split()
     shares = [
         f"share_{name}" for name in ("adversarial", "content", "style", "variation", "background", "shading", "motif")
@@ -315,7 +316,10 @@ def test_a_folder_that_is_missing_is_one_clear_error(tmp_path):
 
 
 # Versions -------------------------------------------------------------------------------------------------------------
-OLD = "step,total,critic_gap,held_out_gap,seconds\r\n1,2.90373,0.00239515,,50.8625\r\n2,2.42475,0.00214056,1.5,2.14498\r\n"
+OLD = (
+    "step,total,critic_gap,held_out_gap,seconds\r\n1,2.90373,0.00239515,,50.8625\r\n"
+    "2,2.42475,0.00214056,1.5,2.14498\r\n"
+)
 
 
 def test_a_table_of_an_older_version_is_read_and_resumed(tmp_path):

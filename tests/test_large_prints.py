@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_style import style_generator as large_prints
 from fashion_style.design import load_designer
 from fashion_style.garments import draw_garment
+from fashion_style.networks import large_prints
 from fashion_style.patterns import draw_pattern
 from fashion_style.scorecard import luminance_ssim
 

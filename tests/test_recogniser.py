@@ -1,4 +1,4 @@
-"""Recogniser: lessons are repeatable, folding and equalising change no answer, held-out accuracy is far above chance."""
+"""Recogniser: lessons are repeatable, folding and equalising change no answer, held-out accuracy is high."""
 
 import numpy as np
 import pytest
@@ -7,21 +7,19 @@ import tensorflow as tf
 from fashion_style.errors import FeatureError, WeightsError
 from fashion_style.features import layer_shapes, load_extractor
 from fashion_style.garments import GARMENT_KINDS, draw_garment
-from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
-from fashion_style.recogniser import (
+from fashion_style.networks.recogniser_training import (
     DrawnSet,
     build_training_network,
     draw_set,
     equalise_activations,
     fold_normalisation,
-    load_recogniser,
     measure_accuracy,
-    recognise_family,
-    recognise_kind,
     save_embedded_extractor,
     train_embedded_extractor,
     training_batch,
 )
+from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+from fashion_style.recogniser import load_recogniser, recognise_family, recognise_kind
 
 
 @pytest.fixture(scope="module")

@@ -281,7 +281,7 @@ def test_plain_pictures_give_finite_figures(embedded):
 
 
 # Masks
-# -----------------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 def test_a_full_mask_is_no_mask(embedded, pairs):
     plain, full = score_batch(*pairs, embedded), score_batch(*pairs, embedded, np.ones((5, SIZE, SIZE, 1), np.float32))
     for figure, values in plain.items():

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from fashion_style.errors import TrainingError
 from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
+from fashion_style.networks.constraints import gradient_penalty, uniform_mix
 from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
-from fashion_style.wasserstein import gradient_penalty, uniform_mix
 
 # Few of the extractor's layers: a test takes as long as its steps take to be traced.
 SMALL = TrainingSettings(
@@ -460,9 +460,11 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
-settings = TrainingSettings(size=32, batch=4, steps=10, width=4, penalty_every=1, critic_steps=2, content_layer="block1_conv1", style_layers=("block1_conv1",))
+settings = TrainingSettings(size=32, batch=4, steps=10, width=4, penalty_every=1, critic_steps=2,
+                            content_layer="block1_conv1", style_layers=("block1_conv1",))
 content, style = (tf.random.stateless_uniform((8, 32, 32, 3), [5, i], -1.0, 1.0) for i in range(2))
-mask = tf.concat([tf.zeros((8, 32, 12, 1)), tf.ones((8, 32, 20, 1))], axis=2) * tf.reshape(tf.linspace(0.3, 1.0, 8), (8, 1, 1, 1))
+mask = tf.concat([tf.zeros((8, 32, 12, 1)), tf.ones((8, 32, 20, 1))], axis=2)
+mask *= tf.reshape(tf.linspace(0.3, 1.0, 8), (8, 1, 1, 1))
 one, two = Trainer(settings), Trainer(settings, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 for step in range(3):
     rows = [trainer.train_step(content, style, mask) for trainer in (one, two)]
@@ -470,7 +472,8 @@ for step in range(3):
         np.testing.assert_allclose(rows[1][name], value, rtol=1e-3, atol=1e-5, err_msg=f"{step} {name}")
 for player in ("generator", "critic"):
     for a, b in zip(getattr(one, player).variables, getattr(two, player).variables):
-        assert float(tf.norm(a - b)) <= 1e-5 * max(1.0, float(tf.norm(a))) + 1e-5, (player, a.path, float(tf.norm(a - b)))
+        apart = float(tf.norm(a - b))
+        assert apart <= 1e-5 * max(1.0, float(tf.norm(a))) + 1e-5, (player, a.path, apart)
 before = two.generator.variables[0].numpy()
 assert two.train_step(content * float("nan"), style, mask)["skipped"] == 1.0
 np.testing.assert_array_equal(two.generator.variables[0].numpy(), before)

@@ -10,16 +10,18 @@ from scipy import stats
 from scipy.spatial.distance import cdist, jensenshannon
 
 from fashion_style import wasserstein
-from fashion_style.wasserstein import (
+from fashion_style.networks.constraints import (
     CONSTRAINTS,
-    adversarial_loss,
     clip_weights,
-    generator_loss,
     gradient_penalty,
-    jensen_shannon,
     lipschitz_estimate,
     normalise_spectra,
     uniform_mix,
+)
+from fashion_style.wasserstein import (
+    adversarial_loss,
+    generator_loss,
+    jensen_shannon,
     vanilla_critic_loss,
     vanilla_generator_loss,
     wasserstein_distance,

@@ -24,15 +24,17 @@ FLOORS = (
     "writing",
     "images",
     (
-        "drawing.curves drawing.pieces drawing.tops drawing.shapes drawing.render drawing.sheets drawing.palettes"
-        " drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural drawing.motifs drawing.resist"
-        " drawing.ornament drawing.engraved"
+        "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"
+        " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
+        " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
     "cloth.masks",
     "garments patterns",
     "reading.files reading.sources reading.pictures data",
     "content gram wasserstein generator critic",
+    "networks.constraints",
     "features recogniser style_generator",
+    "networks.recogniser_training networks.large_prints",
     "settings losses",
     "training",
     (

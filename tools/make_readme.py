@@ -33,6 +33,7 @@ WINGS = {
     "drawing": "garments and textiles drawn by code",
     "cloth": "where the cloth is in a picture",
     "reading": "folders of pictures as numbered rows",
+    "networks": "what chapters on networks need: honest critics, the recogniser's training, large prints",
     "runs": "a training run: its folder, checkpoints, loop, devices",
     "studio": "recipes, lookbooks and evaluations",
     "panels": "live panels, and the parts they are built of",

@@ -7,20 +7,22 @@ __all__ = ['outlined', 'engraved_leaf', 'engraved_peony', 'engraved_bird', 'engr
 
 # %% ../../nbs/drawing/engraved.ipynb #283cc4b0
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .motifs import curve, flower, hatching, leaf, place, unit
+from .tile import Torus
 
 # %% ../../nbs/drawing/engraved.ipynb #83f53757
-def outlined(torus, shape, line):
-    "A polygon in ink 1 with its inside, `line` tiles smaller all round, in the ground colour."
+def outlined(torus: Torus, shape: np.ndarray, line: float) -> None:
+    """A polygon in ink 1 with its inside, `line` tiles smaller all round, in the ground colour."""
     torus.polygon(shape, 1)
     middle = shape.mean(0)
     reach = np.hypot(*(shape - middle).T)[:, None]
     torus.polygon(middle + (shape - middle) * np.maximum(1 - line / np.maximum(reach, 1e-9), 0.1), 0)
 
 # %% ../../nbs/drawing/engraved.ipynb #e2a12a87
-def engraved_leaf(torus, base, tip, width, bend, line):
-    "A leaf in outline with its midrib; one half is shaded by slanting lines."
+def engraved_leaf(torus: Torus, base: ArrayLike, tip: ArrayLike, width: float, bend: float, line: float) -> None:
+    """A leaf in outline with its midrib; one half is shaded by slanting lines."""
     base, tip = np.asarray(base, float), np.asarray(tip, float)
     shape = leaf(base, tip, width, bend=bend)
     outlined(torus, shape, line)
@@ -30,7 +32,7 @@ def engraved_leaf(torus, base, tip, width, bend, line):
     torus.polygons(hatching(rib[1:-1], 0.12 * rib[1:-1] + 0.88 * shape[2:half], 0.8 * line), 1)
 
 # %% ../../nbs/drawing/engraved.ipynb #d9871577
-def engraved_peony(torus, centre, size, rng, line):
+def engraved_peony(torus: Torus, centre: ArrayLike, size: float, rng: np.random.Generator, line: float) -> None:
     """A peony as rings of outlined petals, each shaded by up to six lines that run towards the heart: as many as the
     `line` leaves room for.
     """
@@ -52,8 +54,8 @@ def engraved_peony(torus, centre, size, rng, line):
         torus.disc(np.asarray(centre) + 0.1 * size * unit(angle), 0.028 * size, 0)
 
 # %% ../../nbs/drawing/engraved.ipynb #6aaa8095
-def engraved_bird(torus, centre, size, mirror, line):
-    "A small bird in profile: breast, wing and tail of hatched feathers, beak and eye."
+def engraved_bird(torus: Torus, centre: ArrayLike, size: float, mirror: bool, line: float) -> None:
+    """A small bird in profile: breast, wing and tail of hatched feathers, beak and eye."""
 
     def at(points):
         return place(points, centre, scale=size, mirror=mirror)
@@ -77,8 +79,8 @@ def engraved_bird(torus, centre, size, mirror, line):
         torus.stroke(at([(foot, 0.36), (foot + 0.04, 0.6)]), line, 1)
 
 # %% ../../nbs/drawing/engraved.ipynb #4b5dc467
-def engraved_branch(torus, points, line, *, leaves=5, length=0.085):
-    "A branch: tapering stroke with outlined leaves on both sides and berries at the end."
+def engraved_branch(torus: Torus, points: np.ndarray, line: float, *, leaves: int = 5, length: float = 0.085) -> None:
+    """A branch: tapering stroke with outlined leaves on both sides and berries at the end."""
     torus.stroke(points, np.linspace(2.6, 1.0, len(points)) * line, 1)
     for order, i in enumerate(np.linspace(2, len(points) - 2, leaves).astype(int)):
         heading = np.arctan2(*(points[i + 1] - points[i - 1])[::-1])
@@ -88,8 +90,8 @@ def engraved_branch(torus, points, line, *, leaves=5, length=0.085):
         torus.disc(points[-1] + 3.5 * line * unit(turn + np.arctan2(*(points[-1] - points[-2])[::-1])), 2 * line, 1)
 
 # %% ../../nbs/drawing/engraved.ipynb #f7d4da47
-def draw_toile(torus, rng):
-    "Toile: sprays of peonies on arching branches with a bird, engraved in one colour, in half drop."
+def draw_toile(torus: Torus, rng: np.random.Generator) -> None:
+    """Toile: sprays of peonies on arching branches with a bird, engraved in one colour, in half drop."""
     line, lift = 0.0042, rng.uniform(-0.02, 0.02)
     branches = [
         ((0.0, 0.0), (0.1, 0.14), (0.3, 0.02 + lift), (0.4, 0.16)),

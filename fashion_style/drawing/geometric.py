@@ -9,18 +9,18 @@ __all__ = ['GREEK_KEY', 'draw_polka_dot', 'draw_argyle', 'draw_chevron', 'draw_s
 # %% ../../nbs/drawing/geometric.ipynb #43966c5b
 import numpy as np
 
-from .tile import half_drop, wrap
+from .tile import Torus, half_drop, wrap
 
 # %% ../../nbs/drawing/geometric.ipynb #02f840ef
-def draw_polka_dot(torus, rng):
-    "Round dots, each row shifted by half a step (half drop)."
+def draw_polka_dot(torus: Torus, rng: np.random.Generator) -> None:
+    """Round dots, each row shifted by half a step (half drop)."""
     count, radius = int(rng.integers(2, 6)), rng.uniform(0.14, 0.27)
     for half, number in ((0, 1), (0.5, int(rng.choice([1, 2])))):
         torus.fill(wrap(torus.x * count + half) ** 2 + wrap(torus.y * count + half) ** 2 - radius**2, number)
 
 # %% ../../nbs/drawing/geometric.ipynb #81d3456a
-def draw_argyle(torus, rng):
-    "Diamonds in columns with a fine dashed lattice over them, as on Scottish stockings."
+def draw_argyle(torus: Torus, rng: np.random.Generator) -> None:
+    """Diamonds in columns with a fine dashed lattice over them, as on Scottish stockings."""
     across, down = ((2, 1), (3, 2), (4, 3), (5, 3))[rng.integers(4)]
     for half, number in ((0, 1), (0.5, 2))[: len(torus.palette) - 1]:
         diamond = np.abs(wrap(torus.x * across + half)) + np.abs(wrap(torus.y * down + half)) - 0.5
@@ -31,16 +31,16 @@ def draw_argyle(torus, rng):
         torus.fill(np.where(dash, line - 0.006, 1), 3)
 
 # %% ../../nbs/drawing/geometric.ipynb #364c9177
-def draw_chevron(torus, rng):
-    "Zigzag bands of several widths."
+def draw_chevron(torus: Torus, rng: np.random.Generator) -> None:
+    """Zigzag bands of several widths."""
     points, bands = int(rng.integers(2, 6)), int(rng.integers(1, 4))
     inks = np.concatenate([np.repeat([0, 1 + i], rng.integers(1, 4, 2)) for i in range(rng.integers(2, 5))])
     zigzag = torus.y * bands + rng.uniform(0.8, 1.3) * bands / points * np.abs(wrap(torus.x * points))
     torus.flat(inks[np.floor(zigzag * len(inks)).astype(int) % len(inks)])
 
 # %% ../../nbs/drawing/geometric.ipynb #825b7647
-def draw_seigaiha(torus, rng):
-    "Blue sea waves: rows of concentric arcs, each row laid over the one behind."
+def draw_seigaiha(torus: Torus, rng: np.random.Generator) -> None:
+    """Blue sea waves: rows of concentric arcs, each row laid over the one behind."""
     count, rings = int(rng.integers(2, 5)), int(rng.integers(3, 5))
     across, down, depth = torus.x * count, torus.y * 4 * count, np.full(torus.picture.shape[:2], 2.0, np.float32)
     for step in (2, 1, 0, -1):
@@ -52,8 +52,8 @@ def draw_seigaiha(torus, rng):
     torus.fill(band - 0.35, 1)
 
 # %% ../../nbs/drawing/geometric.ipynb #bed751ba
-def draw_asanoha(torus, rng):
-    "Hemp leaf: a triangle lattice whose triangles are joined to their centres; six-leaved stars."
+def draw_asanoha(torus: Torus, rng: np.random.Generator) -> None:
+    """Hemp leaf: a triangle lattice whose triangles are joined to their centres; six-leaved stars."""
     across, down = ((4, 2), (5, 3), (7, 4))[rng.integers(3)]
     row = torus.y * down * 2
     shear = torus.x * across - row / 2
@@ -74,8 +74,8 @@ def draw_asanoha(torus, rng):
     torus.fill(line - rng.uniform(0.016, 0.042) / across, 1)
 
 # %% ../../nbs/drawing/geometric.ipynb #a3de9aca
-def draw_shippo(torus, rng):
-    "Seven treasures: circles that overlap by quarters and leave petals and stars."
+def draw_shippo(torus: Torus, rng: np.random.Generator) -> None:
+    """Seven treasures: circles that overlap by quarters and leave petals and stars."""
     count, gap = int(rng.integers(2, 6)), rng.uniform(0.02, 0.045)
     first = np.hypot(wrap(torus.x * count), wrap(torus.y * count)) - 0.5
     second = np.hypot(wrap(torus.x * count + 0.5), wrap(torus.y * count + 0.5)) - 0.5
@@ -84,8 +84,8 @@ def draw_shippo(torus, rng):
     torus.fill(np.abs(x) + np.abs(y) - 0.09, 2)
 
 # %% ../../nbs/drawing/geometric.ipynb #48c996a0
-def draw_yagasuri(torus, rng):
-    "Arrow feathers: columns of slanting vanes, each column half a feather ahead of its neighbours."
+def draw_yagasuri(torus: Torus, rng: np.random.Generator) -> None:
+    """Arrow feathers: columns of slanting vanes, each column half a feather ahead of its neighbours."""
     columns, rows, slope = 2 * int(rng.integers(2, 5)), int(rng.integers(2, 4)), rng.uniform(1.1, 2)
     column, side = np.floor(torus.x * columns), np.abs((torus.x * columns) % 1 - 0.5)
     place = torus.y * rows - slope * side * rows / columns + 0.5 * (column % 2)
@@ -99,8 +99,8 @@ def draw_yagasuri(torus, rng):
 GREEK_KEY = ("#######.", "#.....#.", "#.###.#.", "#.#...#.", "#.#####.", "#.......", "########", "........", "........")
 
 
-def draw_greek_key(torus, rng):
-    "A running fret: one line that turns back on itself at right angles, between border bands."
+def draw_greek_key(torus: Torus, rng: np.random.Generator) -> None:
+    """A running fret: one line that turns back on itself at right angles, between border bands."""
     units = int(rng.integers(3, 6))
     fret = np.array([[mark == "#" for mark in row] for row in GREEK_KEY])
     band = np.concatenate([fret, np.ones((1, 8), bool), np.zeros((2, 8), bool)])
@@ -111,8 +111,10 @@ def draw_greek_key(torus, rng):
     torus.flat(band[row, column] * number[row])
 
 # %% ../../nbs/drawing/geometric.ipynb #c94b3df5
-def draw_trellis(torus, rng):
-    "A Moroccan trellis: interlocking lanterns, bounded by the zero line of waves that change sign by half a repeat."
+def draw_trellis(torus: Torus, rng: np.random.Generator) -> None:
+    """A Moroccan trellis: interlocking lanterns, bounded by the zero line of waves that change sign by half a
+    repeat.
+    """
     count, width, bulge = int(rng.integers(2, 5)), rng.uniform(0.02, 0.03), rng.uniform(0.22, 0.42)
     across, down = 2 * np.pi * count * torus.x, 2 * np.pi * count * torus.y
     right, below = np.cos(across), np.cos(down)
@@ -127,8 +129,8 @@ def draw_trellis(torus, rng):
     torus.fill(distance - width / count, 1)
 
 # %% ../../nbs/drawing/geometric.ipynb #9a728bdb
-def draw_ogee(torus, rng):
-    "Onion-shaped fields in half drop, bounded by two mirrored waves, with nested outlines and a bud."
+def draw_ogee(torus: Torus, rng: np.random.Generator) -> None:
+    """Onion-shaped fields in half drop, bounded by two mirrored waves, with nested outlines and a bud."""
     across, down = ((2, 1), (3, 2), (4, 2), (4, 3))[rng.integers(4)]
     inks = rng.permutation([1, 2, 3])
     for half in (0, 0.5):

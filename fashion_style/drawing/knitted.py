@@ -8,10 +8,10 @@ __all__ = ['stitch_shade', 'shadow_ink', 'draw_cable_knit', 'star_chart', 'draw_
 # %% ../../nbs/drawing/knitted.ipynb #4e132764
 import numpy as np
 
-from .tile import wrap
+from .tile import Torus, wrap
 
 # %% ../../nbs/drawing/knitted.ipynb #00035cc3
-def stitch_shade(across, along):
+def stitch_shade(across: np.ndarray, along: np.ndarray) -> np.ndarray:
     """Darkness 0..1 of plain knitting: V-shaped loops, one stitch per unit of `across` and of `along`.
 
     Dark between the loops and in the middle and at the sides of each V.
@@ -22,14 +22,16 @@ def stitch_shade(across, along):
     return np.clip(1.1 * between**4 + 0.6 * (1 - column) ** 3, 0, 1)
 
 # %% ../../nbs/drawing/knitted.ipynb #ffb0fe45
-def shadow_ink(torus):
-    "Ink number that serves as the ground's shadow: the figure colour nearest to two thirds of the ground's brightness."
+def shadow_ink(torus: Torus) -> int:
+    """Ink number that serves as the ground's shadow: the figure colour nearest to two thirds of the ground's
+    brightness.
+    """
     light = torus.palette.mean(1)
     return 1 + int(np.argmin(np.abs(light[1:] - light[0] * 2 / 3)))
 
 # %% ../../nbs/drawing/knitted.ipynb #e28c5665
-def draw_cable_knit(torus, rng):
-    "Ropes of plain stitches that cross over each other on a purl ground, in one colour."
+def draw_cable_knit(torus: Torus, rng: np.random.Generator) -> None:
+    """Ropes of plain stitches that cross over each other on a purl ground, in one colour."""
     cables, twists = int(rng.integers(2, 5)), int(rng.integers(2, 4))
     rows, swing, radius = 12 * twists, rng.uniform(0.12, 0.15), 0.17
     panel, turn = wrap(torus.x * cables), 2 * np.pi * twists * torus.y
@@ -44,7 +46,7 @@ def draw_cable_knit(torus, rng):
     torus.blend(np.clip(shade, 0, 1), shadow_ink(torus))
 
 # %% ../../nbs/drawing/knitted.ipynb #c056b300
-def star_chart():
+def star_chart() -> np.ndarray:
     """Colour chart of one repeat of a stranded jersey (32, 20): an eight-petalled star, small waves and dots; 0 is the
     ground.
     """
@@ -61,8 +63,8 @@ def star_chart():
     return chart
 
 
-def draw_fair_isle(torus, rng):
-    "Stranded knitting from a stitch chart: bands of stars, waves and blocks in V-shaped stitches."
+def draw_fair_isle(torus: Torus, rng: np.random.Generator) -> None:
+    """Stranded knitting from a stitch chart: bands of stars, waves and blocks in V-shaped stitches."""
     chart = star_chart()
     columns, rows = 20 * int(rng.integers(1, 3)), 32
     rows = rows * columns // 20

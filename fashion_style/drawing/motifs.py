@@ -8,11 +8,14 @@ __all__ = ['place', 'curve', 'spiral', 'unit', 'leaf', 'hatching', 'flower', 'dr
 
 # %% ../../nbs/drawing/motifs.ipynb #559b4c8f
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .tile import ribbon, scattered_points, wrap
+from .tile import Torus, ribbon, scattered_points, wrap
 
 # %% ../../nbs/drawing/motifs.ipynb #c7eaea30
-def place(points, centre, *, scale=1.0, turn=0.0, mirror=False):
+def place(
+    points: ArrayLike, centre: ArrayLike, *, scale: float = 1.0, turn: float = 0.0, mirror: bool = False
+) -> np.ndarray:
     """Move a shape (n, 2): mirror it left to right, scale it, turn it clockwise by `turn` radians, then put its origin
     at `centre`.
     """
@@ -21,8 +24,8 @@ def place(points, centre, *, scale=1.0, turn=0.0, mirror=False):
     return np.asarray(centre) + scale * points @ np.array([[cosine, sine], [-sine, cosine]])
 
 
-def curve(*controls, steps=16):
-    "A Bezier curve (steps, 2) with any number of control points, by de Casteljau's rule."
+def curve(*controls: ArrayLike, steps: int = 16) -> np.ndarray:
+    """A Bezier curve (steps, 2) with any number of control points, by de Casteljau's rule."""
     points = np.repeat(np.asarray(controls, float)[:, None], steps, axis=1)
     share = np.linspace(0, 1, steps)[:, None]
     while len(points) > 1:
@@ -30,21 +33,23 @@ def curve(*controls, steps=16):
     return points[0]
 
 
-def spiral(centre, first_radius, last_radius, first_angle, turns, *, steps=40):
-    "A spiral (steps, 2) around `centre` whose radius changes evenly; positive `turns` run clockwise on the screen."
+def spiral(
+    centre: ArrayLike, first_radius: float, last_radius: float, first_angle: float, turns: float, *, steps: int = 40
+) -> np.ndarray:
+    """A spiral (steps, 2) around `centre` whose radius changes evenly; positive `turns` run clockwise on the screen."""
     angle = first_angle + np.linspace(0, 2 * np.pi * turns, steps)
     return np.asarray(centre) + np.linspace(first_radius, last_radius, steps)[:, None] * np.stack(
         [np.cos(angle), np.sin(angle)], 1
     )
 
 # %% ../../nbs/drawing/motifs.ipynb #fc370f66
-def unit(angle):
-    "The unit vector (2,) at `angle` radians, 0 to the right and pi / 2 down the screen."
+def unit(angle: float) -> np.ndarray:
+    """The unit vector (2,) at `angle` radians, 0 to the right and pi / 2 down the screen."""
     return np.array([np.cos(angle), np.sin(angle)])
 
 
-def leaf(base, tip, width, *, bend=0.0, steps=10):
-    "A pointed leaf as a polygon, `width` times as wide as long, its middle bent sideways by `bend` lengths."
+def leaf(base: ArrayLike, tip: ArrayLike, width: float, *, bend: float = 0.0, steps: int = 10) -> np.ndarray:
+    """A pointed leaf as a polygon, `width` times as wide as long, its middle bent sideways by `bend` lengths."""
     base, tip = np.asarray(base, float), np.asarray(tip, float)
     across = (tip - base)[::-1] * [-1, 1]
     share = np.linspace(0, 1, steps)
@@ -52,23 +57,25 @@ def leaf(base, tip, width, *, bend=0.0, steps=10):
     return ribbon(rib, width * np.hypot(*(tip - base)) * np.sin(np.pi * share**0.8) ** 0.9)
 
 
-def hatching(starts, ends, width):
-    "Thin straight strokes as one array of polygons (n, 4, 2), from `starts` (n, 2) to `ends` (n, 2)."
+def hatching(starts: ArrayLike, ends: ArrayLike, width: float) -> np.ndarray:
+    """Thin straight strokes as one array of polygons (n, 4, 2), from `starts` (n, 2) to `ends` (n, 2)."""
     starts, ends = np.asarray(starts, float), np.asarray(ends, float)
     steps = ends - starts
     reach = steps[:, ::-1] * [-0.5, 0.5] * width / np.maximum(np.hypot(steps[:, 0], steps[:, 1]), 1e-9)[:, None]
     return np.stack([starts + reach, ends + reach, ends - reach, starts - reach], 1)
 
 
-def flower(centre, radius, petals, *, turn=0.0, depth=0.4, corners=8):
-    "A flower seen from above as one polygon: round petals cut in by `depth` of the radius."
+def flower(
+    centre: ArrayLike, radius: float, petals: int, *, turn: float = 0.0, depth: float = 0.4, corners: int = 8
+) -> np.ndarray:
+    """A flower seen from above as one polygon: round petals cut in by `depth` of the radius."""
     angle = np.linspace(0, 2 * np.pi, petals * corners, endpoint=False)
     reach = 1 - depth + depth * np.abs(np.sin(petals * angle / 2)) ** 0.6
     return np.asarray(centre) + radius * reach[:, None] * np.stack([np.cos(angle + turn), np.sin(angle + turn)], 1)
 
 # %% ../../nbs/drawing/motifs.ipynb #02b796c4
-def draw_ditsy(torus, rng):
-    "Ditsy floral: many small flowers and leaves, scattered with no direction."
+def draw_ditsy(torus: Torus, rng: np.random.Generator) -> None:
+    """Ditsy floral: many small flowers and leaves, scattered with no direction."""
     count = int(rng.integers(20, 44))
     size = 0.29 / np.sqrt(count)
     for i, point in enumerate(scattered_points(rng, count)):
@@ -82,7 +89,7 @@ def draw_ditsy(torus, rng):
         torus.disc(point, 0.2 * size, 3)
 
 # %% ../../nbs/drawing/motifs.ipynb #2145afe9
-def boteh(steps=30):
+def boteh(steps: int = 30) -> tuple[np.ndarray, np.ndarray]:
     """Spine (steps, 2) and half widths (steps,) of a boteh, the drop with a curled tip; its round body has radius 1 at
     (0, 0).
 
@@ -95,16 +102,18 @@ def boteh(steps=30):
     return spine, np.maximum(np.cos(0.5 * np.pi * share**0.85), 0.03)
 
 # %% ../../nbs/drawing/motifs.ipynb #31da48d5
-def boteh_outline(shrink=1.0, grow=0.0):
-    "Closed outline (n, 2) of the boteh with its half widths times `shrink` plus `grow`, round at the body's end."
+def boteh_outline(shrink: float = 1.0, grow: float = 0.0) -> np.ndarray:
+    """Closed outline (n, 2) of the boteh with its half widths times `shrink` plus `grow`, round at the body's end."""
     spine, half = boteh()
     half = half * shrink + grow
     angle = np.linspace(np.pi - 0.35, -0.35, 14)
     return np.concatenate([ribbon(spine, 2 * half), half[0] * np.stack([np.cos(angle), np.sin(angle)], 1)])
 
 # %% ../../nbs/drawing/motifs.ipynb #1cc57d9c
-def draw_boteh(torus, centre, scale, turn, mirror):
-    "One paisley drop: beaded rim, three bands, a flower in the body and leaves along the spine up to the curled tip."
+def draw_boteh(torus: Torus, centre: ArrayLike, scale: float, turn: float, mirror: bool) -> None:
+    """One paisley drop: beaded rim, three bands, a flower in the body and leaves along the spine up to the curled
+    tip.
+    """
 
     def at(points):
         return place(points, centre, scale=scale, turn=turn, mirror=mirror)
@@ -129,8 +138,8 @@ def draw_boteh(torus, centre, scale, turn, mirror):
         torus.polygon(at(flower((0, 0), radius, petals)), number)
 
 # %% ../../nbs/drawing/motifs.ipynb #af4f2f7e
-def draw_paisley(torus, rng):
-    "Two curled drops in half drop, facing opposite ways, with small flowers and sprigs between them."
+def draw_paisley(torus: Torus, rng: np.random.Generator) -> None:
+    """Two curled drops in half drop, facing opposite ways, with small flowers and sprigs between them."""
     scale, turn = rng.uniform(0.138, 0.155), rng.uniform(-0.3, 0.2)
     for centre, mirror in (((0.23, 0.35), False), ((0.77, 0.85), True)):
         centre = np.array(centre)
@@ -154,43 +163,49 @@ def draw_paisley(torus, rng):
             torus.disc(spot, radius * 0.35, 3)
 
 # %% ../../nbs/drawing/motifs.ipynb #543fdd9c
-def draw_suzani(torus, rng):
-    "Suzani: great stitched rosettes ringed by leaves, in half drop, with vines and small blossoms between."
+def _rosette(torus, centre, scale, spin, petals, body, second):
+    """A great stitched rosette ringed by leaves: rings of petals in two inks, from the outside in."""
+    for angle in spin + np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
+        out = scale * unit(angle)
+        torus.polygon(leaf(centre + 0.19 * out, centre + 0.265 * out, 0.42, bend=0.18), 4)
+    for radius, count, depth, number in (
+        (0.215, petals, 0.14, 2),
+        (0.195, petals, 0.14, body),
+        (0.14, petals, 0.12, 0),
+        (0.125, petals, 0.2, second),
+        (0.08, 8, 0.3, 0),
+        (0.068, 8, 0.35, body),
+        (0.03, 6, 0.2, 2),
+    ):
+        torus.polygon(flower(centre, scale * radius, count, depth=depth, turn=spin), number)
+
+
+def _vines(torus, centre, second):
+    """Four leafy stems around a small blossom, each with a flower in the ink `second` at its end."""
+    for angle in np.arange(4) * np.pi / 2 + np.pi / 4:
+        out, side = unit(angle), unit(angle + np.pi / 2)
+        stem = curve(centre, centre + 0.08 * out + 0.09 * side, centre + 0.19 * out - 0.02 * side, steps=10)
+        torus.stroke(stem, 0.012, 4)
+        torus.polygon(flower(stem[-1], 0.034, 5), second)
+        torus.disc(stem[-1], 0.012, 0)
+        for share, way in ((3, 1), (5, -1), (7, 1)):
+            torus.polygon(leaf(stem[share], stem[share] + 0.055 * (0.6 * out + way * side), 0.42, bend=0.2 * way), 4)
+    torus.polygon(flower(centre, 0.06, 8), 3)
+    torus.polygon(flower(centre, 0.036, 8), 0)
+    torus.disc(centre, 0.018, 1)
+
+
+def draw_suzani(torus: Torus, rng: np.random.Generator) -> None:
+    """Suzani: great stitched rosettes ringed by leaves, in half drop, with vines and small blossoms between."""
     petals, scale, spin = int(rng.integers(10, 17)), rng.uniform(0.88, 1.08), rng.uniform(0, 0.5)
     for half, (body, second) in ((0, (1, 3)), (0.5, (1, 2) if rng.random() < 0.5 else (3, 1))):
-        centre = np.array([0.25 + half, 0.25 + half])
-        for angle in spin + np.linspace(0, 2 * np.pi, 2 * petals, endpoint=False):
-            out = scale * unit(angle)
-            torus.polygon(leaf(centre + 0.19 * out, centre + 0.265 * out, 0.42, bend=0.18), 4)
-        for radius, count, depth, number in (
-            (0.215, petals, 0.14, 2),
-            (0.195, petals, 0.14, body),
-            (0.14, petals, 0.12, 0),
-            (0.125, petals, 0.2, second),
-            (0.08, 8, 0.3, 0),
-            (0.068, 8, 0.35, body),
-            (0.03, 6, 0.2, 2),
-        ):
-            torus.polygon(flower(centre, scale * radius, count, depth=depth, turn=spin), number)
+        _rosette(torus, np.array([0.25 + half, 0.25 + half]), scale, spin, petals, body, second)
     for x, y in ((0.75, 0.25), (0.25, 0.75)):
-        centre = np.array([x, y])
-        for angle in np.arange(4) * np.pi / 2 + np.pi / 4:
-            out, side = unit(angle), unit(angle + np.pi / 2)
-            stem = curve(centre, centre + 0.08 * out + 0.09 * side, centre + 0.19 * out - 0.02 * side, steps=10)
-            torus.stroke(stem, 0.012, 4)
-            torus.polygon(flower(stem[-1], 0.034, 5), second)
-            torus.disc(stem[-1], 0.012, 0)
-            for share, way in ((3, 1), (5, -1), (7, 1)):
-                torus.polygon(
-                    leaf(stem[share], stem[share] + 0.055 * (0.6 * out + way * side), 0.42, bend=0.2 * way), 4
-                )
-        torus.polygon(flower(centre, 0.06, 8), 3)
-        torus.polygon(flower(centre, 0.036, 8), 0)
-        torus.disc(centre, 0.018, 1)
+        _vines(torus, np.array([x, y]), second)
 
 # %% ../../nbs/drawing/motifs.ipynb #6f96c8fc
-def hexagon_net(torus, meshes):
-    "Distance (tiles) to the threads of a net of nearly regular hexagons, `meshes` across."
+def hexagon_net(torus: Torus, meshes: int) -> np.ndarray:
+    """Distance (tiles) to the threads of a net of nearly regular hexagons, `meshes` across."""
     x, y = torus.x * meshes, torus.y * round(meshes / np.sqrt(3))
     depth = 1.0
     for half in (0, 0.5):
@@ -199,8 +214,10 @@ def hexagon_net(torus, meshes):
     return (0.5 - depth) / meshes
 
 # %% ../../nbs/drawing/motifs.ipynb #6d7f22d9
-def draw_lace(torus, rng):
-    "Lace: flowers of dense stitches with corded outlines on an open hexagonal net; the ground shows through the holes."
+def draw_lace(torus: Torus, rng: np.random.Generator) -> None:
+    """Lace: flowers of dense stitches with corded outlines on an open hexagonal net; the ground shows through the
+    holes.
+    """
     torus.fill(hexagon_net(torus, int(rng.choice([19, 22]))) - 0.0032, 1)
     petals, turn, shapes = int(rng.integers(5, 8)), rng.uniform(0, np.pi), []
     angles = turn + np.arange(petals) * 2 * np.pi / petals

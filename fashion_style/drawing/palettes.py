@@ -10,6 +10,7 @@ import re
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from skimage.color import lab2rgb, rgb2lab
 
 from ..errors import PatternError
@@ -44,11 +45,14 @@ PALETTES = {
 }
 
 # %% ../../nbs/drawing/palettes.ipynb #91e3a768
-def palette_array(palette):
+def palette_array(palette: str | ArrayLike) -> np.ndarray:
     """Colours of `palette` as float32 (count, 3) RGB in [0, 1], ground first.
 
-    `palette`: a name in `PALETTES`, a sequence of 2 to 6 hex colours, or numbers (count, 3) in [0, 1].
-    Raises `PatternError` for anything else.
+    Args:
+        palette: a name in `PALETTES`, a sequence of 2 to 6 hex colours, or numbers (count, 3) in [0, 1].
+
+    Raises:
+        PatternError: for anything else.
     """
     remedy = "Give a name from PALETTES, 2 to 6 hex colours such as '#1f3a68', or an array (2..6, 3) in [0, 1]."
     if isinstance(palette, str):
@@ -80,7 +84,7 @@ def palette_array(palette):
     return colours
 
 # %% ../../nbs/drawing/palettes.ipynb #d703e832
-def lch_to_rgb(lightness, chroma, hue):
+def lch_to_rgb(lightness: float, chroma: float, hue: float) -> np.ndarray:
     """One CIE LCh colour (L 0..100, C, hue in degrees) as RGB (3,) in [0, 1]; chroma shrinks until the colour exists on
     a screen.
     """
@@ -102,12 +106,17 @@ HARMONIES = {
 }
 
 
-def random_palette(seed, count=4):
-    """`count` (2..6) harmonious colours, float64 (count, 3) RGB in [0, 1], ground first; the same seed, a whole number
-    from 0, gives the same colours.
+def random_palette(seed: int, count: int = 4) -> np.ndarray:
+    """Harmonious colours, float64 (count, 3) RGB in [0, 1], ground first.
 
-    Raises `PatternError` for another count or seed. Hues follow a harmony of the colour wheel; lightness keeps every
-    figure colour at least 30 L units from the ground.
+    Hues follow a harmony of the colour wheel; lightness keeps every figure colour at least 30 L units from the ground.
+
+    Args:
+        seed: a whole number from 0; the same seed gives the same colours.
+        count: 2 to 6.
+
+    Raises:
+        PatternError: for another count or seed.
     """
     if not 2 <= count <= 6:
         raise PatternError(

@@ -10,11 +10,11 @@ __all__ = ['draw_kawung', 'draw_parang', 'crackle', 'draw_wax_print', 'draw_band
 import numpy as np
 
 from .motifs import curve
-from .tile import half_drop, periodic_noise, wrap
+from .tile import Torus, half_drop, periodic_noise, wrap
 
 # %% ../../nbs/drawing/resist.ipynb #88104429
-def draw_kawung(torus, rng):
-    "Batik kawung: four ovals meet in a cross, each with an inner line and two seeds."
+def draw_kawung(torus: Torus, rng: np.random.Generator) -> None:
+    """Batik kawung: four ovals meet in a cross, each with an inner line and two seeds."""
     count, thick = int(rng.integers(2, 5)), rng.uniform(0.185, 0.205)
     right, left = wrap((torus.x + torus.y) * count), wrap((torus.x - torus.y) * count)
     swap = np.abs(left) > np.abs(right)
@@ -27,8 +27,8 @@ def draw_kawung(torus, rng):
     torus.fill(0.92 - along - np.abs(across), 2)
 
 # %% ../../nbs/drawing/resist.ipynb #0919e54c
-def draw_parang(torus, rng):
-    "Batik parang: slanting rows of interlocked S-shaped blades, divided by chains of small lozenges."
+def draw_parang(torus: Torus, rng: np.random.Generator) -> None:
+    """Batik parang: slanting rows of interlocked S-shaped blades, divided by chains of small lozenges."""
     bands, units = ((2, 7), (2, 8), (3, 11))[rng.integers(3)]
     along, across = np.array([0.5, 0.5]) / units, np.array([0.5, -0.5]) / bands
     turn = np.linspace(0, 1, 16)[:, None]
@@ -51,7 +51,7 @@ def draw_parang(torus, rng):
     torus.fill(lozenge - 0.13 / units, 1)
 
 # %% ../../nbs/drawing/resist.ipynb #c73a970d
-def crackle(torus, rng, *, frequency=7, width=0.05):
+def crackle(torus: Torus, rng: np.random.Generator, *, frequency: float = 7, width: float = 0.05) -> np.ndarray:
     """Coverage 0..1 of the fine veins that form where dye creeps into cracked wax: zero lines of noise, broken by
     another.
     """
@@ -59,8 +59,8 @@ def crackle(torus, rng, *, frequency=7, width=0.05):
     return 0.7 * np.clip(1.2 - lines / width, 0, 1) * (periodic_noise(torus, rng, 3) > 0.2)
 
 # %% ../../nbs/drawing/resist.ipynb #c7992b0c
-def draw_wax_print(torus, rng):
-    "A bold roundel of rings, rays and dots in half drop, with the fine cracks of broken wax."
+def draw_wax_print(torus: Torus, rng: np.random.Generator) -> None:
+    """A bold roundel of rings, rays and dots in half drop, with the fine cracks of broken wax."""
     rays, petals, count = int(rng.integers(14, 26)), int(rng.integers(8, 13)), int(rng.integers(1, 3))
     x, y, dropped = half_drop(torus, count, count)
     radius, angle = np.hypot(x, y), np.arctan2(y, x) / (2 * np.pi)
@@ -87,8 +87,8 @@ def draw_wax_print(torus, rng):
     torus.blend(0.6 * crackle(torus, rng), 1)
 
 # %% ../../nbs/drawing/resist.ipynb #7ecab247
-def draw_bandhani(torus, rng):
-    "Tied dots: pinched points leave small rings, set in lozenges and rings of dots on a deep ground."
+def draw_bandhani(torus: Torus, rng: np.random.Generator) -> None:
+    """Tied dots: pinched points leave small rings, set in lozenges and rings of dots on a deep ground."""
     fields = int(rng.integers(2, 4))
     dots = 2 * fields * int(rng.integers(5, 7))
     x, y = torus.x * dots, torus.y * dots
@@ -110,8 +110,10 @@ def draw_bandhani(torus, rng):
     torus.fill(np.where(tied, radius - 0.12, 1) / dots, 0)
 
 # %% ../../nbs/drawing/resist.ipynb #405c695e
-def draw_shibori(torus, rng):
-    "Arashi: cloth wound slantwise round a pole, tied and pushed together; long broken resist lines with soft edges."
+def draw_shibori(torus: Torus, rng: np.random.Generator) -> None:
+    """Arashi: cloth wound slantwise round a pole, tied and pushed together; long broken resist lines with soft
+    edges.
+    """
     direction = rng.choice([45, 135])
     lines = periodic_noise(torus, rng, rng.uniform(11, 16), spread=0.1, direction=direction, tightness=0.16)
     sign = 1 if direction == 45 else -1
@@ -121,8 +123,8 @@ def draw_shibori(torus, rng):
     torus.ramp(1 / (1 + np.exp(-(2.6 * lines + 1.6 * bands - 1.3))), (0, 0, 2, 1))
 
 # %% ../../nbs/drawing/resist.ipynb #a735a8ff
-def draw_kumo(torus, rng):
-    "Kumo shibori: cloth pinched and bound into cones; each opens as a pale spider web with rays."
+def draw_kumo(torus: Torus, rng: np.random.Generator) -> None:
+    """Kumo shibori: cloth pinched and bound into cones; each opens as a pale spider web with rays."""
     count, rays, rings = int(rng.integers(2, 4)), int(rng.integers(9, 15)), int(rng.integers(3, 6))
     soft = periodic_noise(torus, rng, 9)
     x, y, _ = half_drop(torus, count, count)
@@ -132,7 +134,7 @@ def draw_kumo(torus, rng):
     torus.ramp(np.clip(1.5 * web * np.clip((0.4 - radius) / 0.12, 0, 1) - 0.25, 0, 1), (0, 2, 1))
 
 # %% ../../nbs/drawing/resist.ipynb #587acc9a
-def draw_tie_dye(torus, rng):
+def draw_tie_dye(torus: Torus, rng: np.random.Generator) -> None:
     """Rings of colour that bled outward from tied points, crossed by pale rays of folded cloth where dye could not
     reach.
     """

@@ -7,19 +7,27 @@ __all__ = ['tile_grid', 'contact_sheet']
 
 # %% ../../nbs/drawing/sheets.ipynb #1a7bd9dc
 import textwrap
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import PictureError
 from ..images import open_picture, resize_picture, size_pair, to_float, to_uint8
 
 # %% ../../nbs/drawing/sheets.ipynb #2b63bc9a
-def tile_grid(pictures, columns, *, padding=4, background=1.0):
-    """Pictures of one size (list, or batch (B, H, W, 3)) -> one float32 picture (H', W', 3) with `columns` to a row.
+def tile_grid(pictures: Iterable[ArrayLike], columns: int, *, padding: int = 4, background: float = 1.0) -> np.ndarray:
+    """Pictures of one size -> one float32 picture (H', W', 3).
 
-    `padding`: pixels between and around; `background`: value in [-1, 1] of gaps and unused cells. Raises
-    `PictureError`.
+    Args:
+        pictures: list, or batch (B, H, W, 3).
+        columns: pictures a row.
+        padding: pixels between and around.
+        background: value in [-1, 1] of gaps and unused cells.
+
+    Raises:
+        PictureError: for no picture, pictures of several shapes, or no column.
     """
     arrays = [np.asarray(picture, dtype=np.float32) for picture in pictures]
     if not arrays or columns < 1 or any(array.ndim != 3 or array.shape != arrays[0].shape for array in arrays):
@@ -42,7 +50,9 @@ def tile_grid(pictures, columns, *, padding=4, background=1.0):
 
 # %% ../../nbs/drawing/sheets.ipynb #b1aaf1b1
 def _title_image(title, font, widest, width=None):
-    "White Pillow image with `title` in black, wrapped at `widest` pixels and centred; `width` pixels wide if given."
+    """White Pillow image with `title` in black, wrapped at `widest` pixels and centred; `width` pixels wide if
+    given.
+    """
     title = "\n".join(textwrap.fill(line, max(4, int(widest / (0.55 * font.size)))) for line in str(title).split("\n"))
     # "Ag": one line more
     box = ImageDraw.Draw(Image.new("L", (1, 1))).multiline_textbbox((0, 0), title + "\nAg", font=font)
@@ -54,12 +64,25 @@ def _title_image(title, font, widest, width=None):
     return image
 
 
-def contact_sheet(rows, *, column_titles=None, row_titles=None, size=128, padding=4):
-    """Rows of pictures -> one uint8 picture (H, W, 3), each picture whole (white added) in a `size` x `size` cell.
+def contact_sheet(
+    rows: Iterable[Sequence],
+    *,
+    column_titles: Sequence[str] | None = None,
+    row_titles: Sequence[str] | None = None,
+    size: int = 128,
+    padding: int = 4,
+) -> np.ndarray:
+    """Rows of pictures -> one uint8 picture (H, W, 3), each picture whole (white added) in a square cell.
 
-    `rows`: list of lists of pictures (any `open_picture` source; None leaves a cell empty). `column_titles` stand
-    above,
-    `row_titles` to the left ("\\n" breaks a line). Raises `PictureError`.
+    Args:
+        rows: lists of pictures (any `open_picture` source; None leaves a cell empty).
+        column_titles: stand above; a line break in a title is kept.
+        row_titles: stand to the left.
+        size: side of a cell in pixels.
+        padding: pixels between and around.
+
+    Raises:
+        PictureError: for what `open_picture` or `tile_grid` refuses.
     """
     size, rows = size_pair(size)[0], [list(row) for row in rows]
     columns = max(map(len, rows), default=0)

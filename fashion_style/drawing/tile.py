@@ -7,8 +7,11 @@ __all__ = ['wrap', 'half_drop', 'ribbon', 'Torus', 'periodic_noise', 'scattered_
            'tile_pattern', 'seam_error']
 
 # %% ../../nbs/drawing/tile.ipynb #7dd64348
+from collections.abc import Callable, Sequence
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.fft import irfft2
 from scipy.spatial import Voronoi
 
@@ -17,24 +20,32 @@ from .sheets import contact_sheet
 from ..errors import PatternError
 
 # %% ../../nbs/drawing/tile.ipynb #2ff7970b
-def wrap(value):
-    "`value` moved by whole numbers into [-0.5, 0.5]: the signed way to the nearest repeat."
+def wrap(value: ArrayLike) -> np.ndarray | float:
+    """`value` moved by whole numbers into [-0.5, 0.5]: the signed way to the nearest repeat."""
     return value - np.round(value)
 
 # %% ../../nbs/drawing/tile.ipynb #2dae33bf
-def half_drop(torus, across, down):
-    """Steps (x, y) from the nearest motif of a half-drop repeat, in repeats, and whether that motif is one of the
-    dropped ones.
+def half_drop(torus: "Torus", across: int, down: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps from the nearest motif of a half-drop repeat, in repeats, and whether that motif is a dropped one.
 
     Motifs stand at whole (x * across, y * down) and again half a step right and half a step down.
+
+    Args:
+        torus: the canvas.
+        across, down: repeats a tile.
+
+    Returns:
+        x, y and dropped, each (work, work).
     """
     x, y = wrap(torus.x * across), wrap(torus.y * down)
     dropped = np.abs(x) + np.abs(y) > 0.5
     return np.where(dropped, wrap(x + 0.5), x), np.where(dropped, wrap(y + 0.5), y), dropped
 
 # %% ../../nbs/drawing/tile.ipynb #340b42c9
-def ribbon(points, widths):
-    "Outline (2n, 2) of a band of the given `widths` (n,) along `points` (n, 2): one side there, the other side back."
+def ribbon(points: ArrayLike, widths: ArrayLike) -> np.ndarray:
+    """Outline (2n, 2) of a band of the given `widths` (n,) along `points` (n, 2): one side there, the other side
+    back.
+    """
     points = np.asarray(points, float)
     steps = points[[*range(1, len(points)), -1]] - points[[0, *range(len(points) - 1)]]
     reach = (
@@ -48,14 +59,18 @@ def ribbon(points, widths):
 class Torus:
     """A square canvas whose opposite edges touch.
 
-    Coordinates are in tiles: (0, 0) is the top left, (1, 1) the same place one repeat on. `x` is (1, work), `y` is
-    (work, 1);
-    `picture` is float32 (work, work, 3) in [0, 1] and starts as the ground colour. `work` is `size` times the
-    supersampling.
-    `origin` slides the window over the endless cloth; a correct tile then only rolls.
+    Coordinates are in tiles: (0, 0) is the top left, (1, 1) the same place one repeat on.
+
+    Attributes:
+        size: side of the finished tile in pixels.
+        palette: float32 (count, 3) in [0, 1], ground first.
+        supersampling, work: work pixels a pixel, and work pixels a side.
+        x, y: (1, work) and (work, 1), the coordinates of the work pixels.
+        picture: float32 (work, work, 3) in [0, 1]; it starts as the ground colour.
+        origin: slides the window over the endless cloth; a correct tile then only rolls.
     """
 
-    def __init__(self, size, palette, origin=(0.0, 0.0)):
+    def __init__(self, size: int, palette: str | ArrayLike, origin: ArrayLike = (0.0, 0.0)) -> None:
         self.size, self.palette = size, palette_array(palette)
         self.supersampling = 6 if size <= 64 else 4 if size <= 128 else 3 if size <= 320 else 2
         self.work = size * self.supersampling
@@ -66,18 +81,18 @@ class Torus:
         self.picture = np.empty((self.work, self.work, 3), np.float32)
         self.picture[:] = self.palette[0]
 
-    def ink(self, number):
-        "Colour (3,) of ink `number`: 0 is the ground; figure inks repeat when the palette has fewer."
+    def ink(self, number: int) -> np.ndarray:
+        """Colour (3,) of ink `number`: 0 is the ground; figure inks repeat when the palette has fewer."""
         return self.palette[0 if number == 0 else 1 + (number - 1) % (len(self.palette) - 1)]
 
-    def flat(self, numbers):
-        "Print an array of ink numbers, broadcast to (work, work)."
+    def flat(self, numbers: ArrayLike) -> None:
+        """Print an array of ink numbers, broadcast to (work, work)."""
         numbers = np.broadcast_to(np.asarray(numbers), self.picture.shape[:2])
         inks = np.array([self.ink(number) for number in range(int(numbers.max()) + 1)])
         np.take(inks, numbers, axis=0, out=self.picture, mode="clip")
 
-    def ramp(self, position, numbers):
-        "Print soft colours: `position` 0..1 (work, work) runs through the inks `numbers` in order, in 1024 steps."
+    def ramp(self, position: np.ndarray, numbers: Sequence[int]) -> None:
+        """Print soft colours: `position` 0..1 (work, work) runs through the inks `numbers` in order, in 1024 steps."""
         stops = np.array([self.ink(number) for number in numbers])
         steps = np.linspace(0, 1, 1024)
         shades = np.stack([np.interp(steps, np.linspace(0, 1, len(stops)), channel) for channel in stops.T], 1)
@@ -89,14 +104,14 @@ class Torus:
             mode="clip",
         )
 
-    def blend(self, coverage, number):
-        "Lay ink `number` over the picture where `coverage` (broadcast to (work, work), 0..1) says."
+    def blend(self, coverage: ArrayLike, number: int) -> None:
+        """Lay ink `number` over the picture where `coverage` (broadcast to (work, work), 0..1) says."""
         coverage = np.asarray(coverage, np.float32)
         for channel, value in enumerate(self.ink(number)):
             plane = self.picture[..., channel]
             plane += coverage * (value - plane)
 
-    def fill(self, field, number):
+    def fill(self, field: ArrayLike, number: int) -> None:
         """Lay ink `number` wherever `field`, broadcast to (work, work), is below zero: a signed distance, or anything
         with its sign.
         """
@@ -118,28 +133,28 @@ class Torus:
             rows, columns = np.nonzero(cv2.fillPoly(patch, corners, 1, shift=4))
             target[(rows + top) % self.work, (columns + left) % self.work] = colour
 
-    def polygon(self, points, number):
-        "Fill the polygon `points` (n, 2), in tiles, with ink `number`; it may reach over any edge."
+    def polygon(self, points: ArrayLike, number: int) -> None:
+        """Fill the polygon `points` (n, 2), in tiles, with ink `number`; it may reach over any edge."""
         self._fill(self.picture, [points], self.ink(number).tolist())
 
-    def polygons(self, shapes, number):
-        "Fill several polygons in one go; where two of them overlap, the ground of before stays."
+    def polygons(self, shapes: Sequence[ArrayLike], number: int) -> None:
+        """Fill several polygons in one go; where two of them overlap, the ground of before stays."""
         self._fill(self.picture, shapes, self.ink(number).tolist())
 
-    def mask(self, shapes):
-        "1 inside any of the polygons `shapes` and 0 elsewhere: float32 (work, work)."
+    def mask(self, shapes: Sequence[ArrayLike]) -> np.ndarray:
+        """1 inside any of the polygons `shapes` and 0 elsewhere: float32 (work, work)."""
         target = np.zeros((self.work, self.work), np.float32)
         for points in shapes:
             self._fill(target, [points], 1.0)
         return target
 
-    def disc(self, centre, radius, number):
-        "Fill a disc; `centre` (x, y) and `radius` in tiles."
+    def disc(self, centre: ArrayLike, radius: float, number: int) -> None:
+        """Fill a disc; `centre` (x, y) and `radius` in tiles."""
         angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         self.polygon(np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], 1), number)
 
-    def stroke(self, points, width, number):
-        "A brush stroke with round ends along `points` (n, 2); `width` in tiles, one number or one per point."
+    def stroke(self, points: ArrayLike, width: ArrayLike, number: int) -> None:
+        """A brush stroke with round ends along `points` (n, 2); `width` in tiles, one number or one per point."""
         points = np.asarray(points, float)
         widths = np.broadcast_to(np.asarray(width, float), len(points))
         for start in range(0, max(len(points) - 1, 1), 12):
@@ -149,19 +164,35 @@ class Torus:
             if widths[end] * self.work > 4:
                 self.disc(points[end], widths[end] / 2, number)
 
-    def finish(self):
-        "The picture (size, size, 3), float32 in [-1, 1], each pixel the mean of its work pixels."
+    def finish(self) -> np.ndarray:
+        """The picture (size, size, 3), float32 in [-1, 1], each pixel the mean of its work pixels."""
         small = cv2.resize(self.picture, (self.size, self.size), interpolation=cv2.INTER_AREA)
         return np.clip(small * 2 - 1, -1, 1).astype(np.float32)
 
 # %% ../../nbs/drawing/tile.ipynb #a54c9ac1
-def periodic_noise(torus, rng, frequency, *, spread=0.35, direction=None, tightness=0.35):
-    """Smooth random field (work, work), mean 0 and variance 1, with exactly one period per tile in both directions.
+def periodic_noise(
+    torus: Torus,
+    rng: np.random.Generator,
+    frequency: float,
+    *,
+    spread: float = 0.35,
+    direction: float | None = None,
+    tightness: float = 0.35,
+) -> np.ndarray:
+    """Smooth random field, mean 0 and variance 1, with exactly one period per tile in both directions.
 
-    A sum of waves with whole-number frequencies near `frequency` waves per tile (Gaussian ring of relative width
-    `spread`).
-    `direction` (degrees) keeps only waves that run that way, within about `tightness` radians: stripes instead of
-    blobs.
+    A sum of waves with whole-number frequencies on a Gaussian ring.
+
+    Args:
+        torus: the canvas.
+        rng: draws the waves.
+        frequency: waves per tile, the ring's radius.
+        spread: the ring's width relative to its radius.
+        direction: degrees; keeps only waves that run that way: stripes instead of blobs.
+        tightness: within how many radians of `direction`, about.
+
+    Returns:
+        float (work, work).
     """
     highest = int(np.ceil(frequency * (1 + 2.5 * spread)))
     across, down = np.arange(0, highest + 1), np.arange(-highest, highest + 1)
@@ -180,10 +211,16 @@ def periodic_noise(torus, rng, frequency, *, spread=0.35, direction=None, tightn
     return irfft2(spectrum, s=(torus.work, torus.work), norm="forward", overwrite_x=True)
 
 # %% ../../nbs/drawing/tile.ipynb #669bf042
-def scattered_points(rng, count, *, candidates=150):
-    """`count` points (count, 2) in [0, 1), spread evenly on the torus: each is the best of `candidates` random darts.
+def scattered_points(rng: np.random.Generator, count: int, *, candidates: int = 150) -> np.ndarray:
+    """`count` points (count, 2) in [0, 1), spread evenly on the torus: each is the best of several random darts.
 
-    Best candidate sampling (Mitchell 1991), with distances measured the short way round the torus.
+    Args:
+        rng: throws the darts.
+        count: number of points.
+        candidates: darts a point; distances are measured the short way round the torus.
+
+    Source:
+        Mitchell 1991, best candidate sampling.
     """
     points = rng.random((1, 2))
     while len(points) < count:
@@ -193,7 +230,7 @@ def scattered_points(rng, count, *, candidates=150):
     return points
 
 # %% ../../nbs/drawing/tile.ipynb #79f21fcc
-def voronoi_cells(points):
+def voronoi_cells(points: np.ndarray) -> list[np.ndarray]:
     """The cell of each of `points` (count, 2) on the torus, as a list of polygons (n, 2): all places nearer to it than
     to any other.
     """
@@ -202,9 +239,16 @@ def voronoi_cells(points):
     return [diagram.vertices[diagram.regions[diagram.point_region[i]]] for i in range(len(points))]
 
 # %% ../../nbs/drawing/tile.ipynb #cfa7b13e
-def swatches(draws, palettes, *, seed=0, size=112):
-    """One row of tiles as a titled sheet, uint8 (h, w, 3): each of the functions `draws` with the palette beside it in
-    `palettes`.
+def swatches(
+    draws: Sequence[Callable], palettes: Sequence[str | ArrayLike], *, seed: int = 0, size: int = 112
+) -> np.ndarray:
+    """One row of tiles as a titled sheet, uint8 (h, w, 3).
+
+    Args:
+        draws: functions of a torus and a generator.
+        palettes: one a function.
+        seed: the same for all.
+        size: pixels a tile.
     """
     tiles = []
     for draw, palette in zip(draws, palettes, strict=True):
@@ -216,12 +260,20 @@ def swatches(draws, palettes, *, seed=0, size=112):
     )
 
 # %% ../../nbs/drawing/tile.ipynb #bcf9e9a9
-def tile_pattern(tile, height, width, *, scale=1.0):
-    """Cover a cloth of `height` x `width` pixels with `tile` (h, w, 3) in a straight repeat: float32 (height, width,
-    3).
+def tile_pattern(tile: ArrayLike, height: int, width: int, *, scale: float = 1.0) -> np.ndarray:
+    """Cover a cloth with `tile` in a straight repeat.
 
-    `scale` resizes the motif (2 = twice as large); the resized tile keeps a whole number of pixels, so it stays
-    seamless.
+    Args:
+        tile: (h, w, 3) in [-1, 1].
+        height, width: of the cloth in pixels.
+        scale: resizes the motif (2 = twice as large); the resized tile keeps a whole number of pixels, so it stays
+            seamless.
+
+    Returns:
+        float32 (height, width, 3).
+
+    Raises:
+        PatternError: for a tile of another shape, or a size or scale that is not above 0.
     """
     tile = np.asarray(tile, np.float32)
     if tile.ndim != 3 or tile.shape[2] != 3:
@@ -237,13 +289,18 @@ def tile_pattern(tile, height, width, *, scale=1.0):
     return np.clip(np.tile(tile, repeats)[:height, :width], -1, 1)
 
 # %% ../../nbs/drawing/tile.ipynb #7a62aa4e
-def seam_error(tile):
-    """How much rougher the tile's wrapped seam is than the roughest line inside it: about 1 or less is seamless, 2 is a
-    visible seam.
+def seam_error(tile: ArrayLike) -> float:
+    """How much rougher the tile's wrapped seam is than the roughest line inside it.
 
-    A high value proves a seam; a low one proves nothing where the drawing itself is as rough as its seam. For both
-    directions: mean absolute difference of lines two pixels apart across the seam, divided by the largest such
-    difference inside. `tile` is (h, w, 3), at least 4 pixels a side; any units.
+    About 1 or less is seamless, 2 is a visible seam. A high value proves a seam; a low one proves nothing where the
+    drawing itself is as rough as its seam. For both directions: mean absolute difference of lines two pixels apart
+    across the seam, divided by the largest such difference inside.
+
+    Args:
+        tile: (h, w, 3), at least 4 pixels a side; any units.
+
+    Raises:
+        PatternError: for a tile of another shape.
     """
     tile = np.asarray(tile, np.float64)
     if tile.ndim != 3 or min(tile.shape[:2]) < 4:

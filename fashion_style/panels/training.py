@@ -20,6 +20,7 @@ from ..drawing.sheets import contact_sheet
 from ..errors import DataError, PanelError
 from ..health import diagnose
 from ..images import open_picture
+from ..networks.constraints import CONSTRAINTS
 from .panel import Panel, guarded
 from fashion_style.panels.parts import (
     figure_picture,
@@ -35,7 +36,6 @@ from ..runs.checkpoints import newest_checkpoint
 from ..runs.moment import fig_live, look_at
 from ..runs.session import TrainingSession
 from ..settings import TrainingSettings, changed_settings
-from ..wasserstein import CONSTRAINTS
 
 # %% ../../nbs/panels/training.ipynb #a577f292
 PANEL_SETTINGS = TrainingSettings(size=48, batch=4, width=8, steps=100_000)

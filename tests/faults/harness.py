@@ -514,8 +514,10 @@ def report(counts, runs, options, seconds):
 
 {facts}
 
-Made by `python tests/faults/harness.py --kills {options.kills}` (`make faults`), seed {options.seed}, in {seconds / 60:.0f} minutes. {runs} runs of {options.steps} steps met fault after fault, each was
-resumed after each, and in the end compared bit for bit (weights, both optimisers, history, batches) with a run that nothing happened to.
+Made by `python tests/faults/harness.py --kills {options.kills}` (`make faults`), seed {options.seed}, in \
+{seconds / 60:.0f} minutes. {runs} runs of {options.steps} steps met fault after fault, each was
+resumed after each, and in the end compared bit for bit (weights, both optimisers, history, batches) with a run \
+that nothing happened to.
 
 * {sum(kills.values())} of {options.kills} times SIGKILL: {", ".join(f"{kills[place]} {place}" for place in PLACES)}
 * {others} of {options.others * len(OTHERS)} other faults
