@@ -14,7 +14,7 @@ from fashion_style.errors import FeatureError, PanelError
 from fashion_style.features import build_extractor, layer_shapes, load_extractor, rank_channels, recompute_activation
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture, open_picture
-from fashion_style.panels.cells import LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
+from fashion_style.panels.cells import PictureCells, bars_svg, cell_sheet, colour_map
 from fashion_style.panels.feature import COLUMNS, PLACES, ROWS, feature_panel
 from fashion_style.panels.layer_view import (
     arithmetic_html,
@@ -172,23 +172,6 @@ def test_named_cells_stay_chosen_and_fine_cells_do_not():
         cells.pick(4)
         cells.name([f"cell {number}" for number in range(9)], None if fine else 2)
         assert picked == calls and cells.buttons.index == (None if fine else 2), "naming is no pick"
-
-
-def test_a_loop_ends_when_paused_and_when_its_step_says_so():
-    threads, counted, shown = threading.active_count(), [], []
-    loop = LiveLoop(lambda: counted.append(1), lambda: shown.append(1), per_second=1000)
-    loop.start()
-    loop.start()
-    assert loop.running and threading.active_count() == threads + 1
-    while len(counted) < 5:
-        pass
-    loop.pause()
-    done = len(counted)
-    assert not loop.running and threading.active_count() == threads and shown and len(counted) == done
-    ending = LiveLoop(lambda: False, lambda: shown.append(1))
-    ending.start()
-    ending._thread.join(5)
-    assert not ending.running
 
 
 # The panel

@@ -201,7 +201,7 @@ def test_mute_and_solo(panel):
     panel.step()
     assert panel.failed and "muted" in panel.said and panel._texture.steps == 0
     panel.start()
-    wait_for(lambda: not panel.loop.running)
+    wait_for(lambda: not panel.worker.running)
     assert panel.failed and panel._texture.steps == 0, "a muted texture ends its thread and says why"
 
 
@@ -211,15 +211,15 @@ def test_the_texture_grows_in_a_thread_that_pause_ends(panel):
     after_one, seen = panel._texture.picture, panel._grown.value
     panel.start()
     wait_for(lambda: panel._texture.steps >= 4)
-    assert panel.loop.running and threading.active_count() >= threads + 1
+    assert panel.worker.running and threading.active_count() >= threads + 1
     panel.set_state(solo="block1_conv1", target="first style")
-    assert panel.loop.running, "moving a control does not stop it"
+    assert panel.worker.running, "moving a control does not stop it"
     panel.pause()
-    wait_for(lambda: not panel.loop.running)  # on a busy machine a step takes longer than `pause` waits
+    wait_for(lambda: not panel.worker.running)  # on a busy machine a step takes longer than `pause` waits
     panel.pause()
     steps = panel._texture.steps
     assert (
-        not panel.loop.running
+        not panel.worker.running
         and f"after step {steps}" in panel.said
         and not (panel._texture.picture == after_one).all()
         and panel._grown.value != seen
@@ -227,9 +227,9 @@ def test_the_texture_grows_in_a_thread_that_pause_ends(panel):
     panel.set_state(weight_1=2.0)
     assert panel._texture.steps == steps, "paused is paused"
     panel.restart()
-    assert panel._texture.steps == 0 and not panel.loop.running
+    assert panel._texture.steps == 0 and not panel.worker.running
     panel.start()
-    thread = panel.loop._thread
+    thread = panel.worker._thread
     panel.close()
     wait_for(lambda: not thread.is_alive())  # closing ends the thread
 
@@ -241,7 +241,7 @@ def test_the_foreground_mode_needs_no_thread(panel, monkeypatch):
     panel.start()
     assert (
         panel._texture.steps == 40
-        and not panel.loop.running
+        and not panel.worker.running
         and threading.active_count() == threads
         and panel.said == "Step 40. Start takes 40 more."
     )
@@ -251,7 +251,7 @@ def test_the_foreground_mode_needs_no_thread(panel, monkeypatch):
     panel.set_state(weight_1=1.0)
     monkeypatch.setattr(panel._texture, "step", interrupted)
     panel.start()
-    assert not panel.loop.running and panel._texture.steps == 40, "an interrupt ends it, and it is no error"
+    assert not panel.worker.running and panel._texture.steps == 40, "an interrupt ends it, and it is no error"
     panel.close()
 
 

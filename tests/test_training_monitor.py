@@ -49,6 +49,7 @@ class QuickTrainer:
 
     built = 0
     gate = None  # an Event that a step waits for
+    waits = threading.Event()  # set by a step that waits
     fail = None  # an exception that a step raises
 
     def __init__(self, settings):
@@ -81,6 +82,7 @@ class QuickTrainer:
 
     def train_step(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
+            QuickTrainer.waits.set()
             QuickTrainer.gate.wait(HANG_GUARD)
         if QuickTrainer.fail:
             raise QuickTrainer.fail
@@ -401,8 +403,7 @@ def test_steps_start_pause_and_stop(panel, quick):
     step = panel.session.step
     assert not panel.session.wait(0) or panel.session.step == step
     panel.stop()
-    panel._thread.join(HANG_GUARD)
-    assert not panel._thread.is_alive() and "Stopped at step" in panel.said
+    assert panel.worker.wait(HANG_GUARD) and "Stopped at step" in panel.said
     panel.run(1, HANG_GUARD)
     assert panel.session.step == step + 1, "stopping loses nothing"
     panel.start_over()
@@ -437,11 +438,12 @@ def test_controls_reach_the_next_step(panel):
 def test_the_panel_answers_while_a_step_takes_long(panel, quick):
     quick.gate = threading.Event()
     panel.start()
+    assert quick.waits.wait(HANG_GUARD)
     begun = time.monotonic()
     panel.set_state(content=2.0)
     panel.pause()
     panel.stop()
-    assert time.monotonic() - begun < HANG_GUARD / 2 and panel._thread.is_alive(), "stop does not wait for ever"
+    assert time.monotonic() - begun < HANG_GUARD / 2 and panel.worker.running, "stop does not wait for ever"
     quick.gate.set()
     assert panel.run(1, HANG_GUARD).session.step == 2 and panel.session.settings.weights.content == 2.0
 
@@ -499,7 +501,7 @@ def test_in_colab_the_foreground_mode_is_found_out(quick, sources, pairs, monkey
     assert not training_panel(SMALL, *sources, held_out=pairs).foreground
     monkeypatch.setitem(sys.modules, "google.colab", sys)
     panel = training_panel(SMALL, *sources, held_out=pairs)
-    assert panel.foreground and panel.run(1, HANG_GUARD).session.step == 1 and panel._thread is None
+    assert panel.foreground and panel.run(1, HANG_GUARD).session.step == 1 and panel.worker._thread is None
     assert not training_panel(SMALL, *sources, held_out=pairs, foreground=False).foreground
     Panel._open["training panel"].close()
 

@@ -42,7 +42,7 @@ FLOORS = (
     "health scorecard comparison design",
     "studio.recipes studio.lookbook studio.evaluation",
     (
-        "panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view"
+        "panels.worker panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view"
         " panels.network_choice panels.feature panels.gram panels.design panels.training panels.__init__"
     ),
     (

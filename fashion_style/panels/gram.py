@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['TOP', 'DETAIL', 'OVERVIEW', 'MAP', 'LAYERS', 'ALL', 'GramPanel', 'gram_panel']
 
-# %% ../../nbs/panels/gram.ipynb #3dbd8a0b
+# %% ../../nbs/panels/gram.ipynb #e52eda28
 import ipywidgets as widgets
 import keras
 import numpy as np
 
 from ..features import STYLE_LAYERS
 from ..images import resize_picture
-from .cells import CELL_CSS, LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
+from .cells import CELL_CSS, PictureCells, bars_svg, cell_sheet, colour_map
 from fashion_style.panels.gram_view import (
     SHUFFLES,
     TextureSynthesis,
@@ -34,12 +34,12 @@ from fashion_style.panels.parts import (
     labelled_slider,
     picture_widget,
     set_range,
-    shows_threads,
     small_png,
 )
 from .picture_choice import PictureChoice
+from .worker import Worker, shows_threads
 
-# %% ../../nbs/panels/gram.ipynb #4317395b
+# %% ../../nbs/panels/gram.ipynb #42decd85
 TOP, DETAIL, OVERVIEW, MAP, LAYERS = 12, 216, 84, 92, 5
 ALL = "all layers"
 
@@ -61,8 +61,8 @@ class GramPanel(StagedPanel):
             PictureChoice(self, label, embedded_patterns(), chosen=chosen, size=size)
             for label, chosen in (("First style", "tartan"), ("Second style", "leopard"))
         )
-        self.loop = LiveLoop(self._advance, self._show_texture)
-        self.on_close(self.loop.pause)
+        self.worker = Worker(self.say_error, name=self.kind)
+        self.on_close(self.worker.close)
         self._make_controls()
         self._make_pictures()
         self._arrange()
@@ -174,8 +174,8 @@ class GramPanel(StagedPanel):
     def _follow(self):
         "Let layers follow the network, and the cell follow the layer; returns {layer: StyleLayer}."
         if self.network.use():
-            running, self._texture = self.loop.running, None
-            self.loop.pause()
+            running, self._texture = self.worker.running, None
+            self.worker.stop()
             known = [layer for layer in STYLE_LAYERS if layer in self.network.layers] or self.network.layers[:LAYERS]
             extractor = self.network.extractor
             self._model = keras.Model(
@@ -189,7 +189,7 @@ class GramPanel(StagedPanel):
                     (known[number], "flex") if number < len(known) else ("", "none")
                 )
             if running:
-                self.loop.start()
+                self._grow()
         key = (*self.network._used, self.first.name, self.second.name)
         if key not in self._compared:
             self._compared = {key: compare_styles(self._model, self._fitted(self.first), self._fitted(self.second))}
@@ -226,7 +226,7 @@ class GramPanel(StagedPanel):
             self._show_aim(self._fitted(self._target()))
             if self._texture:
                 self._texture.aim(self._fitted(self._target()))
-        if not self.loop.running:
+        if not self.worker.running:
             self._show_texture()
         self.say(
             f"{self.layer.value}: style loss {styles[self.layer.value].article:.3g} (article),"
@@ -339,8 +339,11 @@ class GramPanel(StagedPanel):
             for layer, (_, slider) in zip(layers, self._weights)
         ]
 
-    @guarded
-    def _step(self):
+    def _grow(self):
+        self.worker.repeat(self._advance, self._show_texture)
+
+    def _advance(self):
+        """One step of the texture; False, and words, if every layer is muted."""
         if self._texture is None:
             self._texture = TextureSynthesis(self._model, self._fitted(self._target()))
         if not self._texture.step(self.layer_weights()):
@@ -350,9 +353,6 @@ class GramPanel(StagedPanel):
             )
             return False
         return True
-
-    def _advance(self):
-        return self._step() is True
 
     def _show_texture(self):
         texture = self._texture
@@ -373,21 +373,21 @@ class GramPanel(StagedPanel):
         """Grow the texture in a thread, until paused; in the foreground mode 40 steps."""
         self.say("The texture grows. Move the weights, solo a layer, choose another style.")
         if not self.foreground:
-            return self.loop.start()
-        self.loop.run_here(40)
+            return self._grow()
+        self.worker.run_here(self._advance, self._show_texture, 40)
         if not self.failed:
             self.say(f"Step {self._texture.steps}. Start takes 40 more.")
 
     @guarded
     def pause(self):
         """Stop the thread; the texture stays."""
-        self.loop.pause()
+        self.worker.stop()
         self.say("Paused." if self._texture is None else f"Paused after step {self._texture.steps}.")
 
     @guarded
     def step(self):
         """One step of the texture, here and now."""
-        self.loop.pause()
+        self.worker.stop()
         if self._advance():
             self.say(f"Step {self._texture.steps}.")
         self._show_texture()
@@ -395,12 +395,12 @@ class GramPanel(StagedPanel):
     @guarded
     def restart(self):
         """Begin again from noise; goes on growing if it did."""
-        running = self.loop.running
-        self.loop.pause()
+        running = self.worker.running
+        self.worker.stop()
         self._texture = TextureSynthesis(self._model, self._fitted(self._target()))
         self._show_texture()
         if running:
-            self.loop.start()
+            self._grow()
 
     def still(self):
         """The panel as a picture: PNG bytes, 32 colours, enough for heat maps."""

@@ -19,7 +19,7 @@ import traitlets
 from ..errors import FashionStyleError, PanelError
 from .parts import PANEL_CSS, close_widgets, small_png
 
-# %% ../../nbs/panels/panel.ipynb #78034a53
+# %% ../../nbs/panels/panel.ipynb #9718c1d3
 def guarded(method):
     """Wrap a handler of a panel, or of a part that has a `panel`: its errors are said in the status line, and the panel
     goes on.
@@ -30,14 +30,12 @@ def guarded(method):
         panel = getattr(self, "panel", self)
         try:
             return method(self, *args, **kwargs)
-        except (FashionStyleError, OSError) as error:
-            panel.say(str(error), error=True)
         except Exception as error:
-            panel.say(f"{type(error).__name__}: {error}", error=True)
+            panel.say_error(error)
 
     return safe
 
-# %% ../../nbs/panels/panel.ipynb #5e591d4d
+# %% ../../nbs/panels/panel.ipynb #892bd698
 class Panel:
     """A panel of widgets.
 
@@ -72,6 +70,13 @@ class Panel:
         self.status.value = (
             f'<div role="status" class="fs-status{" fs-error" if error else ""}">{html.escape(str(text))}</div>'
         )
+
+    def say_error(self, error):
+        """Show an error in the status line: what this package raises is a sentence already, anything else gets its type
+        in front.
+        """
+        known = isinstance(error, (FashionStyleError, OSError))
+        self.say(str(error) if known else f"{type(error).__name__}: {error}", error=True)
 
     @property
     def said(self):

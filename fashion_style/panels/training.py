@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['PANEL_SETTINGS', 'DIALS', 'TrainingPanel', 'training_panel']
 
-# %% ../../nbs/panels/training.ipynb #d4355362
+# %% ../../nbs/panels/training.ipynb #9c79291f
 import functools
 import html
-import threading
 import time
 from pathlib import Path
 
@@ -27,9 +26,9 @@ from fashion_style.panels.parts import (
     labelled_button,
     labelled_slider,
     picture_widget,
-    shows_threads,
     small_png,
 )
+from .worker import Worker, shows_threads
 from ..reading.sources import folder_source, garment_source, pattern_source
 from ..runs.checkpoints import newest_checkpoint
 from ..runs.moment import fig_live, look_at
@@ -37,7 +36,7 @@ from ..runs.session import TrainingSession
 from ..settings import TrainingSettings, changed_settings
 from ..wasserstein import CONSTRAINTS
 
-# %% ../../nbs/panels/training.ipynb #a577f292
+# %% ../../nbs/panels/training.ipynb #76114b98
 PANEL_SETTINGS = TrainingSettings(size=48, batch=4, width=8, steps=100_000)
 # upper ends
 DIALS = dict(
@@ -68,7 +67,7 @@ class TrainingPanel(Panel):
             foreground,
             look_every,
         )
-        self._thread, self.snapshots, self._live, self._moving = None, [], True, False
+        self.snapshots, self._live, self._moving = [], True, False
         self._drawn = self._curves_drawn = 0.0
         self.on_close(self.stop)
         self._make_controls(settings)
@@ -84,6 +83,7 @@ class TrainingPanel(Panel):
         self._show_curves(_empty_curves())
 
     def _new_session(self):
+        self.worker = Worker(self.say_error, name=self.kind)  # its own: an old one may still trace a step
         self.session = TrainingSession(self._wished(), *self._sources, run=self._run_folder, say=self.say)
         self.snapshots, self._live = [], True
         self._verdict("", "Press Start. The first step takes a while: networks are built and the step is traced.")
@@ -219,8 +219,7 @@ class TrainingPanel(Panel):
             "" if self._live else "; move to the right end to follow the training again"
         )
 
-    @guarded
-    def _work(self, session):
+    def _train(self, session):
         session.loop(lambda: self._after_step(session))
         if session is self.session:
             self.say(f"Stopped at step {session.step}; no thread is left. Start goes on from here.")
@@ -228,15 +227,13 @@ class TrainingPanel(Panel):
     def _go(self, steps=None):
         if self.foreground:
             return self._run_here(steps or 20)
-        if self._thread and (self.session.closed or not self._thread.is_alive()):
-            self._thread.join()
-            self._thread = None
-        if self._thread is None:
-            self.session.reopen()
+        if self.session.closed:
+            self.worker.wait()  # the loop before has ended, or is about to
+        if self.worker.running:
+            return self.session.go(steps)
+        self.session.reopen()
         self.session.go(steps)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, args=(self.session,), daemon=True, name="training panel")
-            self._thread.start()
+        self.worker.run(functools.partial(self._train, self.session))
 
     def _run_here(self, steps):
         session = self.session
@@ -265,17 +262,16 @@ class TrainingPanel(Panel):
     @guarded
     def stop(self):
         """End the thread after the step in progress; weights and curves stay, `start` goes on."""
-        self.session.close()
-        if self._thread:
+        if self.worker.running:
             self.say("Stops after the step in progress.")
-            self._thread.join(2.0)  # a step that is being traced takes longer: then the thread ends by itself
+        self.session.close()
+        self.worker.wait(2.0)  # a step that is being traced takes longer: then the thread ends by itself
 
     @guarded
     def start_over(self):
         """Stop, forget the training and begin again with new networks and the settings as the controls stand."""
         self.stop()
-        self._thread = None  # if it still traces a step, it ends after it and finds that nobody listens
-        self._new_session()
+        self._new_session()  # a thread that still traces a step ends after it and finds that nobody listens
 
     def run(self, steps, seconds=None):
         """Take `steps` steps and wait for them, as a notebook cell does.

@@ -242,11 +242,11 @@ def test_gram_panel(panel, photo, screenshot, note):
     panel.wait(lambda: panel.python("panel.layer_weights()") == [0, 1, 0, 0, 0], "solo")
     panel.button("Pause").click()
     panel.wait_status("Paused after step")
-    steps = panel.python("[panel._texture.steps, panel.loop.running]")
+    steps = panel.python("[panel._texture.steps, panel.worker.running]")
     still = panel.pixels(grown)
     panel.page.wait_for_timeout(300)
     assert (
-        panel.python("[panel._texture.steps, panel.loop.running]") == steps
+        panel.python("[panel._texture.steps, panel.worker.running]") == steps
         and steps[1] is False
         and panel.pixels(grown) == still
     )
@@ -258,7 +258,7 @@ def test_gram_panel(panel, photo, screenshot, note):
     panel.button("One step").click()
     panel.wait_status("muted")
     panel.python(
-        "[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel._step() for _ in range(60)],"
+        "[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel._advance() for _ in range(60)],"
         " panel._show_texture()] and 1"
     )
     panel.page.wait_for_timeout(300)
