@@ -16,14 +16,10 @@ from PIL import Image
 from fashion_style.errors import PanelError
 from fashion_style.images import encode_picture, open_picture
 from fashion_style.panels.panel import Panel, guarded
-from fashion_style.panels.parts import (
-    embedded_garments,
-    embedded_patterns,
-    labelled_slider,
-    picture_widget,
-    small_png,
-)
+from fashion_style.panels.parts import labelled_slider
 from fashion_style.panels.picture_choice import PictureChoice
+from fashion_style.panels.pictures import picture_widget, small_png
+from fashion_style.panels.samples import embedded_garments, embedded_patterns
 from fashion_style.panels.worker import Worker
 
 RED = np.broadcast_to(np.array([1, -1, -1], "float32"), (20, 30, 3)).copy()

@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable
 
-# %% ../../nbs/panels/worker.ipynb #1816f80d
+# %% ../../nbs/panels/worker.ipynb #e38f66cf
 def _repeat(
     step: Callable, show: Callable, ending: threading.Event, per_second: float = 10, steps: float = math.inf
 ) -> None:
-    """Call `step()` until it returns False, `ending` is set or `steps` are done; `show()` now and then, and at the end."""
+    """Call `step()` until it returns False, `ending` is set or `steps` are done; `show()` now and then, and last."""
     shown, done = -math.inf, 0
     try:
         while done < steps and not ending.is_set() and step() is not False:
@@ -29,7 +29,7 @@ def _repeat(
         ending.set()
         show()
 
-# %% ../../nbs/panels/worker.ipynb #587c1d3a
+# %% ../../nbs/panels/worker.ipynb #1be12955
 class Worker:
     """A thread for the slow work of a panel; of the jobs that wait for it, only the newest is run.
 
@@ -88,7 +88,7 @@ class Worker:
             pass
 
     def stop(self, seconds: float = 10) -> bool:
-        """Forget what waits, end a repetition after its present step, and wait at most `seconds`: is the thread idle?"""
+        """Forget what waits, end a repetition after its step, and wait at most `seconds`: is the thread idle?"""
         with self._lock:
             self._ending.set()
             self._next = None
