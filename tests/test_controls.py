@@ -16,15 +16,11 @@ from PIL import Image
 from fashion_style.errors import PanelError
 from fashion_style.images import encode_picture, open_picture
 from fashion_style.panels.panel import Panel, guarded
-from fashion_style.panels.parts import (
-    LatestWins,
-    embedded_garments,
-    embedded_patterns,
-    labelled_slider,
-    picture_widget,
-    small_png,
-)
+from fashion_style.panels.parts import labelled_slider
 from fashion_style.panels.picture_choice import PictureChoice
+from fashion_style.panels.pictures import picture_widget, small_png
+from fashion_style.panels.samples import embedded_garments, embedded_patterns
+from fashion_style.panels.worker import Worker
 
 RED = np.broadcast_to(np.array([1, -1, -1], "float32"), (20, 30, 3)).copy()
 GREY = np.zeros((20, 20, 3), "float32")
@@ -37,8 +33,8 @@ class SmallPanel(Panel):
 
     def __init__(self):
         super().__init__()
-        self.refreshed, self.thread = 0, LatestWins(lambda: None)
-        self.on_close(self.thread.close)
+        self.refreshed, self.worker = 0, Worker(self.say_error)
+        self.on_close(self.worker.close)
         self.one = PictureChoice(self, "Garment", {"red": RED, "grey": GREY})
         self.many = PictureChoice(self, "Prints", {"red": RED, "grey": GREY, "again": GREY}, most=2)
         self.control("garment", self.one, "name")
@@ -264,8 +260,8 @@ def test_fifty_runs_leave_what_one_leaves():
     one = len(_instances)
     for _ in range(50):
         last = SmallPanel()
-        last.thread()
-    last.thread.wait(5)
+        last.worker.run(lambda: None)
+    last.worker.wait(5)
     assert len(_instances) == one and threading.active_count() == threads
     assert first.widget.comm is None and Panel._open["small panel"] is last
     last.close()
@@ -273,22 +269,6 @@ def test_fifty_runs_leave_what_one_leaves():
     assert len(_instances) == empty
 
 
-def test_of_many_calls_the_last_wins():
-    done, first, begun = [], threading.Event(), threading.Event()
-
-    def slow(value):
-        begun.set()
-        first.wait(5)
-        done.append(value)
-
-    runner = LatestWins(slow)
-    runner(0)
-    assert begun.wait(5)
-    for value in range(1, 100):
-        runner(value)
-    first.set()
-    runner.wait(5)
-    assert done == [0, 99] and runner._thread is None
-    runner.close()
-    runner(1)
-    assert done == [0, 99]
+def test_an_error_in_a_panels_thread_is_said(panel):
+    panel.worker.run(lambda: 1 / 0)
+    assert panel.worker.wait(5) and panel.said == "ZeroDivisionError: division by zero" and panel.failed

@@ -16,7 +16,9 @@ from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator
 from fashion_style.images import encode_picture, open_picture, to_float
 from fashion_style.panels import design as studio
-from fashion_style.panels.design import LiveDesigner, Memory, design_panel, recipe_text, wipe
+from fashion_style.panels.design import design_panel, wipe
+from fashion_style.panels.live_design import LiveDesigner, Memory
+from fashion_style.panels.tray import recipe_text
 from fashion_style.patterns import draw_pattern
 from fashion_style.style_generator import build_style_generator
 
@@ -159,16 +161,16 @@ def test_prints_keep_their_shares_when_others_come_and_go(panel):
     assert panel.state()["weights"] == (0.3, 0.7, 1.0)
     panel.styles.choose("tartan")
     assert panel.state()["styles"] == ("ikat", "damask") and panel.state()["weights"] == (0.7, 1.0)
-    entries = [box.children[0] for box, _ in panel._weight_rows]
+    entries = [box.children[0] for box, _ in panel.mix.rows]
     assert [entry.description for entry in entries] == ["ikat", "damask", "no print", "no print"] and [
         entry.disabled for entry in entries
     ] == [False, False, True, True]
 
 
 def test_a_mix_without_shares_is_said_and_put_right(panel):
-    panel._weight_rows[0][1].value = 0.0
+    panel.mix.rows[0][1].value = 0.0
     assert panel.failed and "weights" in panel.said
-    panel._weight_rows[0][1].value = 0.5
+    panel.mix.rows[0][1].value = 0.5
     assert not panel.failed
 
 

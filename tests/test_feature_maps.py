@@ -14,8 +14,8 @@ from fashion_style.errors import FeatureError, PanelError
 from fashion_style.features import build_extractor, layer_shapes, load_extractor, rank_channels, recompute_activation
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture, open_picture
-from fashion_style.panels.cells import LiveLoop, PictureCells, bars_svg, cell_sheet, colour_map
-from fashion_style.panels.feature import COLUMNS, PLACES, ROWS, feature_panel
+from fashion_style.panels.cells import PictureCells, bars_svg, cell_sheet, colour_map
+from fashion_style.panels.feature import feature_panel
 from fashion_style.panels.layer_view import (
     arithmetic_html,
     arithmetic_parts,
@@ -26,6 +26,7 @@ from fashion_style.panels.layer_view import (
     see_layer,
     steps_to,
 )
+from fashion_style.panels.layer_widgets import COLUMNS, PLACES, ROWS
 from fashion_style.patterns import draw_pattern
 
 LAYERS = ("block1_conv1", "block1_conv2", "block2_conv1", "block3_conv2", "block5_conv1")
@@ -174,29 +175,12 @@ def test_named_cells_stay_chosen_and_fine_cells_do_not():
         assert picked == calls and cells.buttons.index == (None if fine else 2), "naming is no pick"
 
 
-def test_a_loop_ends_when_paused_and_when_its_step_says_so():
-    threads, counted, shown = threading.active_count(), [], []
-    loop = LiveLoop(lambda: counted.append(1), lambda: shown.append(1), per_second=1000)
-    loop.start()
-    loop.start()
-    assert loop.running and threading.active_count() == threads + 1
-    while len(counted) < 5:
-        pass
-    loop.pause()
-    done = len(counted)
-    assert not loop.running and threading.active_count() == threads and shown and len(counted) == done
-    ending = LiveLoop(lambda: False, lambda: shown.append(1))
-    ending.start()
-    ending._thread.join(5)
-    assert not ending.running
-
-
 # The panel
 # -------------------------------------------------------------------------------------------------------------
 def test_channels_are_sorted_and_a_click_shows_one(panel):
-    seen = panel._see(panel.first)
+    seen = panel.seen()
     order = rank_channels(seen.activation)
-    assert panel._page_channels() == order[: ROWS * COLUMNS].tolist() and panel.state()["channel"] == order[0]
+    assert panel.controls.page_channels() == order[: ROWS * COLUMNS].tolist() and panel.state()["channel"] == order[0]
     names = panel.first.cells.buttons.options
     assert [int(name.split(":")[0]) for name in names] == order[
         : len(names)
@@ -210,36 +194,36 @@ def test_channels_are_sorted_and_a_click_shows_one(panel):
 
 def test_a_click_into_the_view_moves_the_arithmetic(panel):
     panel.first.view.pick(PLACES * 8 + 2)
-    assert (panel.state()["row"], panel.state()["column"]) == (34, 10) and "Row 34, column 10" in panel._sum.value
-    hand = panel._see(panel.first).by_hand((34, 10), panel.state()["channel"])
-    assert f"{hand.total:.3f}" in panel._sum.value
+    assert (panel.state()["row"], panel.state()["column"]) == (34, 10) and "Row 34, column 10" in panel.place.sum.value
+    hand = panel.seen().by_hand((34, 10), panel.state()["channel"])
+    assert f"{hand.total:.3f}" in panel.place.sum.value
     panel.go_to_strongest()
-    assert (panel.state()["row"], panel.state()["column"]) == panel._see(panel.first).strongest(
-        panel.state()["channel"]
-    )
+    assert (panel.state()["row"], panel.state()["column"]) == panel.seen().strongest(panel.state()["channel"])
 
 
 def test_pages_reach_every_channel(panel):
     panel.set_state(layer="block3_conv1", order="number")
     found = []
-    for page in range(1, panel.page.max + 1):
+    for page in range(1, panel.controls.page.max + 1):
         panel.set_state(page=page)
-        found += panel._page_channels()
+        found += panel.controls.page_channels()
     assert found == list(range(64))
 
 
 def test_two_pictures_share_channels_and_scale(panel):
     assert panel._other_part.layout.display == "none"
     panel.set_state(compare=True, order="difference", other="leopard")
-    first, second = panel._see(panel.first), panel._see(panel.second)
+    first, second = panel.seen(), panel.seen(1)
     assert (
         panel._other_part.layout.display == "flex"
-        and panel._page_channels()[:5] == compare_order(first.activation, second.activation)[:5].tolist()
+        and panel.controls.page_channels()[:5] == compare_order(first.activation, second.activation)[:5].tolist()
     )
     assert [side.cells.buttons.options[0].split(":")[0] for side in (panel.first, panel.second)] == [
-        str(panel._page_channels()[0])
+        str(panel.controls.page_channels()[0])
     ] * 2
-    assert panel._bars.value.count("<rect") == 2 * len(panel._page_channels()) and "leopard" in panel._bars.value
+    assert (
+        panel._bars.value.count("<rect") == 2 * len(panel.controls.page_channels()) and "leopard" in panel._bars.value
+    )
     before = panel.second.cells.frame.value
     panel.set_state(other="ogee")
     assert panel.second.cells.frame.value != before
@@ -287,10 +271,10 @@ def test_own_pictures_and_networks(tmp_path):
             and panel.state()["picture"] not in ("dress", "tartan")
         )
         panel.set_state(layer="deep", channel=5, compare=True)
-        seen = panel._see(panel.first)
+        seen = panel.seen()
         assert seen.activation.shape == (16, 16, 6) and field_of(seen.steps, (8, 8)) == (19, 19, 32, 32)
         panel.set_state(network="embedded", layer="block4_conv2")
-        assert panel._see(panel.first).activation.shape[-1] == 96
+        assert panel.seen().activation.shape[-1] == 96
     finally:
         panel.close()
     panel = feature_panel(tmp_path / "none.png")
@@ -303,10 +287,10 @@ def test_vgg19_with_its_real_weights(panel, vgg19_weights):
     assert not panel.failed, panel.said
     assert (
         panel.network.extractor.name == "vgg19"
-        and panel._see(panel.first).activation.shape == (16, 16, 256)
-        and panel.page.max == 11
+        and panel.seen().activation.shape == (16, 16, 256)
+        and panel.controls.page.max == 11
     )
-    hand = panel._see(panel.first).by_hand((3, 3), 7)
+    hand = panel.seen().by_hand((3, 3), 7)
     assert hand.activation == pytest.approx(hand.network, rel=1e-3, abs=0.1)
 
 

@@ -15,7 +15,7 @@ from fashion_style.errors import PanelError
 from fashion_style.features import STYLE_LAYERS, load_extractor
 from fashion_style.gram import gram_matrix, relative_style_loss, style_loss
 from fashion_style.images import encode_picture, open_picture
-from fashion_style.panels.gram import LAYERS, TOP, gram_panel
+from fashion_style.panels.gram import gram_panel
 from fashion_style.panels.gram_view import (
     SHUFFLES,
     TextureSynthesis,
@@ -27,6 +27,7 @@ from fashion_style.panels.gram_view import (
     shuffle_positions,
     strongest_channels,
 )
+from fashion_style.panels.gram_widgets import LAYERS, TOP
 from fashion_style.patterns import draw_pattern
 
 MUTED = {f"weight_{number}": 0.0 for number in range(1, 6)}
@@ -131,25 +132,25 @@ def test_a_texture_comes_nearer_and_a_muted_layer_stays_away(extractor):
 # The panel
 # -------------------------------------------------------------------------------------------------------------
 def test_clicks_lead_from_layer_to_cell_to_channels(panel):
-    before = [cells.frame.value for cells in panel._details]
-    panel._overview.pick(LAYERS + 2)
-    assert panel.state()["layer"] == "block3_conv1" and panel._overview.buttons.index == LAYERS + 2
-    assert all(cells.frame.value != old for cells, old in zip(panel._details, before))
-    old = panel._maps.value
-    panel._details[2].pick(3 * TOP + 5)
-    i, k = panel._order[3], panel._order[5]
+    before = [cells.frame.value for cells in panel.details.cells]
+    panel.overview.cells.pick(LAYERS + 2)
+    assert panel.state()["layer"] == "block3_conv1" and panel.overview.cells.buttons.index == LAYERS + 2
+    assert all(cells.frame.value != old for cells, old in zip(panel.details.cells, before))
+    old = panel.cell.maps.value
+    panel.details.cells[2].pick(3 * TOP + 5)
+    i, k = panel.details.order[3], panel.details.order[5]
     style = next(iter(panel._compared.values()))["block3_conv1"]
-    assert panel._chosen() == (i, k) and panel._maps.value != old
-    assert (
-        f"Cell ({i}, {k})" in panel._cell_text.value and f"<b>{style.grams[0][i, k]:.4g}</b>" in panel._cell_text.value
-    )
-    panel._overview.pick(2 * LAYERS + 2)
-    assert panel._overview.buttons.index == 2 * LAYERS + 2 and panel.state()["layer"] == "block3_conv1"
+    assert panel.cell.chosen == (i, k) and panel.cell.maps.value != old
+    assert f"Cell ({i}, {k})" in panel.cell.text.value and f"<b>{style.grams[0][i, k]:.4g}</b>" in panel.cell.text.value
+    panel.overview.cells.pick(2 * LAYERS + 2)
+    assert panel.overview.cells.buttons.index == 2 * LAYERS + 2 and panel.state()["layer"] == "block3_conv1"
 
 
 def test_shuffling_changes_the_maps_and_not_the_number(panel):
     def shown():
-        return panel._maps.value, panel._cell_text.value.count("Largest change of any Gram cell by the shuffle: 0.0%")
+        return panel.cell.maps.value, panel.cell.text.value.count(
+            "Largest change of any Gram cell by the shuffle: 0.0%"
+        )
 
     plain = shown()
     panel.set_state(shuffle=SHUFFLES[1])
@@ -162,9 +163,9 @@ def test_shuffling_changes_the_maps_and_not_the_number(panel):
 
 def test_bars_and_words_name_both_styles(panel):
     panel.set_state(first="ogee", second="ogee")
-    assert "A is ogee, B is ogee" in panel._bars.value and "0.00 of B's Gram missed" in panel.said
+    assert "A is ogee, B is ogee" in panel.overview.bars.value and "0.00 of B's Gram missed" in panel.said
     panel.set_state(second="zebra" if "zebra" in panel.second._pictures else "damask")
-    assert "0.00 of B's Gram missed" not in panel.said and panel._bars.value.count("<rect") == 5
+    assert "0.00 of B's Gram missed" not in panel.said and panel.overview.bars.value.count("<rect") == 5
 
 
 def test_state_goes_out_and_back(panel):
@@ -194,42 +195,42 @@ def test_state_goes_out_and_back(panel):
 
 def test_mute_and_solo(panel):
     panel.set_state(weight_2=0.0, weight_3=0.5)
-    assert panel.layer_weights() == [1.0, 0.0, 0.5, 1.0, 1.0]
+    assert panel.desk.weights.values == [1.0, 0.0, 0.5, 1.0, 1.0]
     panel.set_state(solo="block4_conv1")
-    assert panel.layer_weights() == [0.0, 0.0, 0.0, 1.0, 0.0]
+    assert panel.desk.weights.values == [0.0, 0.0, 0.0, 1.0, 0.0]
     panel.set_state(solo="all layers", **MUTED)
     panel.step()
-    assert panel.failed and "muted" in panel.said and panel._texture.steps == 0
+    assert panel.failed and "muted" in panel.said and panel.desk.texture.steps == 0
     panel.start()
-    wait_for(lambda: not panel.loop.running)
-    assert panel.failed and panel._texture.steps == 0, "a muted texture ends its thread and says why"
+    wait_for(lambda: not panel.desk.worker.running)
+    assert panel.failed and panel.desk.texture.steps == 0, "a muted texture ends its thread and says why"
 
 
 def test_the_texture_grows_in_a_thread_that_pause_ends(panel):
     threads = threading.active_count()
     panel.step()
-    after_one, seen = panel._texture.picture, panel._grown.value
+    after_one, seen = panel.desk.texture.picture, panel.desk.grown.value
     panel.start()
-    wait_for(lambda: panel._texture.steps >= 4)
-    assert panel.loop.running and threading.active_count() >= threads + 1
+    wait_for(lambda: panel.desk.texture.steps >= 4)
+    assert panel.desk.worker.running and threading.active_count() >= threads + 1
     panel.set_state(solo="block1_conv1", target="first style")
-    assert panel.loop.running, "moving a control does not stop it"
+    assert panel.desk.worker.running, "moving a control does not stop it"
     panel.pause()
-    wait_for(lambda: not panel.loop.running)  # on a busy machine a step takes longer than `pause` waits
+    wait_for(lambda: not panel.desk.worker.running)  # on a busy machine a step takes longer than `pause` waits
     panel.pause()
-    steps = panel._texture.steps
+    steps = panel.desk.texture.steps
     assert (
-        not panel.loop.running
+        not panel.desk.worker.running
         and f"after step {steps}" in panel.said
-        and not (panel._texture.picture == after_one).all()
-        and panel._grown.value != seen
+        and not (panel.desk.texture.picture == after_one).all()
+        and panel.desk.grown.value != seen
     )
     panel.set_state(weight_1=2.0)
-    assert panel._texture.steps == steps, "paused is paused"
+    assert panel.desk.texture.steps == steps, "paused is paused"
     panel.restart()
-    assert panel._texture.steps == 0 and not panel.loop.running
+    assert panel.desk.texture.steps == 0 and not panel.desk.worker.running
     panel.start()
-    thread = panel.loop._thread
+    thread = panel.desk.worker._thread
     panel.close()
     wait_for(lambda: not thread.is_alive())  # closing ends the thread
 
@@ -240,18 +241,18 @@ def test_the_foreground_mode_needs_no_thread(panel, monkeypatch):
     threads = threading.active_count()
     panel.start()
     assert (
-        panel._texture.steps == 40
-        and not panel.loop.running
+        panel.desk.texture.steps == 40
+        and not panel.desk.worker.running
         and threading.active_count() == threads
         and panel.said == "Step 40. Start takes 40 more."
     )
     panel.set_state(**MUTED)
     panel.start()
-    assert panel.failed and "muted" in panel.said and panel._texture.steps == 40
+    assert panel.failed and "muted" in panel.said and panel.desk.texture.steps == 40
     panel.set_state(weight_1=1.0)
-    monkeypatch.setattr(panel._texture, "step", interrupted)
+    monkeypatch.setattr(panel.desk.texture, "step", interrupted)
     panel.start()
-    assert not panel.loop.running and panel._texture.steps == 40, "an interrupt ends it, and it is no error"
+    assert not panel.desk.worker.running and panel.desk.texture.steps == 40, "an interrupt ends it, and it is no error"
     panel.close()
 
 
@@ -265,14 +266,14 @@ def test_own_styles_and_networks(tmp_path):
     panel = gram_panel(path, tmp_path / "none.png", network=own_network(), size=48)
     try:
         assert panel.failed and "no such file" in panel.said and panel.first.name not in ("tartan", "leopard")
-        assert panel.layer.options == ("wide", "deep") and len(panel.layer_weights()) == 2
+        assert panel.layer.options == ("wide", "deep") and len(panel.desk.weights.values) == 2
         panel.set_state(layer="deep", i=5, k=0)
-        assert "Cell (5, 0)" in panel._cell_text.value
-        panel._details[0].pick(TOP * 11 + 11)
-        assert panel._chosen() == (5, 0), "a click beside the matrix does nothing"
+        assert "Cell (5, 0)" in panel.cell.text.value
+        panel.details.cells[0].pick(TOP * 11 + 11)
+        assert panel.cell.chosen == (5, 0), "a click beside the matrix does nothing"
         panel.set_state(network="embedded", layer="block4_conv1", i=95)
         panel.step()
-        assert not panel.failed and panel._texture.losses.shape == (5,)
+        assert not panel.failed and panel.desk.texture.losses.shape == (5,)
     finally:
         panel.close()
 

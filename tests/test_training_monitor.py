@@ -49,6 +49,7 @@ class QuickTrainer:
 
     built = 0
     gate = None  # an Event that a step waits for
+    waits = threading.Event()  # set by a step that waits
     fail = None  # an exception that a step raises
 
     def __init__(self, settings):
@@ -81,6 +82,7 @@ class QuickTrainer:
 
     def train_step(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
+            QuickTrainer.waits.set()
             QuickTrainer.gate.wait(HANG_GUARD)
         if QuickTrainer.fail:
             raise QuickTrainer.fail
@@ -391,7 +393,11 @@ def test_a_critic_that_can_tell_nothing_paints_hardly_any_colour(quick, pairs):
 # The panel
 # ---------------------------------------------------------------------------------------------------------------
 def test_steps_start_pause_and_stop(panel, quick):
-    assert panel.run(3, HANG_GUARD).session.step == 3 and len(panel.snapshots) >= 1 and "step 3" in panel._caption.value
+    assert (
+        panel.run(3, HANG_GUARD).session.step == 3
+        and len(panel.snapshots.kept) >= 1
+        and "step 3" in panel.snapshots.caption.value
+    )
     panel.start()
     deadline = time.monotonic() + HANG_GUARD
     while panel.session.step < 10 and time.monotonic() < deadline:
@@ -401,12 +407,11 @@ def test_steps_start_pause_and_stop(panel, quick):
     step = panel.session.step
     assert not panel.session.wait(0) or panel.session.step == step
     panel.stop()
-    panel._thread.join(HANG_GUARD)
-    assert not panel._thread.is_alive() and "Stopped at step" in panel.said
+    assert panel.worker.wait(HANG_GUARD) and "Stopped at step" in panel.said
     panel.run(1, HANG_GUARD)
     assert panel.session.step == step + 1, "stopping loses nothing"
     panel.start_over()
-    assert panel.session.step == 0 and panel.snapshots == []
+    assert panel.session.step == 0 and panel.snapshots.kept == []
 
 
 def test_controls_reach_the_next_step(panel):
@@ -437,11 +442,12 @@ def test_controls_reach_the_next_step(panel):
 def test_the_panel_answers_while_a_step_takes_long(panel, quick):
     quick.gate = threading.Event()
     panel.start()
+    assert quick.waits.wait(HANG_GUARD)
     begun = time.monotonic()
     panel.set_state(content=2.0)
     panel.pause()
     panel.stop()
-    assert time.monotonic() - begun < HANG_GUARD / 2 and panel._thread.is_alive(), "stop does not wait for ever"
+    assert time.monotonic() - begun < HANG_GUARD / 2 and panel.worker.running, "stop does not wait for ever"
     quick.gate.set()
     assert panel.run(1, HANG_GUARD).session.step == 2 and panel.session.settings.weights.content == 2.0
 
@@ -449,19 +455,23 @@ def test_the_panel_answers_while_a_step_takes_long(panel, quick):
 def test_snapshots_can_be_looked_at_again(panel):
     for _ in range(3):
         panel.run(1, HANG_GUARD)
-    assert [step for step, *_ in panel.snapshots] == [1, 2, 3] and panel._scrub.max == 2 == panel._scrub.value
-    newest = panel._sheet.value
-    panel._scrub.value = 0
-    oldest = panel._sheet.value
-    assert oldest != newest and "snapshot of step 1" in panel._caption.value
+    assert [step for step, *_ in panel.snapshots.kept] == [
+        1,
+        2,
+        3,
+    ] and panel.snapshots.scrub.max == 2 == panel.snapshots.scrub.value
+    newest = panel.snapshots.frame.value
+    panel.snapshots.scrub.value = 0
+    oldest = panel.snapshots.frame.value
+    assert oldest != newest and "snapshot of step 1" in panel.snapshots.caption.value
     panel.run(1, HANG_GUARD)
-    assert panel._sheet.value == oldest and panel._scrub.value == 0, "who looks back is not torn away"
-    panel._scrub.value = 3
+    assert panel.snapshots.frame.value == oldest and panel.snapshots.scrub.value == 0, "who looks back is not torn away"
+    panel.snapshots.scrub.value = 3
     panel.run(1, HANG_GUARD)
-    assert panel._scrub.value == 4 and panel._sheet.value != oldest
-    panel.snapshots = [(step, b"", 0.0) for step in range(200)]
+    assert panel.snapshots.scrub.value == 4 and panel.snapshots.frame.value != oldest
+    panel.snapshots.kept = [(step, b"", 0.0) for step in range(200)]
     panel._look(True)
-    assert len(panel.snapshots) == 151 and panel.snapshots[-1][0] == 5
+    assert len(panel.snapshots.kept) == 151 and panel.snapshots.kept[-1][0] == 5
 
 
 def test_an_error_in_the_thread_is_said_and_nothing_is_lost(panel, quick):
@@ -476,17 +486,17 @@ def test_an_error_in_the_thread_is_said_and_nothing_is_lost(panel, quick):
 
 def test_the_verdict_is_in_words(panel):
     panel.run(1, HANG_GUARD)
-    assert "Too early to tell" in panel._words.value
+    assert "Too early to tell" in panel.curves.words.value
     panel.session.history *= 50
     panel._look(True)
-    assert "Too early" not in panel._words.value and "<b>" in panel._words.value
+    assert "Too early" not in panel.curves.words.value and "<b>" in panel.curves.words.value
 
 
 def test_foreground_mode_needs_no_thread_and_bears_an_interrupt(quick, sources, pairs):
     threads = threading.active_count()
     panel = training_panel(SMALL, *sources, held_out=pairs, look_every=1, foreground=True)
     panel.run(3)
-    assert panel.session.step == 3 and threading.active_count() == threads and len(panel.snapshots) >= 1
+    assert panel.session.step == 3 and threading.active_count() == threads and len(panel.snapshots.kept) >= 1
     panel.start()
     assert panel.session.step == 23
     quick.fail = KeyboardInterrupt()
@@ -499,7 +509,7 @@ def test_in_colab_the_foreground_mode_is_found_out(quick, sources, pairs, monkey
     assert not training_panel(SMALL, *sources, held_out=pairs).foreground
     monkeypatch.setitem(sys.modules, "google.colab", sys)
     panel = training_panel(SMALL, *sources, held_out=pairs)
-    assert panel.foreground and panel.run(1, HANG_GUARD).session.step == 1 and panel._thread is None
+    assert panel.foreground and panel.run(1, HANG_GUARD).session.step == 1 and panel.worker._thread is None
     assert not training_panel(SMALL, *sources, held_out=pairs, foreground=False).foreground
     Panel._open["training panel"].close()
 

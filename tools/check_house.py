@@ -44,8 +44,10 @@ FLOORS = (
     "health scorecard comparison design",
     "studio.recipes studio.lookbook studio.evaluation",
     (
-        "panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view"
-        " panels.network_choice panels.feature panels.gram panels.design panels.training panels.__init__"
+        "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"
+        " panels.picture_choice panels.layer_view panels.gram_view panels.network_choice panels.layer_widgets"
+        " panels.feature panels.gram_widgets panels.texture panels.gram panels.live_design panels.tray panels.design"
+        " panels.dials panels.snapshots panels.training panels.__init__"
     ),
     (
         "commands.options commands.training_options commands.lab commands.demo commands.train commands.design"

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['NetworkChoice']
 
-# %% ../../nbs/panels/network_choice.ipynb #fdce450e
+# %% ../../nbs/panels/network_choice.ipynb #11f77962
 import functools
+from pathlib import Path
 
 import ipywidgets as widgets
 import keras
@@ -15,21 +16,29 @@ from ..errors import FeatureError
 from ..features import layer_shapes, load_extractor
 from .layer_view import steps_to
 
-# %% ../../nbs/panels/network_choice.ipynb #e55500cb
+# %% ../../nbs/panels/network_choice.ipynb #cbf44a00
 @functools.lru_cache(maxsize=1)
 def _embedded_network():
-    "The embedded extractor with all its layers, loaded once: panels only read it."
+    """The embedded extractor with all its layers, loaded once: panels only read it."""
     return load_extractor("embedded", tuple(layer_shapes("embedded")))
 
 
 class NetworkChoice:
     """Widgets that choose an extractor: the embedded one, VGG19, or the reader's own, with an optional file of weights.
 
-    `network`: "embedded", "vgg19" or a Keras model like those of `load_extractor`; `weights`: file for a named network.
-    Attributes: `widget`, `chosen` and `weights` (controls), `extractor`, `layers` (names that can be shown).
+    Args:
+        network: "embedded", "vgg19" or a Keras model like those of `load_extractor`.
+        weights: file for a named network.
+
+    Attributes:
+        widget: both controls side by side.
+        chosen, weights: the controls.
+        used: (network, weights file) that are loaded, or None.
+        extractor: the network that is loaded.
+        layers: names of its layers that can be shown.
     """
 
-    def __init__(self, network="embedded", weights=None):
+    def __init__(self, network: str | keras.Model = "embedded", weights: Path | str | None = None) -> None:
         self._own = {} if isinstance(network, str) else {f"{network.name} (yours)": network}
         names = [*self._own, "embedded", "vgg19"]
         self.chosen = widgets.Dropdown(
@@ -48,27 +57,32 @@ class NetworkChoice:
             layout=dict(width="300px"),
         )
         self.widget = widgets.HBox([self.chosen, self.weights], layout=dict(flex_flow="row wrap"))
-        self._used, self.extractor, self.layers = None, None, ()
+        self.used = None
+        self.extractor = None
+        self.layers = ()
 
-    def use(self):
+    def use(self) -> bool:
         """Load what is chosen, unless it is loaded: True if the network changed.
 
-        Raises `FeatureError`; then the old one stays chosen.
+        Raises:
+            FeatureError: for a network or weights that cannot be used; then the old one stays chosen.
         """
-        if self._used and self.chosen.value != self._used[0] and self.weights.value == self._used[1]:
+        if self.used and self.chosen.value != self.used[0] and self.weights.value == self.used[1]:
             self.weights.value = ""
         wanted = self.chosen.value, self.weights.value.strip()
-        if wanted == self._used:
+        if wanted == self.used:
             return False
         try:
             extractor = self._load(*wanted)
             layers = [part.name for part in extractor.layers if isinstance(part, keras.layers.Conv2D)]
             steps_to(extractor, layers[-1])
         except FeatureError:
-            if self._used:
-                self.chosen.value, self.weights.value = self._used
+            if self.used:
+                self.chosen.value, self.weights.value = self.used
             raise
-        self._used, self.extractor, self.layers = wanted, extractor, layers
+        self.used = wanted
+        self.extractor = extractor
+        self.layers = layers
         return True
 
     def _load(self, name, weights):

@@ -5,101 +5,129 @@
 # %% auto #0
 __all__ = ['PictureChoice']
 
-# %% ../../nbs/panels/picture_choice.ipynb #fdce450e
+# %% ../../nbs/panels/picture_choice.ipynb #668bb8b8
 import functools
 import html
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import ipywidgets as widgets
+import numpy as np
 
 from ..errors import FashionStyleError, PanelError, PictureError
 from ..images import PICTURE_SUFFIXES, open_picture, resize_picture, to_float
-from .panel import guarded
+from .css import style_sheet
+from .panel import Panel, guarded
 from .parts import picture_button
 
-# %% ../../nbs/panels/picture_choice.ipynb #b178b921
+# %% ../../nbs/panels/picture_choice.ipynb #a86e9fd9
 class PictureChoice:
     """Thumbnails to choose from, an upload and a path: one picture, or up to `most` of them.
 
     Args:
         panel: the `Panel` it belongs to; errors go to its status line, and the old choice stays.
-        label: what is chosen. pictures: {name: (H, W, 3) in [-1, 1], or a function of a size that draws it}.
+        label: what is chosen.
+        pictures: {name: (H, W, 3) in [-1, 1], or a function of a size that draws it}.
         on_change: called without arguments after the choice changed; default: the panel's `refresh`, unless it is
             `held`.
-        most: how many may be chosen; above 1 a click adds or removes one. chosen: name or names, default the first.
-        size: pixels of drawn pictures; largest: longer side that uploads are reduced to.
-    Attributes: `widget`; `name`, `value` of the (first) chosen one; `names`, `values` of all.
+        most: how many may be chosen; above 1 a click adds or removes one.
+        chosen: name or names, default the first.
+        size: pixels of drawn pictures.
+        largest: longer side in pixels that uploads are reduced to.
+
+    Attributes:
+        widget: thumbnails, upload and path.
+        name, value: of the (first) chosen one.
+        names, values: of all.
     """
 
-    def __init__(self, panel, label, pictures, on_change=None, *, most=1, chosen=None, size=256, largest=1024):
-        self.panel, self.label, self.most, self.size, self.largest = panel, label, most, size, largest
-        self.on_change = on_change or panel._control_changed
-        self._pictures, self._buttons, self._names = {}, {}, ()
-        self._title, self._css = widgets.HTML(), widgets.HTML(layout=dict(display="none"))
+    def __init__(
+        self,
+        panel: Panel,
+        label: str,
+        pictures: Mapping[str, np.ndarray | Callable[[int], np.ndarray]],
+        on_change: Callable[[], object] | None = None,
+        *,
+        most: int = 1,
+        chosen: str | Sequence[str] | None = None,
+        size: int = 256,
+        largest: int = 1024,
+    ) -> None:
+        self.panel = panel
+        self.label = label
+        self.most = most
+        self.size = size
+        self.largest = largest
+        self.on_change = on_change or panel.control_changed
+        self._pictures = {}
+        self._buttons = {}
+        self._names = ()
+        self._make_widgets()
+        self._add(pictures)
+        self._set([chosen] if isinstance(chosen, str) else list(chosen or list(pictures)[:1]))
+
+    def _make_widgets(self):
+        label = self.label.lower()
+        self._title = widgets.HTML()
+        self._css = style_sheet()
         self._row = widgets.HBox(layout=dict(flex_flow="row wrap"))
         self._upload = widgets.FileUpload(
             accept=",".join(PICTURE_SUFFIXES),
-            multiple=most > 1,
-            description=f"Upload {label.lower()}",
-            tooltip=f"Upload a picture: {label.lower()}",
+            multiple=self.most > 1,
+            description=f"Upload {label}",
+            tooltip=f"Upload a picture: {label}",
             layout=dict(width="auto"),
         )
         self._path = widgets.Text(
             placeholder="path of a picture, then Enter",
-            description=f"or {label.lower()} path",
-            tooltip=f"Path of a picture: {label.lower()}",
+            description=f"or {label} path",
+            tooltip=f"Path of a picture: {label}",
             continuous_update=False,
             style=dict(description_width="initial"),
             layout=dict(width="330px", max_width="100%"),
         )
         self._upload.observe(self._uploaded, "value")
         self._path.observe(self._path_entered, "value")
-        self.widget = widgets.VBox(
-            [
-                self._css,
-                self._title,
-                self._row,
-                widgets.HBox([self._upload, self._path], layout=dict(flex_flow="row wrap")),
-            ]
-        )
-        self._add(pictures)
-        self._set([chosen] if isinstance(chosen, str) else list(chosen or list(pictures)[:1]))
+        own = widgets.HBox([self._upload, self._path], layout=dict(flex_flow="row wrap"))
+        self.widget = widgets.VBox([self._css, self._title, self._row, own])
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """Names of the chosen pictures, in the order they were chosen."""
         return self._names
 
     @names.setter
-    def names(self, names):
+    def names(self, names: str | Sequence[str]) -> None:
         """Choose these, and no others."""
         self._choose_all([names] if isinstance(names, str) else list(names))
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Name of the first chosen picture."""
         return self._names[0]
 
     @name.setter
-    def name(self, name):
+    def name(self, name: str) -> None:
         """Choose this one, and no other."""
         self._choose_all([name])
 
     @property
-    def values(self):
+    def values(self) -> list[np.ndarray]:
         """The chosen pictures: list of float32 (H, W, 3) in [-1, 1]."""
         return [
             picture(self.size) if callable(picture) else picture for picture in map(self._pictures.get, self._names)
         ]
 
     @property
-    def value(self):
+    def value(self) -> np.ndarray:
         """The first chosen picture."""
         return self.values[0]
 
-    def choose(self, name):
+    def choose(self, name: str) -> None:
         """As a click on a thumbnail: choose it, or with `most` above 1 add it, and remove it again.
 
-        Raises `PanelError` for unknown names, too many, or none left.
+        Raises:
+            PanelError: for unknown names, too many, or none left.
         """
         names = (
             [name]
@@ -108,10 +136,18 @@ class PictureChoice:
         )
         self._choose_all(names)
 
-    def open(self, source, name=None):
-        """Read a picture (path, bytes or array), show it among the others and choose it; returns the name it got.
+    def open(self, source: Path | str | bytes | np.ndarray, name: str | None = None) -> str:
+        """Read a picture, show it among the others and choose it.
 
-        Raises `PictureError`; then the old choice stays.
+        Args:
+            source: path, bytes or array.
+            name: under which it is shown, default the file's.
+
+        Returns:
+            The name it got: where the name is taken already, it gets a number.
+
+        Raises:
+            PictureError: for what is no picture; then the old choice stays.
         """
         picture = self._read(source, name)
         name = self._free_name(

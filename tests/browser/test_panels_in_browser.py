@@ -221,9 +221,9 @@ def test_gram_panel(panel, photo, screenshot, note):
     panel.changes(large, lambda: panel.button("B block3").click())
     panel.changes(maps, lambda: panel.box.locator(".fs-fine").nth(1).click(position=dict(x=100, y=30)))
     panel.changes(maps, lambda: panel.press("Channel i", "ArrowLeft"))
-    before = panel.python("panel._cell_text.value").split("Company")[0]
+    before = panel.python("panel.cell.text.value").split("Company")[0]
     panel.changes(maps, lambda: panel.box.get_by_label("Positions").select_option("all channels together"))
-    assert panel.python("panel._cell_text.value").split("Company")[0] == before, "the number stays"
+    assert panel.python("panel.cell.text.value").split("Company")[0] == before, "the number stays"
     assert panel.box.inner_text().count("by the shuffle: 0.0%") == 2
     panel.changes(maps, lambda: panel.type("Shuffle no.", 3))
     panel.changes(overview, lambda: panel.button("ogee").click())
@@ -239,27 +239,27 @@ def test_gram_panel(panel, photo, screenshot, note):
     answers(panel, note, "while a texture grows")
     panel.press("block1_conv1", "ArrowLeft")
     panel.box.get_by_label("Solo").select_option("block2_conv1")
-    panel.wait(lambda: panel.python("panel.layer_weights()") == [0, 1, 0, 0, 0], "solo")
+    panel.wait(lambda: panel.python("panel.desk.weights.values") == [0, 1, 0, 0, 0], "solo")
     panel.button("Pause").click()
     panel.wait_status("Paused after step")
-    steps = panel.python("[panel._texture.steps, panel.loop.running]")
+    steps = panel.python("[panel.desk.texture.steps, panel.desk.worker.running]")
     still = panel.pixels(grown)
     panel.page.wait_for_timeout(300)
     assert (
-        panel.python("[panel._texture.steps, panel.loop.running]") == steps
+        panel.python("[panel.desk.texture.steps, panel.desk.worker.running]") == steps
         and steps[1] is False
         and panel.pixels(grown) == still
     )
     panel.changes(grown, lambda: panel.button("New noise").click())
-    panel.python("setattr(panel, 'foreground', True)")  # what gram_panel finds out for itself in Colab: no thread
+    panel.python("setattr(panel.desk, 'foreground', True)")  # what gram_panel finds out for itself in Colab: no thread
     panel.changes(grown, lambda: panel.button("Start").click())
     panel.wait_status("Step 40. Start takes 40 more.")
     panel.python("panel.set_state(solo='all layers', **{f'weight_{number}': 0.0 for number in range(1, 6)})")
     panel.button("One step").click()
     panel.wait_status("muted")
     panel.python(
-        "[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel._step() for _ in range(60)],"
-        " panel._show_texture()] and 1"
+        "[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel.desk.advance() for _ in range(60)],"
+        " panel.desk.draw()] and 1"
     )
     panel.page.wait_for_timeout(300)
     screenshot(panel, "gram_panel")
@@ -381,7 +381,7 @@ def pauses_and_takes_one_step(panel):
 def shows_older_snapshots(panel):
     panel.changes(panel.picture("Held-out garments"), lambda: panel.press("snapshot", "Home"))  # the first snapshot
     panel.wait(lambda: "snapshot of step 1;" in panel.box.inner_text(), "the first snapshot's caption")
-    for _ in range(panel.python("len(panel.snapshots)")):
+    for _ in range(panel.python("len(panel.snapshots.kept)")):
         panel.press("snapshot", "ArrowRight")
     panel.wait(lambda: "snapshot of step 1;" not in panel.box.inner_text(), "the newest snapshot")
 
@@ -396,7 +396,7 @@ def trains_on(panel, steps=300):
     panel.wait(lambda: panel.python("panel.session.wait(0)"), "the end of the step in progress")
     panel.button("Step").click()
     panel.wait(
-        lambda: panel.python("panel.session.wait(0) and panel.snapshots[-1][0]") == steps_of(panel),
+        lambda: panel.python("panel.session.wait(0) and panel.snapshots.kept[-1][0]") == steps_of(panel),
         "the newest snapshot",
     )
 
