@@ -8,9 +8,9 @@ __all__ = ['HIGHEST', 'Dials']
 # %% ../../nbs/panels/dials.ipynb #e3508a39
 import ipywidgets as widgets
 
+from ..networks.constraints import CONSTRAINTS
 from .parts import labelled_slider
 from ..settings import TrainingSettings, changed_settings
-from ..wasserstein import CONSTRAINTS
 
 # %% ../../nbs/panels/dials.ipynb #19c9c2d4
 HIGHEST = dict(
