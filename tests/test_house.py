@@ -119,6 +119,186 @@ def test_a_planted_house_without_faults_breaks_none(tmp_path):
     assert not any(check_house.broken_rules(trees, {"low": 0, "wing.room": 1}).values())
 
 
+# Sizes, docstrings and types ----------------------------------------------------------------------------------------
+SIZE_RULES = {
+    "long module": f"modules over {check_house.MODULE_LINES} lines",
+    "median": f"median module over {check_house.MEDIAN_LINES} lines",
+    "long line": f"lines over {check_house.LINE_LENGTH} characters",
+    "long function": f"functions over {check_house.FUNCTION_LINES} lines without a reason",
+    "dialect": "docstrings in another dialect",
+    "types": "public functions without types",
+}
+
+
+def written(body, doc="Says what.", head="def shown(value: int) -> int:"):
+    """A module's source: its docstring, nbdev's `__all__`, and one function of `body` lines."""
+    lines = [f'    """{doc}"""', *(["    value += 1"] * (body - 1)), "    return value"]
+    return "\n".join(['"""A room."""', "__all__ = ['shown']", head, *lines]) + "\n"
+
+
+def broken(*texts):
+    """The short names of the rules of size that these modules break together."""
+    told = check_house.broken_sizes({f"wing.room{number}": text for number, text in enumerate(texts)})
+    assert set(told) == set(SIZE_RULES.values())
+    return {short for short, rule in SIZE_RULES.items() if told[rule]}
+
+
+def test_a_planted_module_of_good_size_breaks_no_rule():
+    assert broken(written(check_house.FUNCTION_LINES)) == set()
+
+
+def test_a_module_may_have_so_many_lines_and_no_more():
+    most = "value = 1\n" * check_house.MODULE_LINES
+    short = "value = 1\n"
+    assert broken(most, short, short) == set()
+    assert broken(most + "value = 1\n", short, short) == {"long module"}
+
+
+def test_the_median_module_may_have_so_many_lines_and_no_more():
+    middle = "value = 1\n" * check_house.MEDIAN_LINES
+    short = "value = 1\n"
+    assert broken(short, middle, middle + middle[:100]) == set()
+    assert broken(short, middle + "value = 1\n", middle + middle[:100]) == {"median"}
+
+
+@pytest.mark.parametrize("indent", [0, 4])
+def test_a_line_may_have_so_many_characters_and_no_more(indent):
+    head = '"""A room."""\n__all__ = [' + ", ".join(["'name'"] * 40) + "]\nif True:\n"
+    line = " " * indent + "value = 1 + " + "2" * (check_house.LINE_LENGTH - indent - len("value = 1 + "))
+    before = head if indent else head.replace("if True:\n", "")
+    assert check_house.long_lines("room", before + line) == []
+    number = len(before.splitlines()) + 1
+    assert check_house.long_lines("room", before + line + "2") == [
+        f"room:{number}: {check_house.LINE_LENGTH + 1} characters"
+    ]
+
+
+def test_a_line_that_nobody_can_break_may_be_long():
+    address = "https://example.org/" + "a" * check_house.LINE_LENGTH
+    source = f'"""A room."""\n__all__ = []\n# {address}\n'
+    assert check_house.long_lines("room", source) == []
+    assert len(check_house.long_lines("room", source.replace("# ", "# see "))) == 1
+
+
+def test_a_function_over_so_many_lines_says_why():
+    over = check_house.FUNCTION_LINES + 1
+    tree = ast.parse(written(over))
+    assert check_house.unexplained_functions("room", tree) == [f"room.shown: {over} lines"]
+    assert check_house.unexplained_functions("room", ast.parse(written(check_house.FUNCTION_LINES))) == []
+    reason = ast.parse(written(over, f"Says what.\n\n    {check_house.LONG_BECAUSE} the steps share it.\n    "))
+    assert check_house.unexplained_functions("room", reason) == []
+
+
+def test_a_method_and_a_function_inside_are_counted_too():
+    inner = "".join("        value += 1\n" for _ in range(check_house.FUNCTION_LINES))
+    for holder in ("class Room:", "def outer():"):
+        source = f"{holder}\n    def shown(value):\n{inner}        return value\n"
+        assert any("room.shown" in words for words in check_house.unexplained_functions("room", ast.parse(source)))
+
+
+GOOD_DOCSTRING = """Says what.
+
+    More of it.
+
+    Args:
+        value: a number, whose words
+            go on here.
+        first, second: two more.
+        *rest: all others.
+
+    Returns:
+        A number.
+
+    Raises:
+        ValueError: for no number.
+
+    Source:
+        A paper.
+    """
+DOCUMENTED = "def shown(value: int, first: int, second: int, *rest: int) -> int:"
+
+
+@pytest.mark.parametrize(
+    "docstring, fault",
+    [
+        (GOOD_DOCSTRING, None),
+        ("Says what.", None),
+        (GOOD_DOCSTRING.replace("    Args:\n        value: a", "    Args: value: a"), "Args: not on a line of its own"),
+        ("Says what.\n\n    Source: a paper.\n    ", "Source: not on a line of its own"),
+        (
+            "Says what.\n\n    Raises:\n        ValueError: never.\n\n    Returns:\n        It.\n    ",
+            "sections in the order Raises, Returns",
+        ),
+        ("Says what.\n    Returns:\n        It.\n    ", "no blank line before the sections"),
+        ("Says what.\n\n    Args:\n        other: a number.\n    ", "Args name other, which is no parameter"),
+        ("Says what.\n\n    Args:\n        a number.\n    ", "Args entry without a name: a number."),
+    ],
+)
+def test_docstrings_keep_one_dialect(docstring, fault):
+    told = check_house.broken_dialect("room", written(1, docstring, DOCUMENTED))
+    assert told == ([f"room.shown: {fault}"] if fault else [])
+
+
+@pytest.mark.parametrize("quote, told", [('"""', []), ("'''", ["room.shown"]), ('"', ["room.shown"]), ('r"""', [])])
+def test_docstrings_stand_in_three_double_quotes(quote, told):
+    source = written(1).replace('"""Says what."""', f"{quote}Says what.{quote.lstrip('r')}")
+    assert [words.split(":")[0] for words in check_house.broken_dialect("room", source)] == told
+
+
+def test_a_docstring_of_a_class_names_its_fields_and_its_parameters():
+    source = '''"""A room."""
+@dataclass
+class Fields:
+    """Says what.
+
+    Attributes:
+        size: a number.
+    """
+
+    size: int
+
+
+class Made:
+    """Says what.
+
+    Args:
+        size: a number.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+'''
+    assert check_house.broken_dialect("room", source) == []
+    wrong = source.replace("Args:\n        size: a", "Args:\n        width: a")
+    assert check_house.broken_dialect("room", wrong) == ["room.Made: Args name width, which is no parameter"]
+
+
+@pytest.mark.parametrize(
+    "source, told",
+    [
+        ("def shown(value: int) -> int:\n    return value", []),
+        ("def shown(value) -> int:\n    return value", ["room.shown: no type for value"]),
+        ("def shown(value: int):\n    return value", ["room.shown: no type for what it returns"]),
+        ("def shown(value: int, *, width=1) -> int:\n    return value", ["room.shown: no type for width"]),
+        ("def _hidden(value):\n    return value", []),
+        ("class Shown:\n    def method(self, value):\n        pass", ["room.method: no type for value"]),
+        ("class Shown:\n    def __init__(self, value):\n        pass", ["room.__init__: no type for value"]),
+        ("class Shown:\n    def __init__(self, value: int):\n        pass", []),
+        ("class Shown:\n    def _method(self, value):\n        pass", []),
+        ("class _Hidden:\n    def method(self, value):\n        pass", []),
+    ],
+)
+def test_public_functions_have_types(source, told):
+    assert check_house.unannotated("room", ast.parse(source)) == told
+
+
+def test_every_rule_of_docstrings_and_types_is_told_by_the_rules_of_size():
+    assert broken(written(1, head="def shown(value):")) == {"types"}
+    assert broken(written(1).replace('"""Says what."""', '"Says what."')) == {"dialect"}
+    assert broken(written(check_house.FUNCTION_LINES + 1)) == {"long function"}
+    assert broken(written(1) + "# " + "so long " * 20) == {"long line"}
+
+
 # Rooms ----------------------------------------------------------------------------------------------------------------
 def test_every_module_has_a_notebook_and_every_notebook_its_own_module():
     exports = [default_exp(read(path)) for path in ROOMS]
