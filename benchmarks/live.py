@@ -3,8 +3,8 @@
     python benchmarks/live.py
 
 Median milliseconds of `paint` and garment lock for one picture at each size, with the shipped generator on this
-machine; GFLOP counted by
-TensorFlow's profiler, and the share of the machine's float32 matrix product that they come to. Writes results/live.md.
+machine; GFLOP counted by TensorFlow's profiler, and the share of the machine's float32 matrix product that they come
+to. Writes results/live.md.
 """
 
 import pathlib

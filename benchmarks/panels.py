@@ -3,10 +3,8 @@
     python benchmarks/panels.py
 
 Seconds until each panel shows its first picture, the first time after the imports and when its cell is run again;
-milliseconds from an arrow
-key on a slider to the new picture decoded in the browser; seconds until a cell is answered while training runs. Needs
-chromium and playwright.
-Writes results/panels.md.
+milliseconds from an arrow key on a slider to the new picture decoded in the browser; seconds until a cell is answered
+while training runs. Needs chromium and playwright. Writes results/panels.md.
 """
 
 import pathlib

@@ -1,8 +1,7 @@
 """JupyterLab on loopback and Debian's chromium, one of each for all tests.
 
 Needs chromium on PATH (or its path in FASHION_STYLE_CHROMIUM) and playwright. Where one is missing the tests skip, but
-not where
-CI is set: there it is a failure. FASHION_STYLE_SCREENSHOTS names a folder for pictures of the panels.
+not where CI is set: there it is a failure. FASHION_STYLE_SCREENSHOTS names a folder for pictures of the panels.
 """
 
 import importlib.util
