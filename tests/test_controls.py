@@ -1,4 +1,4 @@
-"""What all panels share, without a browser: errors are said, nothing is lost, names are there, nothing is left behind."""
+"""What all panels share, without a browser: errors are said, nothing is lost, controls have names, nothing is left."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""A worker: of the jobs that wait only the newest is run, repetition ends when told to, errors are told, no thread is left."""
+"""A worker: of the jobs that wait the newest is run, repetition ends when told to, no error and no thread is left."""
 
 import threading
 

@@ -14,6 +14,7 @@ import time
 import urllib.request
 
 import nbformat
+from scripts import ASK_KERNEL
 
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "nbs"
 CHROMIUM = (
@@ -206,13 +207,7 @@ class Tab:
 
     def ask(self, code):
         """Run code in the notebook's kernel, beside its cells: what it printed, and the seconds it took to answer."""
-        return self.page.evaluate(
-            f"""async code => {{ const start = performance.now(); let text = '';
-            const future = {CURRENT}.sessionContext.session.kernel.requestExecute({{code, store_history: false}});
-            future.onIOPub = message => {{ if (message.content.name !== 'stderr') text += message.content.text ?? (message.content.traceback ?? []).join('\\n') }};
-            await future.done; return [text.trim(), (performance.now() - start) / 1000] }}""",
-            code,
-        )
+        return self.page.evaluate(ASK_KERNEL.replace("CURRENT", CURRENT), code)
 
     def check(self):
         """No widget failed, no cell raised, no thread left a traceback, and the page has no error."""

@@ -5,6 +5,7 @@ import re
 import time
 
 from laboratory import HANG_GUARD
+from scripts import LATENCIES, PIXELS
 
 # a button that only this panel has
 MARKS = dict(feature="Go to the strongest position", gram="New noise", design="Keep this design", training="Start over")
@@ -40,12 +41,10 @@ class Seen:
     """
 
     def __init__(self, tab, name):
-        self.tab, self.page, self.name, self.kind = (
-            tab,
-            tab.page,
-            name,
-            {"gram": "Gram panel"}.get(name, f"{name} panel"),
-        )
+        self.tab = tab
+        self.page = tab.page
+        self.name = name
+        self.kind = {"gram": "Gram panel"}.get(name, f"{name} panel")
         self.box = tab.box.locator(".fs-panel", has=tab.page.get_by_role("button", name=MARKS[name], exact=False)).first
         self.box.wait_for(timeout=1000 * HANG_GUARD)
         self.box.scroll_into_view_if_needed()
@@ -82,12 +81,7 @@ class Seen:
         """A number that stands for all pixels of a picture as the browser shows it; tries again if the picture changes
         meanwhile.
         """
-        return picture.evaluate(
-            """async image => { const canvas = new OffscreenCanvas(1, 1), pen = canvas.getContext('2d', {willReadFrequently: true});
-            for (let tries = 0; tries < 100; tries++) { try { await image.decode(); canvas.width = image.naturalWidth; canvas.height = image.naturalHeight; pen.drawImage(image, 0, 0);
-                let sum = 7; for (const value of pen.getImageData(0, 0, canvas.width, canvas.height).data) sum = (sum * 31 + value) | 0; return sum }
-                catch (changed) { await new Promise(done => setTimeout(done, 30)) } } throw new Error('no picture') }"""
-        )
+        return picture.evaluate(PIXELS)
 
     def changes(self, picture, act):
         """Do `act`, and wait until the picture's pixels are others than before."""
@@ -143,15 +137,5 @@ class Seen:
         """
         self.handle(label).scroll_into_view_if_needed()
         image = self.picture(picture).element_handle()
-        times = self.handle(label).evaluate(
-            """async (handle, [image, count]) => { const times = []; handle.focus();
-            const value = name => Number(handle.getAttribute('aria-value' + name));
-            const [key, end] = 2 * value('now') > value('min') + value('max') ? ['ArrowLeft', 'min'] : ['ArrowRight', 'max'];
-            for (let number = 0; number < count && value('now') != value(end); number++) { const start = performance.now();
-                const drawn = new Promise(done => image.addEventListener('load', () => image.decode().then(() => done(true), () => done(true)), {once: true}));
-                handle.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
-                const came = await Promise.race([drawn, new Promise(done => setTimeout(() => done(false), 5000))]); times.push(came ? (performance.now() - start) / 1000 : null);
-                await new Promise(done => setTimeout(done, 120)) } return times }""",
-            [image, count + 2],
-        )
+        times = self.handle(label).evaluate(LATENCIES, [image, count + 2])
         return times[2:]

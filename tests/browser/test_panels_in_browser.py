@@ -12,6 +12,7 @@ import pytest
 from hostile import png
 from laboratory import NARROW, NOTEBOOKS, WIDE
 from PIL import Image
+from scripts import CONTROLS, FAINT, TOO_WIDE
 from seen import Seen, busyness
 from skimage import data
 
@@ -86,11 +87,7 @@ def refuses_hostile_uploads(panel, label, control):
 
 def is_reached_by_keyboard(panel):
     """Every control has a name and gets the focus by Tab."""
-    names = panel.box.evaluate(
-        """(box, focusable) => [...box.querySelectorAll(focusable)].filter(part => part.checkVisibility({visibilityProperty: true}) && !part.disabled).map((part, number) => {
-        part.dataset.number = number; return [part.getAttribute('role') === 'slider' ? 'slider' : (part.getAttribute('aria-label') || part.labels?.[0]?.textContent || part.textContent || part.title || '').trim(), part.tabIndex] })""",
-        FOCUSABLE,
-    )
+    names = panel.box.evaluate(CONTROLS, FOCUSABLE)
     assert all(name and order >= 0 for name, order in names), names
     panel.box.locator("[data-number='0']").focus()
     reached = set()
@@ -105,10 +102,7 @@ def fits_into(panel, size):
     """Nothing reaches over the panel's right edge or is cut off there."""
     panel.page.set_viewport_size(size)
     panel.page.wait_for_timeout(300)
-    over = panel.box.evaluate(
-        """box => { const edge = box.getBoundingClientRect().right + 1; return [...box.querySelectorAll('*')].filter(part => part.checkVisibility({visibilityProperty: true})
-        && part.getBoundingClientRect().width > 0 && part.getBoundingClientRect().right > edge).map(part => part.tagName + '.' + part.className + ' ' + part.textContent.slice(0, 40)) }"""
-    )
+    over = panel.box.evaluate(TOO_WIDE)
     assert not over, over[:5]
     box, room = (
         panel.box.bounding_box(),
@@ -123,16 +117,7 @@ def is_readable(panel, least=4.5):
     """
     for dark in (True, False):
         panel.tab.theme(dark)
-        faint = panel.box.evaluate(
-            """(box, least) => {
-            const parts = text => (text.match(/[0-9.]+/g) ?? []).map(Number), over = ([r, g, b, a = 1], low) => [r, g, b].map((value, place) => a * value + (1 - a) * low[place]);
-            const ground = part => part ? over(parts(getComputedStyle(part).backgroundColor), ground(part.parentElement)) : [255, 255, 255];
-            const light = colour => { const [r, g, b] = colour.map(value => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b };
-            const contrast = part => { const low = ground(part), [dim, bright] = [light(low), light(over(parts(getComputedStyle(part).color), low))].sort((a, b) => a - b); return (bright + 0.05) / (dim + 0.05) };
-            return [...box.querySelectorAll('*')].filter(part => part.checkVisibility({visibilityProperty: true}) && !part.disabled && !part.closest('.fs-cells, style, title, option') && [...part.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()))
-                .map(part => [contrast(part).toFixed(2), part.textContent.trim().slice(0, 40)]).filter(([value]) => value < least) }""",
-            least,
-        )
+        faint = panel.box.evaluate(FAINT, least)
         assert not faint, ("dark" if dark else "light", faint[:5])
 
 
@@ -257,10 +242,8 @@ def test_gram_panel(panel, photo, screenshot, note):
     panel.python("panel.set_state(solo='all layers', **{f'weight_{number}': 0.0 for number in range(1, 6)})")
     panel.button("One step").click()
     panel.wait_status("muted")
-    panel.python(
-        "[panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)}), [panel.desk.advance() for _ in range(60)],"
-        " panel.desk.draw()] and 1"
-    )
+    panel.python("panel.set_state(**{f'weight_{number}': 1.0 for number in range(1, 6)})")
+    panel.python("[panel.desk.advance() for _ in range(60)] and panel.desk.draw()")
     panel.page.wait_for_timeout(300)
     screenshot(panel, "gram_panel")
     is_readable(panel)
