@@ -21,7 +21,7 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
     "errors",
-    "writing",
+    "writing bounded_files",
     "images",
     (
         "drawing.curves drawing.pieces drawing.tops drawing.shapes drawing.render drawing.sheets drawing.palettes"
