@@ -4,25 +4,25 @@
 
 # %% auto #0
 __all__ = ['VGG_MEAN_BGR', 'STYLE_LAYERS', 'CONTENT_LAYER', 'ARCHITECTURES', 'VGG19_FILE', 'VGG19_ADDRESS', 'VGG19_MD5',
-           'OFFLINE_HELP', 'EMBEDDED_SHA256', 'vgg_input', 'layer_shapes', 'Extractor', 'build_extractor',
-           'find_vgg19_weights', 'download_vgg19_weights', 'read_vgg19_weights', 'read_embedded_weights',
-           'check_weights', 'load_extractor', 'rank_channels', 'fig_feature_maps', 'ActivationByHand',
-           'recompute_activation']
+           'OFFLINE_HELP', 'VGG19_LIMITS', 'EMBEDDED_BYTES', 'EMBEDDED_SHA256', 'vgg_input', 'layer_shapes',
+           'Extractor', 'build_extractor', 'find_vgg19_weights', 'download_vgg19_weights', 'read_vgg19_weights',
+           'read_embedded_weights', 'check_weights', 'load_extractor', 'rank_channels', 'fig_feature_maps',
+           'ActivationByHand', 'recompute_activation']
 
 # %% ../nbs/05_features.ipynb #26ad4a38
 import hashlib
-import io
 import os
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from .errors import FeatureError, WeightsError
+from .bounded_files import ArrayLimits, file_bytes, read_h5, read_npz
+from .errors import FeatureError, FileError, WeightsError
 
 # %% ../nbs/05_features.ipynb #4858e64d
 VGG_MEAN_BGR = np.array([103.939, 116.779, 123.68], "float32")
@@ -135,52 +135,64 @@ def download_vgg19_weights():
         ) from problem
 
 # %% ../nbs/05_features.ipynb #700d67f3
-def read_vgg19_weights(path, layers):
-    "Kernels and biases of the named layers from Keras' h5 file: {layer: [kernel, bias]}. Raises `WeightsError`."
+VGG19_LIMITS = ArrayLimits(arrays=4, memory=1_000_000_000, dimensions=4, kinds="f")  # of one layer, and of the file
+EMBEDDED_BYTES = 100_000_000
+
+
+def read_vgg19_weights(path: Path | str, layers: Iterable[str]) -> dict[str, list[np.ndarray]]:
+    """Kernels and biases of the named layers from Keras' h5 file.
+
+    Args:
+        path: the file.
+        layers: names of layers, such as "block1_conv1".
+    Returns:
+        {layer: [kernel, bias]}.
+    Raises:
+        WeightsError: for a file that is missing, damaged or no such file.
+    """
     if not Path(path).is_file():
         raise WeightsError(
             f"No VGG19 weights there. Received: {str(path)!r}. Expected: the path of {VGG19_FILE}. {OFFLINE_HELP}"
         )
-    arrays = {}
     try:
-        with h5py.File(path, "r") as file:
-            for layer in layers:
-                found = []
-                file[layer].visititems(
-                    lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None
-                )
-                arrays[layer] = sorted(found, key=np.ndim, reverse=True)
-    except (OSError, KeyError, RuntimeError, ValueError) as problem:
+        return read_h5(path, layers, VGG19_LIMITS)
+    except (OSError, FileError) as problem:
         raise WeightsError(
-            f"{path} is damaged or not a VGG19 file ({problem}). Expected: Keras' {VGG19_FILE}. "
-            f"Delete it and fetch it again. {OFFLINE_HELP}"
+            f"{path} is damaged or not a VGG19 file ({getattr(problem, 'reason', problem)}). Expected: Keras'"
+            f" {VGG19_FILE}. Delete it and fetch it again. {OFFLINE_HELP}"
         ) from problem
-    return arrays
 
 
-def read_embedded_weights(path=None):
-    """The arrays of the embedded file by name, float32 (names of classes stay text). Raises `WeightsError`.
+def read_embedded_weights(path: Path | str | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an embedded extractor's file by name, float32 (names of classes stay text).
 
-    Without a path: the file inside the package, which must have the SHA-256 written in this module.
+    Args:
+        path: the file; None: the one inside the package, which must have the SHA-256 written in this module.
+    Returns:
+        {"LAYER/kernel" or "LAYER/bias": array, ...}.
+    Raises:
+        WeightsError: for a file that is missing, damaged, holds programs, or is not the package's own.
     """
     source = Path(path) if path else files("fashion_style") / "weights" / "embedded_extractor.npz"
     try:
-        content = source.read_bytes()
-        if path is None and hashlib.sha256(content).hexdigest() != EMBEDDED_SHA256:
-            raise WeightsError(f"{source} is not the file this version was released with. Install fashion_style again.")
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {
-                name: archive[name] if archive[name].dtype.kind == "U" else archive[name].astype("float32")
-                for name in archive.files
-            }
-    except WeightsError:
-        raise
-    except Exception as problem:
-        reason = problem if isinstance(problem, OSError) else "it is damaged, or something else wrote it"
-        raise WeightsError(
-            f"Cannot read the embedded extractor's weights from {source}: {reason}. Expected: a file written by "
-            "the training recipe of the recogniser chapter. Without a path the package's own file is used."
-        ) from problem
+        content = file_bytes(source, most=EMBEDDED_BYTES) if path else source.read_bytes()
+    except (OSError, FileError) as problem:
+        raise _unreadable(source, getattr(problem, "reason", problem)) from problem
+    if path is None and hashlib.sha256(content).hexdigest() != EMBEDDED_SHA256:
+        raise WeightsError(f"{source} is not the file this version was released with. Install fashion_style again.")
+    try:
+        arrays = read_npz(content, source)
+    except FileError as problem:
+        raise _unreadable(source, "it is damaged, or something else wrote it") from problem
+    return {name: array if array.dtype.kind == "U" else array.astype("float32") for name, array in arrays.items()}
+
+
+def _unreadable(source, reason):
+    """The `WeightsError` for an embedded file that cannot be used."""
+    return WeightsError(
+        f"Cannot read the embedded extractor's weights from {source}: {reason}. Expected: a file written by "
+        "the training recipe of the recogniser chapter. Without a path the package's own file is used."
+    )
 
 
 def check_weights(arrays, shapes, source):

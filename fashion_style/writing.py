@@ -148,11 +148,12 @@ def writer_lock(run: Path | str) -> Iterator[None]:
         lock.release()
 
 # %% ../nbs/writing.ipynb #b8682a15
-def free_folder(wanted: Path | str) -> Path:
+def free_folder(wanted: Path | str, *, reuse_empty: bool = True) -> Path:
     """The one way to find a name that is free: `wanted`, or else the first of wanted-2, wanted-3 ...
 
     Args:
         wanted: path of a folder; "." and ".." are taken by the names that they stand for.
+        reuse_empty: an empty folder counts as free.
     Returns:
         a path where nothing is, or an empty folder.
     Raises:
@@ -163,7 +164,7 @@ def free_folder(wanted: Path | str) -> Path:
     wanted = wanted if wanted.name not in ("", "..") else Path(os.path.abspath(wanted))
     folder = wanted
     try:
-        while os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        while os.path.lexists(folder) and not (reuse_empty and folder.is_dir() and not any(folder.iterdir())):
             number += 1
             folder = wanted.parent / f"{wanted.name or 'designs'}-{number}"
     except OSError as error:

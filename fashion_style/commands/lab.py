@@ -16,6 +16,8 @@ from pathlib import Path
 
 import fashion_style
 from .options import number, path_name, say
+from ..bounded_files import read_json
+from ..errors import FileError
 from ..writing import write_whole
 
 # %% ../../nbs/commands/lab.ipynb #e7344a07
@@ -43,8 +45,8 @@ def _hash(path):
 
 def _read_note(path):
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        note = read_json(path)
+    except (OSError, FileError):
         return {}
     return note if isinstance(note, dict) else {}
 
