@@ -6,7 +6,6 @@
 __all__ = ['LossWeights', 'TrainingSettings', 'changed_settings', 'settings_difference', 'read_settings']
 
 # %% ../nbs/14_settings.ipynb #aafbe573
-import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path

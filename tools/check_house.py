@@ -22,6 +22,7 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 FLOORS = (
     "errors",
     "writing bounded_files",
+    "decoding.pixels",
     "images",
     (
         "drawing.curves drawing.pieces drawing.tops drawing.shapes drawing.render drawing.sheets drawing.palettes"

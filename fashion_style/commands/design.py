@@ -61,22 +61,24 @@ def _wishes(options):
 
 def command_stylize(options):
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
-    from fashion_style.images import open_picture, save_picture
+    from fashion_style.images import read_picture_file, save_picture
 
     _check_stylize(options)
-    for name in (options.garment, *options.styles):  # bad pictures are refused before a network is loaded
-        open_picture(name)
+    garment, *styles = [read_picture_file(name) for name in (options.garment, *options.styles)]
+    for file in (garment, *styles):
+        _ = file.pixels  # bad pictures are refused before a network is loaded
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
     from fashion_style.studio.recipes import dress, read_mask, save_dressed
 
-    if options.mask:
-        read_mask(options.mask)
+    mask = read_picture_file(options.mask) if options.mask else None
+    if mask:
+        read_mask(mask)
     dressed = dress(
         load_designer(options.run),
-        options.garment,
-        options.styles,
-        mask=options.mask,
+        garment,
+        styles,
+        mask=mask,
         weights=options.shares,
         **_wishes(options),
     )
@@ -263,14 +265,15 @@ def command_reproduce(options):
 
     Returns the exit code: 0 for the same pixels, else 1.
     """
-    from fashion_style.images import PICTURE_SUFFIXES, save_picture
+    from fashion_style.images import PICTURE_SUFFIXES, read_picture_file, save_picture
 
     if options.out:
         _check_target(options.out, PICTURE_SUFFIXES, [options.picture])
     import_quietly("tensorflow")
     from fashion_style.studio.recipes import file_sha256, read_recipe, reproduce
 
-    recipe = read_recipe(options.picture)
+    picture = read_picture_file(options.picture)
+    recipe = read_recipe(picture)
     if options.out and os.path.isfile(options.out):
         sources = [recipe["garment"], *recipe["styles"]] + [recipe["mask"]] * bool(recipe.get("mask"))
         if file_sha256(options.out) in [source["sha256"] for source in sources]:
@@ -278,7 +281,7 @@ def command_reproduce(options):
                 f"{options.out} is one of the pictures that {options.picture} was made from. Name another file for the"
                 " result"
             )
-    again = reproduce(options.picture, options.look_in or (), weights=options.run)
+    again = reproduce(picture, options.look_in or (), weights=options.run)
     if options.out:
         save_picture(again.picture, options.out)
         say(f"wrote {options.out}")

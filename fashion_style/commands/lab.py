@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import fashion_style
-from .options import number, path_name, say
 from ..bounded_files import read_json
+from .options import number, path_name, say
 from ..errors import FileError
 from ..writing import write_whole
 

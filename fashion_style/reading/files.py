@@ -9,7 +9,6 @@ __all__ = ['FIRST_LOOK', 'file_share', 'held_out_limit', 'FileNames', 'SkippedFi
 # %% ../../nbs/reading/files.ipynb #116713ff
 import hashlib
 import os
-import stat
 import threading
 from array import array
 from bisect import bisect_right
@@ -17,7 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import DataError, PictureError
+from ..bounded_files import open_file
+from ..errors import DataError, FileError, PictureError
 from ..images import PICTURE_SUFFIXES
 
 # %% ../../nbs/reading/files.ipynb #f998eaaf
@@ -36,13 +36,13 @@ def file_share(path, seed):
     Raises `PictureError` for no regular file or an empty one.
     """
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise PictureError(path, "this is no regular file", "Name a picture file")
-        if status.st_size == 0:
-            raise PictureError(path, "the file is empty", "Fetch it again")
-        with open(path, "rb") as file:
-            return _share(status.st_size, file.read(65536), seed)
+        with open_file(path) as file:
+            length = os.fstat(file.fileno()).st_size
+            if length == 0:
+                raise PictureError(path, "the file is empty", "Fetch it again")
+            return _share(length, file.read(65536), seed)
+    except FileError as error:
+        raise PictureError(path, error.reason, "Name a picture file") from None
     except OSError as error:
         raise PictureError(path, error.strerror, "Check the file") from None
 
