@@ -59,7 +59,7 @@ def _wishes(options):
     )
 
 
-def command_stylize(options):
+def command_stylize(options: argparse.Namespace) -> int:
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
     from fashion_style.images import read_picture_file, save_picture
 
@@ -140,7 +140,7 @@ def _wish_options(add):
     )
 
 
-def stylize_options(parser):
+def stylize_options(parser: argparse.ArgumentParser) -> None:
     """Options of `fashion-style stylize`."""
     add = parser.add_argument
     add("garment", type=path_name, metavar="GARMENT", help="picture of a garment")
@@ -189,7 +189,7 @@ def _check_out_folder(out, sources):
             )
 
 
-def command_designs(options):
+def command_designs(options: argparse.Namespace) -> int:
     """`fashion-style designs`: every garment in every style, or a sample of the pairs.
 
     Returns the exit code: 130 if it was stopped.
@@ -225,7 +225,7 @@ def command_designs(options):
     return 0
 
 
-def designs_options(parser):
+def designs_options(parser: argparse.ArgumentParser) -> None:
     """Options of `fashion-style designs`."""
     add = parser.add_argument
     add("--garments", nargs="+", required=True, type=path_name, metavar="DIR", help="folders of garment pictures")
@@ -260,7 +260,7 @@ def designs_options(parser):
     _wish_options(add)
 
 # %% ../../nbs/commands/design.ipynb #cfac10bb
-def command_reproduce(options):
+def command_reproduce(options: argparse.Namespace) -> int:
     """`fashion-style reproduce`: make a design again from its recipe and compare.
 
     Returns the exit code: 0 for the same pixels, else 1.
@@ -292,7 +292,7 @@ def command_reproduce(options):
     return 1 if again.differences else 0
 
 
-def reproduce_options(parser):
+def reproduce_options(parser: argparse.ArgumentParser) -> None:
     """Options of `fashion-style reproduce`."""
     add = parser.add_argument
     add("picture", type=path_name, metavar="OUT.png", help="a PNG that `stylize` or `designs` wrote")

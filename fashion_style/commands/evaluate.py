@@ -6,6 +6,7 @@
 __all__ = ['command_evaluate', 'evaluate_options']
 
 # %% ../../nbs/commands/evaluate.ipynb #fdce450e
+import argparse
 import dataclasses
 import warnings
 
@@ -34,7 +35,7 @@ def _held_out_pairs(options, settings, places):
     return pairs
 
 
-def command_evaluate(options):
+def command_evaluate(options: argparse.Namespace) -> int:
     """`fashion-style evaluate`: dresses garments that a run has not seen and scores them. Returns the exit code."""
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
@@ -62,7 +63,7 @@ def command_evaluate(options):
     return 0
 
 # %% ../../nbs/commands/evaluate.ipynb #5e10739a
-def evaluate_options(parser):
+def evaluate_options(parser: argparse.ArgumentParser) -> None:
     """Write the options of `fashion-style evaluate` into its parser."""
     add = parser.add_argument
     add("run", type=path_name, metavar="RUN", help="folder of a trained run")

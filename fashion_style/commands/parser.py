@@ -11,6 +11,7 @@ import contextlib
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import fashion_style
@@ -29,7 +30,7 @@ from .options import Parser, number, one_line, path_name
 from .train import command_fork, command_train, fork_options, train_options
 
 # %% ../../nbs/commands/parser.ipynb #b0270a40
-def build_parser(with_training=True):
+def build_parser(with_training: bool = True) -> Parser:
     """The parser of `fashion-style`. `with_training`: also the options of the training rooms (imports TensorFlow)."""
     always = argparse.ArgumentParser(add_help=False)
     always.add_argument(
@@ -88,7 +89,7 @@ def build_parser(with_training=True):
 
 # %% ../../nbs/commands/parser.ipynb #f2a1be90
 @contextlib.contextmanager
-def spoken_warnings():
+def spoken_warnings() -> Iterator[None]:
     """Meanwhile, warnings of this package are one line each on stderr, and those of the libraries below are silent."""
 
     def show(message, category, filename, *_, **__):

@@ -15,7 +15,9 @@ import os
 import re
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +42,7 @@ def _seal(manifest):
     )
 
 
-def architecture_fingerprint(variables):
+def architecture_fingerprint(variables: dict[str, Any]) -> str:
     """Hex digest of the names and shapes of `variables`, {name: variable or array}: the same when the values of one fit
     the other.
     """
@@ -94,7 +96,15 @@ def _checkpoint_files(settings, arrays, score, held_out):
     }
 
 
-def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None):
+def write_checkpoint(
+    run: Path | str,
+    settings: TrainingSettings,
+    arrays: dict[str, np.ndarray],
+    *,
+    keep: int = 2,
+    score: float | None = None,
+    held_out: str | None = None,
+) -> Path:
     """`save_checkpoint` for a state that is at hand as arrays, {name: array}; `step/000` is its step."""
     folder, step = Path(run) / "checkpoints", int(arrays["step/000"])
     files = _checkpoint_files(settings, arrays, score, held_out)
@@ -121,9 +131,10 @@ def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None
     return final
 
 
-def save_checkpoint(trainer, run, *, keep=2, score=None, held_out=None):
-    """Write RUN/checkpoints/step-NNNNNNNN: `state.npz` with every variable, and `manifest.json` that seals it and names
-    settings and score.
+def save_checkpoint(
+    trainer: Any, run: Path | str, *, keep: int = 2, score: float | None = None, held_out: str | None = None
+) -> Path:
+    """Write RUN/checkpoints/step-NNNNNNNN: `state.npz`, every variable, and `manifest.json`, its seal, settings, score.
 
     Written into a folder aside, synced to disk and renamed, so that a kill at any moment leaves the older checkpoints
     whole.
@@ -167,7 +178,7 @@ def _step_of(checkpoint):
     return int(re.match(r"step-(\d+)", checkpoint.name)[1])
 
 
-def list_checkpoints(run):
+def list_checkpoints(run: Path | str) -> list[Path]:
     """Checkpoint folders of a run, oldest first; whether they are whole shows when they are read.
 
     Raises TrainingError if nobody may look.
@@ -202,7 +213,7 @@ def _is_whole(checkpoint):
         return False
 
 
-def read_checkpoint(checkpoint):
+def read_checkpoint(checkpoint: Path | str) -> tuple[TrainingSettings, dict[str, np.ndarray]]:
     """Check one checkpoint folder and read it -> (settings, {variable name: array}).
 
     Raises:
@@ -224,11 +235,17 @@ def read_checkpoint(checkpoint):
         ) from error
 
 # %% ../../nbs/runs/checkpoints.ipynb #f76cb680
-def newest_checkpoint(run, told=None):
+def newest_checkpoint(
+    run: Path | str, told: Callable[[str], None] | None = None
+) -> tuple[TrainingSettings, dict[str, np.ndarray]]:
     """Settings and arrays of the newest whole checkpoint of a run; broken ones are passed over with a warning that
     names the one used.
 
-    `told`: called with the words of that warning. Raises TrainingError if there is none.
+    Args:
+        run: folder of the run.
+        told: called with the words of that warning.
+    Raises:
+        TrainingError: if there is none.
     """
     broken = []
     for checkpoint in reversed(list_checkpoints(run)):
@@ -255,7 +272,7 @@ def newest_checkpoint(run, told=None):
     )
 
 
-def score_scale(settings):
+def score_scale(settings: TrainingSettings) -> list:
     """What a score is measured with: two scores compare if these parts of their `TrainingSettings` are equal, and the
     pictures that were held out.
     """
@@ -290,14 +307,14 @@ def _lowest_score(whole):
     return min(alike, key=lambda path: manifests[path]["score"], default=None)
 
 
-def best_checkpoint(run):
+def best_checkpoint(run: Path | str) -> Path | None:
     """Path of the whole checkpoint with the lowest score (the oldest of equals) on the newest one's `score_scale` and
     the newest score's pictures; None if no such one has a score.
     """
     return _lowest_score([path for path in list_checkpoints(run) if _is_whole(path)])
 
 
-def find_checkpoint(run, step):
+def find_checkpoint(run: Path | str, step: int) -> Path:
     """Path of the checkpoint of one step. Raises TrainingError that names the steps there are."""
     found = [path for path in list_checkpoints(run) if _step_of(path) == step]
     if not found:
@@ -308,10 +325,15 @@ def find_checkpoint(run, step):
     return found[-1]
 
 # %% ../../nbs/runs/checkpoints.ipynb #9455713e
-def assign_arrays(variables, arrays, prefix=""):
-    """Assign arrays to variables by name: names and shapes that start with `prefix` must be the same on both sides.
+def assign_arrays(variables: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str = "") -> None:
+    """Assign arrays to variables by name.
 
-    Raises TrainingError naming the first that does not fit; then nothing is assigned.
+    Args:
+        variables: {name: variable}.
+        arrays: {name: array}.
+        prefix: names that start so must be the same on both sides, with the same shapes; the others are left alone.
+    Raises:
+        TrainingError: naming the first that does not fit; then nothing is assigned.
     """
     wanted, given = (
         {name: value for name, value in group.items() if name.startswith(prefix)} for group in (variables, arrays)

@@ -11,13 +11,15 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from ..design import Designer
 from ..drawing.sheets import contact_sheet
 from ..bounded_files import file_bytes, parse_json
 from ..errors import DesignError, PictureError
@@ -26,17 +28,22 @@ from ..images import PictureFile, read_picture_file, resize_picture, save_pictur
 from ..reading.files import SkippedFiles, list_pictures
 from ..scorecard import score
 from .recipes import dress, pixels_sha256, plan_recipe, read_recipe, save_dressed
-from ..writing import write_whole, writer_lock
+from ..writing import Stop, write_whole, writer_lock
 
 # %% ../../nbs/studio/lookbook.ipynb #9ccb8684
 MOST_PAIRS = 1_000_000
 
 
-def choose_pairs(garments, styles, count=None, *, seed=0):
+def choose_pairs(garments: Sequence, styles: Sequence, count: int | None = None, *, seed: int = 0) -> list[tuple]:
     """All pairs of two lists, or `count` different ones dealt from shuffled decks, so that each garment and each style
     comes about equally often.
 
-    Returns a list of (garment, style).
+    Args:
+        garments, styles: what to pair.
+        count: how many pairs; None: all.
+        seed: of the choice.
+    Returns:
+        list of (garment, style).
     Raises:
         DesignError: if there is nothing to pair, `count` is below 1, or more than a million pairs are asked for.
     """
@@ -53,12 +60,9 @@ def choose_pairs(garments, styles, count=None, *, seed=0):
         )
     if wanted == len(garments) * len(styles):
         return [(garment, style) for garment in garments for style in styles]
-    random, worn, shown, pairs = (
-        np.random.default_rng([seed, len(garments), len(styles)]),
-        np.zeros(len(garments)),
-        np.zeros(len(styles)),
-        {},
-    )
+    random = np.random.default_rng([seed, len(garments), len(styles)])
+    worn, shown = np.zeros(len(garments)), np.zeros(len(styles))
+    pairs = {}
     for _ in range(count):
         # The garment seen least, then the style seen least that it has not worn; ties are broken by chance.
         garment = np.where(worn == len(styles), np.inf, worn + 1e-3 * random.random(len(garments))).argmin()
@@ -78,8 +82,13 @@ COLUMNS = ("design", "garment", "style", *FIGURES, "extractor", "recipe")
 
 
 class Lookbook(NamedTuple):
-    """What was made: `rows` of designs.csv (dicts), how many were `kept` from before, the `bad` pictures, and whether
-    it is `finished`.
+    """What was made.
+
+    Attributes:
+        rows: of designs.csv, as dicts.
+        kept: how many were kept from before.
+        bad: the `PictureError` of each picture left out.
+        finished: False if it was stopped.
     """
 
     rows: list
@@ -239,23 +248,34 @@ class _Desk:
         _write_rows(self.rows + [row for name, row in self.before.items() if name not in done], self.out)
 
 
-def make_lookbook(designer, garments, styles, out, *, count=None, seed=0, size=None, stop=None, **settings):
+def make_lookbook(
+    designer: Designer,
+    garments: Path | str | Sequence[Path | str],
+    styles: Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    stop: Stop | None = None,
+    **settings: Any,
+) -> Lookbook:
     """Dress garments in prints, pair by pair, into a folder of PNGs, `designs.csv` and `contact_sheet.png`.
 
     Call it again with the same arguments and it goes on: designs whose recipe would be the same are kept.
 
     Args:
-        designer: a `Designer`. garments, styles: folders, or lists of folders. out: folder of the results; made if
-            missing.
-        count: pairs, see `choose_pairs`; None: all. seed: of their choice. size: short side of the designs, pixels;
-            None: as the garments.
+        designer: a `Designer`.
+        garments, styles: folders, or lists of folders.
+        out: folder of the results; made if missing.
+        count: pairs, see `choose_pairs`; None: all.
+        seed: of their choice.
+        size: short side of the designs, pixels; None: as the garments.
         stop: an object whose `asked` ends the work after the design in progress.
         settings: strength, motif_scale, keep_colours, lock, as of `Designer.stylize`.
-    Returns:
-        `Lookbook`.
     Raises:
-        DataError: for folders without pictures; DesignError: if no pair can be dressed, or for an `out` that cannot be
-            written or holds another designs.csv.
+        DataError: for folders without pictures.
+        DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
     """
     bad, out = SkippedFiles(), Path(out)
     pairs = choose_pairs(list(list_pictures(garments, bad)), list(list_pictures(styles, bad)), count, seed=seed)
