@@ -206,7 +206,7 @@ def _unreadable(source, reason):
 
 
 def check_weights(arrays: dict[str, list[np.ndarray]], shapes: dict[str, tuple[int, ...]], source: Path | str) -> None:
-    """Raise `WeightsError` unless `arrays` holds a finite [kernel, bias] of the right shape for every layer of `shapes`."""
+    """Raise `WeightsError` unless `arrays` holds a finite [kernel, bias] of the right shape for every layer."""
     for layer, shape in shapes.items():
         pair = arrays.get(layer) or []
         received, expected = [tuple(np.shape(array)) for array in pair], [shape, shape[-1:]]
@@ -292,7 +292,7 @@ def fig_feature_maps(extractor: Extractor, picture: np.ndarray, layer: str, coun
 
 # %% ../nbs/05_features.ipynb #41653bd1
 class ActivationByHand(NamedTuple):
-    """One activation with all that makes it: relu(sum(patch * kernel) + bias); `network` is the extractor's own value."""
+    """One activation and all that makes it: relu(sum(patch * kernel) + bias); `network` is the extractor's own."""
 
     patch: np.ndarray
     kernel: np.ndarray

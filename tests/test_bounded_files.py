@@ -69,7 +69,7 @@ def test_no_handle_stays_open_after_a_refusal(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, depth", [("1", 0), ("[]", 1), ('{"a": [1, [2]], "b": "[[["}', 3), (r'["\\"[", "]"]', 1), ("[[1],[[2]]]", 3)]
+    "text, depth", [("1", 0), ("[]", 1), ('{"a": [1, [2]], "b": "[[["}', 3), (r'["\"[", "]"]', 1), ("[[1],[[2]]]", 3)]
 )
 def test_depth_of_json_by_hand(text, depth):
     assert json_depth(text.encode()) == depth

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fashion_style.studio.proposals import propose
 from skimage.color import rgb2lab
 
 from fashion_style import design as design_room
@@ -15,7 +16,6 @@ from fashion_style.design import (
     keep_garment_colours,
     load_designer,
     lock_garment,
-    propose,
     seam_step_ratio,
     tile_style,
 )

@@ -31,7 +31,7 @@ FLOORS = (
     ),
     "cloth.masks",
     "garments patterns",
-    "reading.files reading.sources reading.pictures data",
+    "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data",
     "content gram wasserstein generator critic",
     "features recogniser style_generator",
     "settings losses",
@@ -41,7 +41,7 @@ FLOORS = (
         " runs.forks runs.weights"
     ),
     "health scorecard comparison design",
-    "studio.recipes studio.lookbook studio.evaluation",
+    "studio.recipes studio.lookbook studio.evaluation studio.proposals",
     (
         "panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view"
         " panels.network_choice panels.feature panels.gram panels.design panels.training panels.__init__"

@@ -61,7 +61,9 @@ def _wishes(options):
 
 def command_stylize(options: argparse.Namespace) -> int:
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
-    from fashion_style.images import read_picture_file, save_picture
+    from fashion_style.reading.picture_file import read_picture_file
+
+    from fashion_style.images import save_picture
 
     _check_stylize(options)
     garment, *styles = [read_picture_file(name) for name in (options.garment, *options.styles)]
@@ -72,8 +74,7 @@ def command_stylize(options: argparse.Namespace) -> int:
     from fashion_style.studio.recipes import dress, read_mask, save_dressed
 
     mask = read_picture_file(options.mask) if options.mask else None
-    if mask:
-        read_mask(mask)
+    _ = mask and read_mask(mask)  # as bad masks are
     dressed = dress(
         load_designer(options.run),
         garment,
@@ -83,11 +84,7 @@ def command_stylize(options: argparse.Namespace) -> int:
         **_wishes(options),
     )
     if options.lock and not options.mask and dressed.design.mask.min() == 1:
-        warnings.warn(
-            f"no garment could be told from the background of {options.garment}, so the whole picture is dressed. If"
-            " that is not what you want, draw a mask and name it with --mask",
-            stacklevel=2,
-        )
+        _warn_of_no_garment(options.garment)
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:
@@ -96,8 +93,20 @@ def command_stylize(options: argparse.Namespace) -> int:
     return 0
 
 
+def _warn_of_no_garment(garment):
+    """Say that a garment was not found in its picture."""
+    warnings.warn(
+        f"no garment could be told from the background of {garment}, so the whole picture is dressed. If"
+        " that is not what you want, draw a mask and name it with --mask",
+        stacklevel=3,
+    )
+
+
 def _wish_options(add):
-    """Options that `stylize` and `designs` share."""
+    """Options that `stylize` and `designs` share.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add(
         "--run",
         type=path_name,
@@ -141,7 +150,10 @@ def _wish_options(add):
 
 
 def stylize_options(parser: argparse.ArgumentParser) -> None:
-    """Options of `fashion-style stylize`."""
+    """Options of `fashion-style stylize`.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add = parser.add_argument
     add("garment", type=path_name, metavar="GARMENT", help="picture of a garment")
     add("styles", nargs="+", type=path_name, metavar="STYLE", help="pictures of styles; several are mixed")
@@ -226,7 +238,10 @@ def command_designs(options: argparse.Namespace) -> int:
 
 
 def designs_options(parser: argparse.ArgumentParser) -> None:
-    """Options of `fashion-style designs`."""
+    """Options of `fashion-style designs`.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add = parser.add_argument
     add("--garments", nargs="+", required=True, type=path_name, metavar="DIR", help="folders of garment pictures")
     add(
@@ -265,7 +280,9 @@ def command_reproduce(options: argparse.Namespace) -> int:
 
     Returns the exit code: 0 for the same pixels, else 1.
     """
-    from fashion_style.images import PICTURE_SUFFIXES, read_picture_file, save_picture
+    from fashion_style.reading.picture_file import read_picture_file
+
+    from fashion_style.images import PICTURE_SUFFIXES, save_picture
 
     if options.out:
         _check_target(options.out, PICTURE_SUFFIXES, [options.picture])

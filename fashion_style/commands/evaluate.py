@@ -18,8 +18,9 @@ from ..reading.pictures import chosen_places
 # %% ../../nbs/commands/evaluate.ipynb #af218902
 def _held_out_pairs(options, settings, places):
     """Pairs to score, none of them twice; says so when they are fewer than wanted."""
+    from fashion_style.reading.run_sources import picture_sources
+
     from fashion_style.data import distinct_pairs
-    from fashion_style.reading.sources import picture_sources
 
     check_memory(150 * options.count * options.size**2, f"--count {options.count} with --size {options.size}")
     sources = picture_sources(places, dataclasses.replace(settings, size=options.size), part="held_out")
@@ -64,7 +65,10 @@ def command_evaluate(options: argparse.Namespace) -> int:
 
 # %% ../../nbs/commands/evaluate.ipynb #5e10739a
 def evaluate_options(parser: argparse.ArgumentParser) -> None:
-    """Write the options of `fashion-style evaluate` into its parser."""
+    """Write the options of `fashion-style evaluate` into its parser.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add = parser.add_argument
     add("run", type=path_name, metavar="RUN", help="folder of a trained run")
     add(

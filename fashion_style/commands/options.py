@@ -86,8 +86,7 @@ def _comma_list(text):
 
 
 def add_settings(parser: Any, settings_class: type, suffix: str = "") -> None:
-    """One option for each field of a settings dataclass; help, choices and default come from the field; numbers are at
-    least 0.
+    """One option for each field of a settings dataclass, which brings help, choices and default; numbers from 0 on.
 
     Args:
         parser: an `argparse` parser or argument group.

@@ -50,8 +50,7 @@ def file_share(path: Path | str, seed: int) -> float:
 
 
 def held_out_limit(shares: Iterable[float], held_out: float) -> float:
-    """Files with a share below this are held out: `held_out` itself, moved if one side would be empty though two files
-    differ.
+    """Files with a share below this are held out: `held_out`, moved if a side would be empty though two files differ.
 
     Args:
         shares: of all files; looked at only until there is one on each side.
@@ -70,7 +69,7 @@ def held_out_limit(shares: Iterable[float], held_out: float) -> float:
 
 # %% ../../nbs/reading/files.ipynb #d258fabc
 class _Row(Sequence):
-    """What reads like a tuple although its members are made when asked for: `_at(number)`, number >= 0, or `IndexError`."""
+    """What reads like a tuple although its members are made when asked for: `_at(number)`, or `IndexError`."""
 
     def __getitem__(self, number):
         if isinstance(number, slice):

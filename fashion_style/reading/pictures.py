@@ -65,7 +65,8 @@ def read_places(run: Path | str, *, required: bool = False) -> dict[str, Any]:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not required:
             return places
         raise TrainingError(
-            f"{note} cannot be read ({getattr(error, 'reason', error)}), so nobody knows which pictures this run learns from. "
+            f"{note} cannot be read ({getattr(error, 'reason', error)}), so nobody knows which pictures this run learns"
+            " from. "
             "Name them anew: fashion-style train --resume RUN --garments DIR --styles DIR."
         ) from error
 
@@ -95,7 +96,7 @@ def chosen_places(
     Raises:
         TrainingError: for a run whose note is damaged or missing, unless both lists are named: that mends it.
     """
-    from fashion_style.reading.sources import EMBEDDED  # imports everything that draws, so not for --help
+    from fashion_style.reading.run_sources import EMBEDDED  # imports everything that draws, so not for --help
 
     try:
         places = read_places(run, required=True) if run else read_places(os.devnull)

@@ -231,15 +231,15 @@ def read_checkpoint(checkpoint: Path | str) -> tuple[TrainingSettings, dict[str,
         return TrainingSettings.from_dict(manifest["settings"]), arrays
     except (OSError, ValueError, KeyError, TypeError, TrainingError) as error:
         raise TrainingError(
-            f"checkpoint {checkpoint} cannot be used: {getattr(error, 'reason', error)}. Use another checkpoint of the run."
+            f"checkpoint {checkpoint} cannot be used: {getattr(error, 'reason', error)}. Use another checkpoint"
+            " of the run."
         ) from error
 
 # %% ../../nbs/runs/checkpoints.ipynb #f76cb680
 def newest_checkpoint(
     run: Path | str, told: Callable[[str], None] | None = None
 ) -> tuple[TrainingSettings, dict[str, np.ndarray]]:
-    """Settings and arrays of the newest whole checkpoint of a run; broken ones are passed over with a warning that
-    names the one used.
+    """Settings and arrays of a run's newest whole checkpoint; a warning names those that are broken, and the one used.
 
     Args:
         run: folder of the run.

@@ -41,8 +41,7 @@ def _check_finite(weights, name):
 
 
 def export_generator(run: Path | str, path: Path | str) -> str:
-    """Write the generator of a run's newest checkpoint as float16 with its settings: one small .npz that
-    `load_generator` takes.
+    """Write the generator of a run's newest checkpoint and its settings: one float16 .npz for `load_generator`.
 
     Args:
         run: folder of the run.

@@ -51,7 +51,7 @@ class Evaluation:
         """Both tables, with a line on how to read each, and below each the paired differences to paste and shade."""
         return (
             """Whole picture, generator's raw output (content, ssim: against the garment; gram, swd, palette: against the"""
-            " style):\n\n"
+            " the style):\n\n"
             + self.whole.to_markdown()
             + "\n"
             + rival_differences(self.whole)
@@ -164,8 +164,7 @@ DEMO_SETTINGS = TrainingSettings(size=64, batch=8, steps=450, width=12, mask_sha
 # %% ../../nbs/studio/evaluation.ipynb #1e1d698a
 @contextlib.contextmanager
 def claimed_folder(wanted: Path | str, settings: TrainingSettings) -> Iterator[Path]:
-    """A `free_folder` for this process alone, with the run's settings.json in it; an error that leaves nothing else
-    takes it away again.
+    """A `free_folder` for this process alone, with the run's settings.json in it; an error takes it away if empty.
 
     Args:
         wanted: see `free_folder`.

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from ..reading.picture_file import PictureFile, read_picture_file
 from tqdm.auto import tqdm
 
+from ..bounded_files import file_bytes, parse_json
 from ..design import Designer
 from ..drawing.sheets import contact_sheet
-from ..bounded_files import file_bytes, parse_json
 from ..errors import DesignError, PictureError
 from ..features import load_extractor
-from ..images import PictureFile, read_picture_file, resize_picture, save_picture, to_float, to_uint8
+from ..images import resize_picture, save_picture, to_float, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 from ..scorecard import score
 from .recipes import dress, pixels_sha256, plan_recipe, read_recipe, save_dressed
@@ -35,8 +36,7 @@ MOST_PAIRS = 1_000_000
 
 
 def choose_pairs(garments: Sequence, styles: Sequence, count: int | None = None, *, seed: int = 0) -> list[tuple]:
-    """All pairs of two lists, or `count` different ones dealt from shuffled decks, so that each garment and each style
-    comes about equally often.
+    """All pairs of two lists, or `count` different ones in which each garment and style comes about equally often.
 
     Args:
         garments, styles: what to pair.
@@ -125,8 +125,8 @@ def _read_rows(out):
         return {}
     except (OSError, ValueError, csv.Error) as error:
         raise DesignError(
-            f"{out / TABLE} is no table of designs ({getattr(error, 'reason', error)}), and it is not written over. Move it away, or name another"
-            " folder with --out."
+            f"{out / TABLE} is no table of designs ({getattr(error, 'reason', error)}), and it is not written over."
+            " Move it away, or name another folder with --out."
         ) from error
 
 

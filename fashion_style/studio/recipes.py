@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from ..reading.picture_file import PictureFile, read_picture_file
 
 import fashion_style
 from ..bounded_files import open_file, parse_json
 from ..design import Design, Designer, load_designer
 from ..errors import DesignError, FileError, PictureError
-from ..images import PictureFile, read_picture_file, save_picture, to_uint8
+from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
@@ -226,7 +227,7 @@ def _inputs_of(recipe):
 
 
 def find_inputs(recipe: dict, folders: Iterable[Path | str]) -> tuple[dict[str, PictureFile], list[str]]:
-    """Files below `folders` whose bytes a recipe names. Names are tried first, whatever their suffix, then all pictures.
+    """Files below `folders` whose bytes a recipe names; first those of its names, then all pictures.
 
     Returns:
         ({sha256: `PictureFile`}, [what was not found, in words]).
