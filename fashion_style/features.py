@@ -213,7 +213,7 @@ def check_weights(arrays: dict[str, list[np.ndarray]], shapes: dict[str, tuple[i
         if received != expected:
             raise WeightsError(
                 f"Wrong shapes in {source} at {layer}. Received: {received}. Expected: {expected}. "
-                """Is it a file for another network?"""
+                "Is it a file for another network?"
             )
         if not all(np.isfinite(array).all() for array in pair):
             raise WeightsError(

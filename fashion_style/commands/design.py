@@ -61,9 +61,8 @@ def _wishes(options):
 
 def command_stylize(options: argparse.Namespace) -> int:
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
-    from fashion_style.reading.picture_file import read_picture_file
-
     from fashion_style.images import save_picture
+    from fashion_style.reading.picture_file import read_picture_file
 
     _check_stylize(options)
     garment, *styles = [read_picture_file(name) for name in (options.garment, *options.styles)]
@@ -280,9 +279,8 @@ def command_reproduce(options: argparse.Namespace) -> int:
 
     Returns the exit code: 0 for the same pixels, else 1.
     """
-    from fashion_style.reading.picture_file import read_picture_file
-
     from fashion_style.images import PICTURE_SUFFIXES, save_picture
+    from fashion_style.reading.picture_file import read_picture_file
 
     if options.out:
         _check_target(options.out, PICTURE_SUFFIXES, [options.picture])

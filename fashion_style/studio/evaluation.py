@@ -50,7 +50,7 @@ class Evaluation:
     def to_markdown(self) -> str:
         """Both tables, with a line on how to read each, and below each the paired differences to paste and shade."""
         return (
-            """Whole picture, generator's raw output (content, ssim: against the garment; gram, swd, palette: against the"""
+            "Whole picture, generator's raw output (content, ssim: against the garment; gram, swd, palette: against"
             " the style):\n\n"
             + self.whole.to_markdown()
             + "\n"

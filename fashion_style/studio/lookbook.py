@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ..reading.picture_file import PictureFile, read_picture_file
 from tqdm.auto import tqdm
 
 from ..bounded_files import file_bytes, parse_json
@@ -27,6 +26,7 @@ from ..errors import DesignError, PictureError
 from ..features import load_extractor
 from ..images import resize_picture, save_picture, to_float, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
+from ..reading.picture_file import PictureFile, read_picture_file
 from ..scorecard import score
 from .recipes import dress, pixels_sha256, plan_recipe, read_recipe, save_dressed
 from ..writing import Stop, write_whole, writer_lock

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ..reading.picture_file import PictureFile, read_picture_file
 
 import fashion_style
 from ..bounded_files import open_file, parse_json
@@ -23,6 +22,7 @@ from ..design import Design, Designer, load_designer
 from ..errors import DesignError, FileError, PictureError
 from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
+from ..reading.picture_file import PictureFile, read_picture_file
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
 RECIPE_FIELD = "fashion_style"
