@@ -36,7 +36,7 @@ def held_out(data, count, size, seed):
     run kept back.
     """
     from fashion_style.data import distinct_pairs
-    from fashion_style.reading.sources import picture_sources
+    from fashion_style.reading.run_sources import picture_sources
     from fashion_style.settings import TrainingSettings
 
     places = dict(

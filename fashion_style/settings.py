@@ -6,11 +6,11 @@
 __all__ = ['LossWeights', 'TrainingSettings', 'changed_settings', 'settings_difference', 'read_settings']
 
 # %% ../nbs/14_settings.ipynb #aafbe573
-import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from .bounded_files import read_json
 from .errors import TrainingError
 from .gram import STYLE_STATISTICS
 from .networks.constraints import CONSTRAINTS
@@ -293,11 +293,11 @@ def read_settings(path):
     try:
         if not Path(path).is_file():
             raise ValueError("there is no such file, or it is a folder")
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = read_json(path)
         if not isinstance(values, dict):
             raise ValueError(f"expected one object of names and values, received a {type(values).__name__}")
         return TrainingSettings.from_dict(values)
-    except (OSError, ValueError, RecursionError, TrainingError) as error:
+    except (OSError, ValueError, TrainingError) as error:
         raise TrainingError(
-            f"{path} holds no settings of a run: {str(error).rstrip('.')}. Name the settings.json of a run folder."
+            f"{path} holds no settings of a run: {str(getattr(error, 'reason', error)).rstrip('.')}. Name the settings.json of a run folder."
         ) from error

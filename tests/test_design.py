@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fashion_style.studio.proposals import propose
 from skimage.color import rgb2lab
 
 from fashion_style import design as design_room
+from fashion_style import training as training_room
 from fashion_style.comparison import ScorecardTable
 from fashion_style.design import (
     Designer,
     keep_garment_colours,
     load_designer,
     lock_garment,
-    propose,
     seam_step_ratio,
     tile_style,
 )
@@ -373,6 +374,17 @@ def test_weights_that_are_none(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(TrainingError):
         load_designer(path)
+
+
+def test_a_designer_builds_no_critic(monkeypatch):
+    def refuse(*given, **options):
+        raise AssertionError("a critic is built")
+
+    for name in ("build_discriminator", "build_style_critic"):
+        monkeypatch.setattr(training_room, name, refuse)
+    assert load_designer().sha256
+    with pytest.raises(AssertionError, match="a critic is built"):  # training does
+        build_networks(TrainingSettings(width=4))
 
 
 def test_weights_that_float16_cannot_hold_are_not_exported(tmp_path):

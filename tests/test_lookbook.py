@@ -1,19 +1,23 @@
 """Recipes and lookbooks: the same pixels again, interrupts, bad files."""
 
+import contextlib
 import json
 import os
+import sys
 from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fashion_style.design import load_designer
+from fashion_style.cli import main
+from fashion_style.design import Designer, load_designer
 from fashion_style.errors import DesignError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.images import open_picture, save_picture
 from fashion_style.patterns import draw_pattern
 from fashion_style.studio.lookbook import TABLE, choose_pairs, make_lookbook
-from fashion_style.studio.recipes import RECIPE_FIELD, dress, read_recipe, reproduce, save_dressed
+from fashion_style.studio.recipes import RECIPE_FIELD, dress, file_sha256, read_recipe, reproduce, save_dressed
 from fashion_style.writing import writer_lock
 
 
@@ -258,3 +262,84 @@ def test_an_edited_recipe_is_one_clear_error_that_names_the_picture(designer, fi
     )
     with pytest.raises(DesignError, match="edited.png: its recipe"):
         reproduce(files / "edited.png", [files])
+
+
+# --- a picture file is read once --------------------------------------------------------------------------------------
+opened_files = []  # paths of all files opened while the list below is "on"
+watching = []
+
+
+def _watch(event, arguments):
+    if event == "open" and watching and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        opened_files.append(os.path.realpath(os.fsdecode(arguments[0])))
+
+
+sys.addaudithook(_watch)
+
+
+@contextlib.contextmanager
+def counted_opens():
+    """A `Counter` of the files opened meanwhile, by real path; filled at the end."""
+    opened_files.clear()
+    watching.append(True)
+    counts = Counter()
+    try:
+        yield counts
+    finally:
+        watching.clear()
+        counts.update(opened_files)
+
+
+@pytest.fixture()
+def stylize_words(files):
+    save_picture(np.full((72, 72, 3), 255, np.uint8), files / "mask.png")
+    inputs = [files / "garments" / "dress.png", files / "prints" / "gingham.png", files / "mask.png"]
+    words = ["stylize", *inputs[:2], "--mask", inputs[2], "--size", "48", "--out", files / "out.png"]
+    return inputs, [str(word) for word in words]
+
+
+def test_stylize_opens_each_picture_once(stylize_words, files):
+    inputs, words = stylize_words
+    with counted_opens() as counts:
+        assert main(words) == 0
+    assert [counts[os.path.realpath(path)] for path in inputs] == [1, 1, 1]
+    assert [item["sha256"] for item in read_recipe(files / "out.png")["styles"]] == [file_sha256(inputs[1])]
+
+
+def test_an_opened_file_is_counted(files):
+    with counted_opens() as counts:
+        for read in (open_picture, Image.open, file_sha256):
+            read(files / "garments" / "dress.png")
+    assert counts[os.path.realpath(files / "garments" / "dress.png")] == 3
+
+
+def test_the_recipe_names_the_bytes_that_were_painted_when_a_file_changes_meanwhile(stylize_words, files, monkeypatch):
+    inputs, words = stylize_words
+    before = {path: (file_sha256(path), path.read_bytes()) for path in inputs[:2]}
+    stylize = Designer.stylize
+
+    def change_files_first(self, *given, **settings):
+        for path in before:
+            save_picture(np.zeros((64, 64, 3), np.uint8), path)
+        return stylize(self, *given, **settings)
+
+    monkeypatch.setattr(Designer, "stylize", change_files_first)
+    assert main(words) == 0
+    monkeypatch.undo()
+    recipe = read_recipe(files / "out.png")
+    assert [recipe["garment"]["sha256"], recipe["styles"][0]["sha256"]] == [digest for digest, _ in before.values()]
+    assert file_sha256(inputs[0]) != recipe["garment"]["sha256"]
+    with pytest.raises(DesignError, match="cannot be made again without dress.png"):
+        reproduce(files / "out.png", [files])
+    for path, (_, data) in before.items():
+        path.write_bytes(data)
+    assert reproduce(files / "out.png", [files]).differences == ()
+
+
+def test_a_lookbook_opens_each_garment_once_and_a_print_once_a_design(designer, files):
+    with counted_opens() as counts:
+        book = make_lookbook(designer, files / "garments", files / "prints", files / "out", size=32)
+    garments, prints = sorted((files / "garments").iterdir()), sorted((files / "prints").iterdir())
+    assert len(book.rows) == len(garments) * len(prints)
+    assert {counts[os.path.realpath(path)] for path in garments} == {1}
+    assert {counts[os.path.realpath(path)] for path in prints} == {len(garments)}

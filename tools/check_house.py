@@ -21,7 +21,8 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
     "errors",
-    "writing",
+    "writing bounded_files",
+    "decoding.pixels",
     "images",
     (
         "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"
@@ -30,7 +31,7 @@ FLOORS = (
     ),
     "cloth.masks",
     "garments patterns",
-    "reading.files reading.sources reading.pictures data",
+    "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data",
     "content gram wasserstein generator critic",
     "networks.constraints",
     "features recogniser style_generator",
@@ -42,7 +43,7 @@ FLOORS = (
         " runs.forks runs.weights"
     ),
     "health scorecard comparison design",
-    "studio.recipes studio.lookbook studio.evaluation",
+    "studio.recipes studio.lookbook studio.evaluation studio.proposals",
     (
         "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"
         " panels.picture_choice panels.layer_view panels.gram_view panels.network_choice panels.layer_widgets"

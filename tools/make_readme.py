@@ -30,6 +30,7 @@ def title_and_summary(notebook):
 
 # Folders beside the chapters, in the order of the floors of tools/check_house.py.
 WINGS = {
+    "decoding": "what it takes to read a picture file rightly",
     "drawing": "garments and textiles drawn by code",
     "cloth": "where the cloth is in a picture",
     "reading": "folders of pictures as numbered rows",

@@ -59,33 +59,31 @@ def _wishes(options):
     )
 
 
-def command_stylize(options):
+def command_stylize(options: argparse.Namespace) -> int:
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
-    from fashion_style.images import open_picture, save_picture
+    from fashion_style.images import save_picture
+    from fashion_style.reading.picture_file import read_picture_file
 
     _check_stylize(options)
-    for name in (options.garment, *options.styles):  # bad pictures are refused before a network is loaded
-        open_picture(name)
+    garment, *styles = [read_picture_file(name) for name in (options.garment, *options.styles)]
+    for file in (garment, *styles):
+        _ = file.pixels  # bad pictures are refused before a network is loaded
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
     from fashion_style.studio.recipes import dress, read_mask, save_dressed
 
-    if options.mask:
-        read_mask(options.mask)
+    mask = read_picture_file(options.mask) if options.mask else None
+    _ = mask and read_mask(mask)  # as bad masks are
     dressed = dress(
         load_designer(options.run),
-        options.garment,
-        options.styles,
-        mask=options.mask,
+        garment,
+        styles,
+        mask=mask,
         weights=options.shares,
         **_wishes(options),
     )
     if options.lock and not options.mask and dressed.design.mask.min() == 1:
-        warnings.warn(
-            f"no garment could be told from the background of {options.garment}, so the whole picture is dressed. If"
-            " that is not what you want, draw a mask and name it with --mask",
-            stacklevel=2,
-        )
+        _warn_of_no_garment(options.garment)
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:
@@ -94,8 +92,20 @@ def command_stylize(options):
     return 0
 
 
+def _warn_of_no_garment(garment):
+    """Say that a garment was not found in its picture."""
+    warnings.warn(
+        f"no garment could be told from the background of {garment}, so the whole picture is dressed. If"
+        " that is not what you want, draw a mask and name it with --mask",
+        stacklevel=3,
+    )
+
+
 def _wish_options(add):
-    """Options that `stylize` and `designs` share."""
+    """Options that `stylize` and `designs` share.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add(
         "--run",
         type=path_name,
@@ -138,8 +148,11 @@ def _wish_options(add):
     )
 
 
-def stylize_options(parser):
-    """Options of `fashion-style stylize`."""
+def stylize_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `fashion-style stylize`.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add = parser.add_argument
     add("garment", type=path_name, metavar="GARMENT", help="picture of a garment")
     add("styles", nargs="+", type=path_name, metavar="STYLE", help="pictures of styles; several are mixed")
@@ -187,7 +200,7 @@ def _check_out_folder(out, sources):
             )
 
 
-def command_designs(options):
+def command_designs(options: argparse.Namespace) -> int:
     """`fashion-style designs`: every garment in every style, or a sample of the pairs.
 
     Returns the exit code: 130 if it was stopped.
@@ -223,8 +236,11 @@ def command_designs(options):
     return 0
 
 
-def designs_options(parser):
-    """Options of `fashion-style designs`."""
+def designs_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `fashion-style designs`.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add = parser.add_argument
     add("--garments", nargs="+", required=True, type=path_name, metavar="DIR", help="folders of garment pictures")
     add(
@@ -258,19 +274,21 @@ def designs_options(parser):
     _wish_options(add)
 
 # %% ../../nbs/commands/design.ipynb #cfac10bb
-def command_reproduce(options):
+def command_reproduce(options: argparse.Namespace) -> int:
     """`fashion-style reproduce`: make a design again from its recipe and compare.
 
     Returns the exit code: 0 for the same pixels, else 1.
     """
     from fashion_style.images import PICTURE_SUFFIXES, save_picture
+    from fashion_style.reading.picture_file import read_picture_file
 
     if options.out:
         _check_target(options.out, PICTURE_SUFFIXES, [options.picture])
     import_quietly("tensorflow")
     from fashion_style.studio.recipes import file_sha256, read_recipe, reproduce
 
-    recipe = read_recipe(options.picture)
+    picture = read_picture_file(options.picture)
+    recipe = read_recipe(picture)
     if options.out and os.path.isfile(options.out):
         sources = [recipe["garment"], *recipe["styles"]] + [recipe["mask"]] * bool(recipe.get("mask"))
         if file_sha256(options.out) in [source["sha256"] for source in sources]:
@@ -278,7 +296,7 @@ def command_reproduce(options):
                 f"{options.out} is one of the pictures that {options.picture} was made from. Name another file for the"
                 " result"
             )
-    again = reproduce(options.picture, options.look_in or (), weights=options.run)
+    again = reproduce(picture, options.look_in or (), weights=options.run)
     if options.out:
         save_picture(again.picture, options.out)
         say(f"wrote {options.out}")
@@ -289,7 +307,7 @@ def command_reproduce(options):
     return 1 if again.differences else 0
 
 
-def reproduce_options(parser):
+def reproduce_options(parser: argparse.ArgumentParser) -> None:
     """Options of `fashion-style reproduce`."""
     add = parser.add_argument
     add("picture", type=path_name, metavar="OUT.png", help="a PNG that `stylize` or `designs` wrote")

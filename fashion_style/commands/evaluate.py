@@ -6,6 +6,7 @@
 __all__ = ['command_evaluate', 'evaluate_options']
 
 # %% ../../nbs/commands/evaluate.ipynb #fdce450e
+import argparse
 import dataclasses
 import warnings
 
@@ -18,7 +19,7 @@ from ..reading.pictures import chosen_places
 def _held_out_pairs(options, settings, places):
     """Pairs to score, none of them twice; says so when they are fewer than wanted."""
     from fashion_style.data import distinct_pairs
-    from fashion_style.reading.sources import picture_sources
+    from fashion_style.reading.run_sources import picture_sources
 
     check_memory(150 * options.count * options.size**2, f"--count {options.count} with --size {options.size}")
     sources = picture_sources(places, dataclasses.replace(settings, size=options.size), part="held_out")
@@ -34,7 +35,7 @@ def _held_out_pairs(options, settings, places):
     return pairs
 
 
-def command_evaluate(options):
+def command_evaluate(options: argparse.Namespace) -> int:
     """`fashion-style evaluate`: dresses garments that a run has not seen and scores them. Returns the exit code."""
     import_quietly("tensorflow")
     from fashion_style.design import load_designer
@@ -62,8 +63,11 @@ def command_evaluate(options):
     return 0
 
 # %% ../../nbs/commands/evaluate.ipynb #5e10739a
-def evaluate_options(parser):
-    """Write the options of `fashion-style evaluate` into its parser."""
+def evaluate_options(parser: argparse.ArgumentParser) -> None:
+    """Write the options of `fashion-style evaluate` into its parser.
+
+    Long because it is one list of options, in the order of the help.
+    """
     add = parser.add_argument
     add("run", type=path_name, metavar="RUN", help="folder of a trained run")
     add(

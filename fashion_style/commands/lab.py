@@ -6,6 +6,7 @@
 __all__ = ['NOTE_NAME', 'notebook_folder', 'course_files', 'copy_notebooks', 'command_lab', 'lab_options']
 
 # %% ../../nbs/commands/lab.ipynb #c054a162
+import argparse
 import hashlib
 import importlib.util
 import json
@@ -15,11 +16,13 @@ import sys
 from pathlib import Path
 
 import fashion_style
+from ..bounded_files import read_json
 from .options import number, path_name, say
+from ..errors import FileError
 from ..writing import write_whole
 
 # %% ../../nbs/commands/lab.ipynb #e7344a07
-def notebook_folder():
+def notebook_folder() -> Path:
     """Folder of the notebooks: inside the installed package, or nbs/ of a checkout.
 
     Raises:
@@ -43,25 +46,26 @@ def _hash(path):
 
 def _read_note(path):
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        note = read_json(path)
+    except (OSError, FileError):
         return {}
     return note if isinstance(note, dict) else {}
 
 
-def course_files(source):
+def course_files(source: Path | str) -> list[str]:
     """Relative paths of all files below a folder, as text with "/", without hidden ones; sorted."""
     names = (path.relative_to(source) for path in sorted(Path(source).rglob("*")) if path.is_file())
     return [name.as_posix() for name in names if not any(part.startswith((".", "_")) for part in name.parts)]
 
 
-def copy_notebooks(source, target):
+def copy_notebooks(source: Path | str, target: Path | str) -> tuple[list[str], list[str]]:
     """Copy a folder of notebooks; files that the reader changed are left alone.
 
     An interrupt leaves whole files and a true note.
 
     Args:
-        source: folder with the notebooks. target: folder to copy to; made if it is missing.
+        source: folder with the notebooks.
+        target: folder to copy to; made if it is missing.
     Returns:
         (copied, kept): two lists of relative paths.
     Raises:
@@ -86,7 +90,7 @@ def copy_notebooks(source, target):
     return copied, kept
 
 # %% ../../nbs/commands/lab.ipynb #811b0a9c
-def command_lab(options):
+def command_lab(options: argparse.Namespace) -> int:
     """`fashion-style lab`: copies the notebooks and opens JupyterLab there. Returns JupyterLab's exit code."""
     copied, kept = copy_notebooks(notebook_folder(), options.folder)
     say(f"{options.folder}: {len(copied)} files copied" + (f", {len(kept)} kept as you changed them" if kept else ""))
@@ -104,7 +108,7 @@ def command_lab(options):
             signal.signal(signal.SIGINT, before)
 
 # %% ../../nbs/commands/lab.ipynb #245a764f
-def lab_options(parser):
+def lab_options(parser: argparse.ArgumentParser) -> None:
     """Write the options of `fashion-style lab` into its parser."""
     parser.add_argument(
         "folder",

@@ -11,10 +11,12 @@ import contextlib
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import fashion_style
-from .demo import command_demo
+from .demo import command_demo, demo_options
 from fashion_style.commands.design import (
     command_designs,
     command_reproduce,
@@ -25,12 +27,59 @@ from fashion_style.commands.design import (
 )
 from .evaluate import command_evaluate, evaluate_options
 from .lab import command_lab, lab_options
-from .options import Parser, number, one_line, path_name
+from .options import Parser, one_line
 from .train import command_fork, command_train, fork_options, train_options
 
 # %% ../../nbs/commands/parser.ipynb #b0270a40
-def build_parser(with_training=True):
-    """The parser of `fashion-style`. `with_training`: also the options of the training rooms (imports TensorFlow)."""
+def _words(with_training):
+    """(word, what runs it, what writes its options, help) of every command, in the order of the help.
+
+    Long because it is one table of eight lines.
+    """
+    return (
+        (
+            "demo",
+            command_demo,
+            demo_options,
+            "train on the embedded pictures and dress garments (at most 5 minutes on 2 cores)",
+        ),
+        (
+            "train",
+            command_train,
+            partial(train_options, with_training=with_training),
+            "train a generator and its critic, on your pictures or the embedded ones",
+        ),
+        (
+            "fork",
+            command_fork,
+            partial(fork_options, with_training=with_training),
+            "branch a run: a new one from an old one's checkpoint, with the settings that are typed and otherwise those"
+            " of the old run (the defaults below are those of new runs)",
+        ),
+        ("stylize", command_stylize, stylize_options, "dress one garment in one style, or in a mix of several"),
+        ("designs", command_designs, designs_options, "dress every garment of a folder in every style of another"),
+        (
+            "reproduce",
+            command_reproduce,
+            reproduce_options,
+            "make a design again from the recipe in its PNG, or say what differs",
+        ),
+        (
+            "evaluate",
+            command_evaluate,
+            evaluate_options,
+            "dress garments that a run has not seen, and score them beside baselines",
+        ),
+        ("lab", command_lab, lab_options, "copy the notebooks to a folder and open JupyterLab there"),
+    )
+
+
+def build_parser(with_training: bool = True) -> Parser:
+    """The parser of `fashion-style`.
+
+    Args:
+        with_training: also the options of the training rooms (imports TensorFlow).
+    """
     always = argparse.ArgumentParser(add_help=False)
     always.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show where an error comes from"
@@ -44,51 +93,15 @@ def build_parser(with_training=True):
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, dest="command", parser_class=Parser
     )
-
-    def command(name, run, text):
-        made = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[always])
+    for word, run, write_options, text in _words(with_training):
+        made = commands.add_parser(word, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[always])
         made.set_defaults(run_command=run)
-        return made
-
-    demo = command(
-        "demo", command_demo, "train on the embedded pictures and dress garments (at most 5 minutes on 2 cores)"
-    )
-    demo.add_argument(
-        "--out", type=path_name, default="designs", metavar="DIR", help="folder for the results (default: %(default)s)"
-    )
-    demo.add_argument(
-        "--steps",
-        type=number(int, 1, 1_000_000, "steps"),
-        metavar="N",
-        help="generator steps (default: what fits into the five minutes)",
-    )
-    train_options(
-        command("train", command_train, "train a generator and its critic, on your pictures or the embedded ones"),
-        with_training,
-    )
-    fork_options(
-        command(
-            "fork",
-            command_fork,
-            "branch a run: a new one from an old one's checkpoint, with the settings that are typed and otherwise those"
-            " of the old run (the defaults below are those of new runs)",
-        ),
-        with_training,
-    )
-    stylize_options(command("stylize", command_stylize, "dress one garment in one style, or in a mix of several"))
-    designs_options(command("designs", command_designs, "dress every garment of a folder in every style of another"))
-    reproduce_options(
-        command("reproduce", command_reproduce, "make a design again from the recipe in its PNG, or say what differs")
-    )
-    evaluate_options(
-        command("evaluate", command_evaluate, "dress garments that a run has not seen, and score them beside baselines")
-    )
-    lab_options(command("lab", command_lab, "copy the notebooks to a folder and open JupyterLab there"))
+        write_options(made)
     return parser
 
 # %% ../../nbs/commands/parser.ipynb #f2a1be90
 @contextlib.contextmanager
-def spoken_warnings():
+def spoken_warnings() -> Iterator[None]:
     """Meanwhile, warnings of this package are one line each on stderr, and those of the libraries below are silent."""
 
     def show(message, category, filename, *_, **__):

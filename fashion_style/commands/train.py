@@ -32,7 +32,7 @@ def _held_out_batch(places, settings, count=6):
     """Pairs that training does not see; None when the folders are too small to keep any back."""
     from fashion_style.data import held_out_pairs
     from fashion_style.errors import DataError
-    from fashion_style.reading.sources import picture_sources
+    from fashion_style.reading.run_sources import picture_sources
 
     try:
         return held_out_pairs(
@@ -101,7 +101,7 @@ def _typed_again(run, options):
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
     from fashion_style.health import TensorBoardWriter, diagnose
-    from fashion_style.reading.sources import picture_sources
+    from fashion_style.reading.run_sources import picture_sources
     from fashion_style.runs.devices import choose_strategy, is_chief
     from fashion_style.runs.loop import train
 

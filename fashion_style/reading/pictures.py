@@ -8,47 +8,47 @@ __all__ = ['PICTURES_FILE', 'write_places', 'check_no_other_note', 'read_places'
 # %% ../../nbs/reading/pictures.ipynb #974b8062
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from ..bounded_files import read_json
+from ..errors import FashionStyleError, TrainingError
+from ..writing import write_whole
 
 # %% ../../nbs/reading/pictures.ipynb #641c2674
 PICTURES_FILE = "pictures.json"
 _NO_PLACES = dict(garments=None, styles=None, held_out=0.1, vgg_weights=None)  # without a note
 
 
-def write_places(run, places):
+def write_places(run: Path | str, places: dict[str, Any]) -> None:
     """Note in RUN/pictures.json where the pictures of a run are. Raises TrainingError: if it cannot be written."""
-    from fashion_style.writing import write_whole
-
     try:
         Path(run).mkdir(parents=True, exist_ok=True)
         write_whole(Path(run) / PICTURES_FILE, json.dumps(places, indent=1).encode())
     except OSError as error:
-        from fashion_style.errors import TrainingError  # imports TensorFlow, so not for --help
-
         raise TrainingError(
             f"{Path(run) / PICTURES_FILE}: cannot note where the pictures are ({error.strerror}). Name a run folder"
             " that can be written."
         ) from error
 
 
-def check_no_other_note(run):
+def check_no_other_note(run: Path | str) -> None:
     """Raises TrainingError if RUN/pictures.json is there and was not written by `write_places`: a new run would write
     over it.
     """
-    from fashion_style.errors import TrainingError  # imports TensorFlow, so not for --help
-
     note = Path(run) / PICTURES_FILE
     try:
-        ours = not note.exists() or set(_NO_PLACES) <= set(json.loads(note.read_text(encoding="utf-8")))
+        ours = not note.exists() or set(_NO_PLACES) <= set(read_json(note))
     except OSError as error:
         raise TrainingError(f"{note}: nobody can look into it ({error.strerror}). Name another run folder.") from error
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         ours = False
     if not ours:
         raise TrainingError(f"{note} is no note of a run, and it is not written over. Name a new folder.")
 
 
-def read_places(run, *, required=False):
+def read_places(run: Path | str, *, required: bool = False) -> dict[str, Any]:
     """What `write_places` noted; without a note the embedded sets, unless it is `required`.
 
     Raises:
@@ -57,22 +57,22 @@ def read_places(run, *, required=False):
     """
     places, note = dict(_NO_PLACES), Path(run) / PICTURES_FILE
     try:
-        noted = json.loads(note.read_text(encoding="utf-8"))
+        noted = read_json(note)
         if not isinstance(noted, dict) or not {"garments", "styles"} & set(noted) or not _are_places(places | noted):
             raise ValueError("it does not hold the places of pictures")
         return places | {name: noted[name] for name in places if name in noted}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not required:
             return places
-        from fashion_style.errors import TrainingError  # imports TensorFlow, so not for --help
-
         raise TrainingError(
-            f"{note} cannot be read ({error}), so nobody knows which pictures this run learns from. "
+            f"{note} cannot be read ({getattr(error, 'reason', error)}), so nobody knows which pictures this run learns"
+            " from. "
             "Name them anew: fashion-style train --resume RUN --garments DIR --styles DIR."
         ) from error
 
 
 def _are_places(places):
+    """Whether a note has the types of a run's places."""
     folders = [places[name] for name in ("garments", "styles")]
     return (
         all(
@@ -85,16 +85,18 @@ def _are_places(places):
     )
 
 
-def chosen_places(run, garments=None, styles=None):
+def chosen_places(
+    run: Path | str | None, garments: Sequence[str] | None = None, styles: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The places of a run with other folders laid over them; paths become absolute.
 
     Args:
-        run: folder of a run, or None for one that is new. garments, styles: lists of folders; None: those of the run.
+        run: folder of a run, or None for one that is new.
+        garments, styles: lists of folders; None: those of the run.
     Raises:
         TrainingError: for a run whose note is damaged or missing, unless both lists are named: that mends it.
     """
-    from fashion_style.errors import FashionStyleError
-    from fashion_style.reading.sources import EMBEDDED  # imports everything that draws, so not for --help
+    from fashion_style.reading.run_sources import EMBEDDED  # imports everything that draws, so not for --help
 
     try:
         places = read_places(run, required=True) if run else read_places(os.devnull)

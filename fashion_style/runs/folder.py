@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from ..bounded_files import read_json
 from ..errors import TrainingError
 from ..reading.sources import PictureSource
 from .checkpoints import assign_arrays, list_checkpoints, newest_checkpoint, save_checkpoint
@@ -30,9 +31,9 @@ from ..writing import write_whole
 def _are_settings(note):
     """Whether a file holds what a run writes into settings.json."""
     try:
-        values = json.loads(note.read_text(encoding="utf-8"))
+        values = read_json(note)
         return isinstance(values, dict) and "steps" in values and bool(TrainingSettings.from_dict(values))
-    except (OSError, ValueError, TypeError, RecursionError, TrainingError):
+    except (OSError, ValueError, TypeError, TrainingError):
         return False
 
 

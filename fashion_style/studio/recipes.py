@@ -8,19 +8,21 @@ __all__ = ['RECIPE_FIELD', 'WAYS', 'way_of', 'file_sha256', 'pixels_sha256', 're
 
 # %% ../../nbs/studio/recipes.ipynb #e53fe231
 import hashlib
+import io
 import json
-import os
-import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import fashion_style
-from ..design import load_designer
-from ..errors import DesignError, PictureError
-from ..images import open_picture, save_picture, to_uint8
+from ..bounded_files import open_file, parse_json
+from ..design import Design, Designer, load_designer
+from ..errors import DesignError, FileError, PictureError
+from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
+from ..reading.picture_file import PictureFile, read_picture_file
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
 RECIPE_FIELD = "fashion_style"
@@ -29,10 +31,11 @@ RECIPE_FIELD = "fashion_style"
 WAYS = {(0, 1): 1, (0, 2): 1}
 
 
-def way_of(version):
+def way_of(version: str) -> int | None:
     """The number of a version's way to make a design, or None where this package does not know it.
 
-    `version`: as a recipe holds it, such as "0.1.0".
+    Args:
+        version: as a recipe holds it, such as "0.1.0".
     """
     try:
         return WAYS.get(tuple(int(part) for part in version.split(".")[:2]))
@@ -40,50 +43,65 @@ def way_of(version):
         return None
 
 
-def file_sha256(path):
+def file_sha256(path: Path | str) -> str:
     """SHA-256 of a file's bytes, as hexadecimal text.
 
-    Raises PictureError for what cannot be read or is no regular file: a pipe never ends.
+    Raises:
+        PictureError: for what cannot be read or is no regular file: a pipe never ends.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PictureError(path, "this is not a regular file", "Name a picture file")
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileError as error:
+        raise PictureError(path, error.reason, "Name a picture file") from error
     except OSError as error:
         raise PictureError(path, error.strerror or str(error), "Check the path") from error
 
 
-def pixels_sha256(picture):
+def pixels_sha256(picture: np.ndarray) -> str:
     """SHA-256 of the 8-bit pixels of a picture (H, W, 3), float in [-1, 1] or uint8."""
     return hashlib.sha256(np.ascontiguousarray(picture if picture.dtype == np.uint8 else to_uint8(picture))).hexdigest()
 
 
-def _input(path):
-    return None if path is None else dict(name=Path(path).name, sha256=file_sha256(path))
+def _input(file):
+    """What a recipe says of a `PictureFile`, or None for none."""
+    return None if file is None else dict(name=Path(file.path).name, sha256=file.sha256)
 
 
-def read_mask(path):
+def read_mask(source: Path | str | PictureFile) -> np.ndarray:
     """A mask from a picture file -> float32 (H, W), 1 (white) = garment, 0 (black) = background, grey blends.
 
     Raises:
         PictureError: for a file that cannot be read, a coloured picture, or one that is black all over.
     """
-    picture = open_picture(path)
+    file = read_picture_file(source)
+    picture = file.pixels
     if (picture.max(axis=2) - picture.min(axis=2)).max() > 32:  # JPEG tints grey a little
         raise PictureError(
-            path, "this picture has colours", "A mask is white where the garment is, and black elsewhere"
+            file.path, "this picture has colours", "A mask is white where the garment is, and black elsewhere"
         )
     if not picture.any():
-        raise PictureError(path, "this mask is black all over, so nothing would be dressed", "Paint the garment white")
+        raise PictureError(
+            file.path, "this mask is black all over, so nothing would be dressed", "Paint the garment white"
+        )
     return picture.mean(axis=2, dtype="float32") / 255
 
 
-def plan_recipe(designer, garment, styles, *, mask=None, size=None, **settings):
+def plan_recipe(
+    designer: Designer,
+    garment: PictureFile,
+    styles: Sequence[PictureFile],
+    *,
+    mask: PictureFile | None = None,
+    size: int | None = None,
+    **settings: Any,
+) -> dict:
     """What is known of a design before it is made: inputs, weights, settings and version, as a plain dict.
 
     Args:
-        designer: a `Designer`. garment, mask: paths; styles: list of paths.
+        designer: a `Designer`.
+        garment, mask: from `read_picture_file`.
+        styles: list of such.
         size, settings: as `Designer.stylize` takes them: weights, strength, motif_scale, keep_colours, lock.
     """
     return dict(
@@ -97,40 +115,74 @@ def plan_recipe(designer, garment, styles, *, mask=None, size=None, **settings):
 
 
 class Dressed(NamedTuple):
-    """A design made from files: the `Design`, and its whole recipe with the digest of its pixels."""
+    """A design made from files.
 
-    design: object
+    Attributes:
+        design: the `Design`.
+        recipe: its whole recipe, with the digest of its pixels.
+    """
+
+    design: Design
     recipe: dict
 
 
-def dress(designer, garment, styles, *, mask=None, size=None, **settings):
-    """Stylise files -> `Dressed`; arguments as of `plan_recipe`. Raises PictureError, DesignError."""
+def dress(
+    designer: Designer,
+    garment: Path | str | PictureFile,
+    styles: Sequence[Path | str | PictureFile],
+    *,
+    mask: Path | str | PictureFile | None = None,
+    size: int | None = None,
+    **settings: Any,
+) -> Dressed:
+    """Stylise files. Each is read once, if it is not read yet: the recipe names the bytes that were painted.
+
+    Args:
+        designer: a `Designer`.
+        garment, mask: paths, or from `read_picture_file`.
+        styles: list of such.
+        size, settings: as of `plan_recipe`.
+    Raises:
+        PictureError: for a picture that cannot be read or used.
+        DesignError: for numbers that make no sense.
+    """
+    garment, styles = read_picture_file(garment), [read_picture_file(style) for style in styles]
+    mask = None if mask is None else read_picture_file(mask)
     plan = plan_recipe(designer, garment, styles, mask=mask, size=size, **settings)
-    pictures = [open_picture(style) for style in styles]
-    for style, picture in zip(styles, pictures):  # the design chapter would refuse it too, without a name
-        if min(picture.shape[:2]) < 4:
+    for style in styles:  # the design chapter would refuse it too, without a name
+        height, width = style.pixels.shape[:2]
+        if min(height, width) < 4:
             raise PictureError(
-                style,
-                f"a style needs at least 4 pixels a side, this has {picture.shape[1]} x {picture.shape[0]}",
+                style.path,
+                f"a style needs at least 4 pixels a side, this has {width} x {height}",
                 "Use a larger picture of the print",
             )
     design = designer.stylize(
-        open_picture(garment), pictures, mask=None if mask is None else read_mask(mask), size=size, **settings
+        garment.pixels,
+        [style.pixels for style in styles],
+        mask=None if mask is None else read_mask(mask),
+        size=size,
+        **settings,
     )
     return Dressed(design, plan | dict(pixels=pixels_sha256(design.picture)))
 
 
-def save_dressed(dressed, path):
+def save_dressed(dressed: Dressed, path: Path | str) -> Path:
     """Write a `Dressed` as a PNG that holds its recipe, or as another format without. Returns the path."""
     text = {RECIPE_FIELD: json.dumps(dressed.recipe, sort_keys=True)} if Path(path).suffix.lower() == ".png" else None
     return save_picture(dressed.design.picture, path, metadata=text)
 
 # %% ../../nbs/studio/recipes.ipynb #bf2a85ec
 class Reproduction(NamedTuple):
-    """The picture made again (uint8 (H, W, 3)), and the differences in words; none: the same pixels."""
+    """A design made again.
+
+    Attributes:
+        picture: uint8 (H, W, 3).
+        differences: in words; none: the same pixels.
+    """
 
     picture: np.ndarray
-    differences: tuple
+    differences: tuple[str, ...]
 
 
 def _is_recipe(recipe):
@@ -142,60 +194,68 @@ def _is_recipe(recipe):
     )
 
 
-def read_recipe(path):
-    """The recipe in a PNG, as a dict.
+def read_recipe(source: Path | str | PictureFile) -> dict:
+    """The recipe in a PNG.
 
+    Args:
+        source: path, or from `read_picture_file`.
     Raises:
-        PictureError: if the file cannot be read. DesignError: if it holds no whole recipe of this package.
+        PictureError: if the file cannot be read.
+        DesignError: if it holds no whole recipe of this package.
     """
     from PIL import Image
 
-    open_picture(path)  # the house's checks of size and format come first
+    file = read_picture_file(source)
+    _ = file.pixels  # the house's checks of size and format come first
     try:
-        with Image.open(path) as file:
-            recipe = json.loads(getattr(file, "text", {})[RECIPE_FIELD])
+        with Image.open(io.BytesIO(file.data)) as image:
+            recipe = parse_json(getattr(image, "text", {})[RECIPE_FIELD], file.path)
         known = _is_recipe(recipe)
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         known = False
     if not known:
         raise DesignError(
-            f"{path} holds no recipe. Only PNG files that `fashion-style stylize` and `fashion-style designs` wrote do,"
-            " as long as no other program has saved them anew."
+            f"{file.path} holds no recipe. Only PNG files that `fashion-style stylize` and `fashion-style designs`"
+            " wrote do, as long as no other program has saved them anew."
         )
     return recipe
 
 
-def find_inputs(recipe, folders):
-    """Files below `folders` whose bytes a recipe names: ({sha256: path}, [what was not found, in words]).
+def _inputs_of(recipe):
+    """Garment, styles and mask, if any, as a recipe names them: dicts with "name" and "sha256"."""
+    return [item for item in [recipe["garment"], *recipe["styles"], recipe.get("mask")] if item]
 
-    Names are tried first, whatever their suffix, then all pictures.
+
+def find_inputs(recipe: dict, folders: Iterable[Path | str]) -> tuple[dict[str, PictureFile], list[str]]:
+    """Files below `folders` whose bytes a recipe names; first those of its names, then all pictures.
+
+    Returns:
+        ({sha256: `PictureFile`}, [what was not found, in words]).
     """
-    wanted = {
-        item["sha256"]: item["name"] for item in [recipe["garment"], *recipe["styles"], recipe.get("mask")] if item
-    }
+    wanted = {item["sha256"]: item["name"] for item in _inputs_of(recipe)}
     names = {Path(name).name for name in wanted.values()}
-    pictures = [Path(path) for path in list_pictures([str(folder) for folder in folders], SkippedFiles())]
+    folders = [str(folder) for folder in folders]
+    pictures = sorted(map(Path, list_pictures(folders, SkippedFiles())), key=lambda path: path.name not in names)
     found = {}
-    for path in [Path(folder, name) for folder in folders for name in sorted(names)] + sorted(
-        pictures, key=lambda path: path.name not in names
-    ):
+    for path in dict.fromkeys([Path(folder, name) for folder in folders for name in sorted(names)] + pictures):
         if len(found) == len(wanted):
             break
         try:
-            digest = file_sha256(path)
-        # of no use to us (a link to nowhere, a pipe, no name at all), and no reason to give up
-        except (PictureError, ValueError):
+            file = read_picture_file(path)
+        except PictureError:  # of no use to us (a link to nowhere, a pipe, no name at all), and no reason to give up
             continue
-        if digest in wanted:
-            found.setdefault(digest, path)
+        if file.sha256 in wanted:
+            found.setdefault(file.sha256, file)
     return found, [f"{name} (SHA-256 {digest[:12]}...)" for digest, name in wanted.items() if digest not in found]
 
 
-def _unlike(path, picture, recipe):
+def _unlike(file, picture, recipe):
     """Differences between a PNG's pixels, those its recipe promises, and those made again, in words."""
-    before, differences = open_picture(path), []
+    before, differences = file.pixels, []
     if pixels_sha256(before) != recipe["pixels"]:
-        differences.append(f"the pixels of {path} are not those that its recipe names: somebody changed the picture")
+        differences.append(
+            f"the pixels of {file.path} are not those that its recipe names: somebody changed the picture"
+        )
     if before.shape != picture.shape:
         return differences + [
             f"size: {before.shape[1]} x {before.shape[0]} pixels in the file, {picture.shape[1]} x {picture.shape[0]}"
@@ -209,26 +269,9 @@ def _unlike(path, picture, recipe):
     return differences
 
 
-def reproduce(path, folders=(), *, weights=None):
-    """Make a design again from the recipe in its PNG.
-
-    Args:
-        path: a PNG with a recipe. folders: where to look for the inputs, beside the PNG's own folder.
-        weights: as of `load_designer`; default: the shipped generator.
-    Returns:
-        `Reproduction`.
-    Raises:
-        DesignError: without a recipe, or if an input cannot be found. PictureError: for a file that cannot be read.
-    """
-    recipe = read_recipe(path)
-    places = [Path(path).absolute().parent, *folders]
-    found, missing = find_inputs(recipe, places)
-    if missing:
-        raise DesignError(
-            f"{path} cannot be made again without {' and '.join(missing)}. Looked in {', '.join(map(str, places))}."
-            " Name the folder that holds them."
-        )
-    designer, differences = load_designer(weights), []
+def _other_tools(recipe, designer):
+    """Differences between the version and weights that a recipe names and those at hand, in words."""
+    differences = []
     if way_of(recipe.get("version")) != way_of(fashion_style.__version__):
         differences.append(
             f"version: made with {recipe.get('version')}, this is {fashion_style.__version__}, which cannot make it in"
@@ -239,15 +282,15 @@ def reproduce(path, folders=(), *, weights=None):
             f"weights: made with {recipe['generator'].get('name')} ({str(recipe['generator'].get('sha256'))[:12]}...),"
             f" these are {designer.name} ({designer.sha256[:12]}...)"
         )
+    return differences
+
+
+def _dress_again(path, recipe, found, designer):
+    """`dress` with the settings of a recipe that anybody may have edited. Raises DesignError that names its picture."""
+    garment, *styles = [found[item["sha256"]] for item in [recipe["garment"], *recipe["styles"]]]
     mask = found[recipe["mask"]["sha256"]] if recipe.get("mask") else None
     try:
-        made = dress(
-            designer,
-            found[recipe["garment"]["sha256"]],
-            [found[style["sha256"]] for style in recipe["styles"]],
-            mask=mask,
-            **recipe["settings"],
-        )
+        return dress(designer, garment, styles, mask=mask, **recipe["settings"])
     except DesignError as error:
         raise DesignError(
             f"{path}: its recipe asks for what cannot be made, so somebody changed it. {error}"
@@ -257,5 +300,29 @@ def reproduce(path, folders=(), *, weights=None):
             f"{path}: its recipe has settings that this version does not know ({error}). Use version"
             f" {recipe.get('version')}."
         ) from error
-    picture = to_uint8(made.design.picture)
-    return Reproduction(picture, tuple(differences + _unlike(path, picture, recipe)))
+
+
+def reproduce(
+    source: Path | str | PictureFile, folders: Sequence[Path | str] = (), *, weights: Path | str | None = None
+) -> Reproduction:
+    """Make a design again from the recipe in its PNG.
+
+    Args:
+        source: a PNG with a recipe: path, or from `read_picture_file`.
+        folders: where to look for the inputs, beside the PNG's own folder.
+        weights: as of `load_designer`; default: the shipped generator.
+    Raises:
+        DesignError: without a recipe, or if an input cannot be found.
+        PictureError: for a file that cannot be read.
+    """
+    file = read_picture_file(source)
+    recipe, places = read_recipe(file), [Path(file.path).absolute().parent, *folders]
+    found, missing = find_inputs(recipe, places)
+    if missing:
+        raise DesignError(
+            f"{file.path} cannot be made again without {' and '.join(missing)}. Looked in"
+            f" {', '.join(map(str, places))}. Name the folder that holds them."
+        )
+    designer = load_designer(weights)
+    picture = to_uint8(_dress_again(file.path, recipe, found, designer).design.picture)
+    return Reproduction(picture, tuple(_other_tools(recipe, designer) + _unlike(file, picture, recipe)))
