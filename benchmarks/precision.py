@@ -38,9 +38,8 @@ def train_and_dress(precision, seed, chosen):
             folder,
             settings,
             *ablations.drawn_sources("train", settings.size + 16),
-            grid_every=chosen.steps,
-            checkpoint_every=chosen.steps,
-            callback=lambda progress: clock.append(time.process_time()),
+            schedule=Schedule(grid_every=chosen.steps, checkpoint_every=chosen.steps),
+            watchers=Watchers(callback=lambda progress: clock.append(time.process_time())),
         )
         np.save(chosen.save, dress_pairs(load_designer(folder), ablations.scored_pairs(chosen), lock=False))
     common.report(seconds=ablations.processor_seconds(clock))

@@ -24,12 +24,13 @@ from fashion_style.generator import build_generator
 from fashion_style.images import to_uint8
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.runs.checkpoints import save_checkpoint
+from fashion_style.runs.networks import build_networks
 from fashion_style.runs.weights import export_generator
 from fashion_style.settings import TrainingSettings
 from fashion_style.studio import evaluation as demo
 from fashion_style.studio.evaluation import rival_differences, run_demo, verdict
 from fashion_style.style_generator import build_style_generator
-from fashion_style.training import Trainer, build_networks
+from fashion_style.training import Trainer
 
 
 @pytest.fixture(scope="module")

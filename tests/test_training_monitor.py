@@ -79,7 +79,7 @@ class QuickTrainer:
     def generator_optimizer(self):
         return SimpleNamespace(learning_rate=0.25 * self.generator_rate * self.rate_scale)  # as if late on its cosine
 
-    def train_step(self, content, style, mask, targets=None):
+    def advance(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
             QuickTrainer.gate.wait(HANG_GUARD)
         if QuickTrainer.fail:

@@ -21,7 +21,7 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
     "errors",
-    "writing",
+    "runs.folder writing",
     "images",
     (
         "drawing.curves drawing.pieces drawing.tops drawing.shapes drawing.render drawing.sheets drawing.palettes"
@@ -30,16 +30,17 @@ FLOORS = (
     ),
     "cloth.masks",
     "garments patterns",
-    "reading.files reading.sources reading.pictures data",
+    "reading.files reading.sources reading.pictures data reading.pairs",
     "content gram wasserstein generator critic",
     "features recogniser style_generator",
     "settings losses",
+    "runs.devices runs.networks runs.gradients",
     "training",
     (
-        "runs.history runs.devices runs.checkpoints runs.folder runs.stopping runs.loop runs.moment runs.session"
-        " runs.forks runs.weights"
+        "runs.pairings runs.steps runs.events runs.history runs.checkpoints runs.plan runs.opening runs.stopping"
+        " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
-    "health scorecard comparison design",
+    "health runs.dashboard scorecard comparison design",
     "studio.recipes studio.lookbook studio.evaluation",
     (
         "panels.parts panels.cells panels.panel panels.picture_choice panels.layer_view panels.gram_view"

@@ -124,7 +124,6 @@ def command_train(options):
         f"{run}: {contents.amount()} garments, {styles.amount()} styles, {settings.size} px, extractor"
         f" {settings.extractor}"
     )
-    watching = {name: getattr(options, name) for name in RUN_OPTIONS}
     with contextlib.ExitStack() as stack:
         writer = (
             stack.enter_context(TensorBoardWriter(run, weights=settings.weights))
@@ -137,14 +136,15 @@ def command_train(options):
             contents,
             styles,
             held_out=held_out,
-            vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
-            resume=bool(options.resume),
-            strategy=strategy,
-            xla=options.xla,
-            callback=writer,
-            opened=lambda trainer: write_places(run, places),
-            start_weights=start_weights,
-            **watching,
+            start=Start(
+                resume=bool(options.resume),
+                weights=start_weights,
+                vgg_weights=places["vgg_weights"] if settings.extractor == "vgg19" else None,
+                strategy=strategy,
+                xla=options.xla,
+            ),
+            schedule=Schedule(**{name: getattr(options, name) for name in RUN_OPTIONS}),
+            watchers=Watchers(callback=writer, opened=lambda trainer: write_places(run, places)),
         )
     for name, source in (("garments", contents), ("styles", styles)):
         if source.skipped:

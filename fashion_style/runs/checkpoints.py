@@ -21,6 +21,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import TrainingError
+from .folder import MANIFEST_FILE, STATE_FILE, RunFolder
 from ..settings import TrainingSettings
 from ..writing import check_disk_space, clear_asides, sync_to_disk, write_synced
 
@@ -88,14 +89,14 @@ def _checkpoint_files(settings, arrays, score, held_out):
         held_out=held_out,
     )
     return {
-        "state.npz": state.getbuffer(),
-        "manifest.json": json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode(),
+        STATE_FILE: state.getbuffer(),
+        MANIFEST_FILE: json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode(),
     }
 
 
 def write_checkpoint(run, settings, arrays, *, keep=2, score=None, held_out=None):
     """`save_checkpoint` for a state that is at hand as arrays, {name: array}; `step/000` is its step."""
-    folder, step = Path(run) / "checkpoints", int(arrays["step/000"])
+    folder, step = RunFolder(run).checkpoints, int(arrays["step/000"])
     files = _checkpoint_files(settings, arrays, score, held_out)
     final, aside = folder / f"step-{step:08d}", folder / f".aside-{os.getpid()}-{step:08d}"
     try:
@@ -171,7 +172,7 @@ def list_checkpoints(run):
 
     Raises TrainingError if nobody may look.
     """
-    folder = Path(run) / "checkpoints"
+    folder = RunFolder(run).checkpoints
     try:
         found = [
             folder / name
@@ -185,10 +186,10 @@ def list_checkpoints(run):
 
 def _read_sealed(checkpoint):
     """(manifest, bytes of state.npz) if every seal holds, else OSError, ValueError, KeyError or TypeError."""
-    manifest = json.loads((checkpoint / "manifest.json").read_bytes())
+    manifest = json.loads((checkpoint / MANIFEST_FILE).read_bytes())
     if set(manifest) != _OLD_MANIFEST and manifest["seal"] != _seal(manifest):
         raise ValueError("manifest.json does not match its own seal")
-    state = (checkpoint / "state.npz").read_bytes()
+    state = (checkpoint / STATE_FILE).read_bytes()
     if _digest(state) != manifest["sha256"]:
         raise ValueError("state.npz does not match the sha256 in its manifest")
     return manifest, state
@@ -246,7 +247,7 @@ def newest_checkpoint(run, told=None):
         " ".join(
             [
                 (
-                    f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style"
+                    f"no usable checkpoint in {RunFolder(run).checkpoints}. Expected a folder made by `fashion-style"
                     " train`. Check the path or train again."
                 ),
                 *broken,
@@ -277,7 +278,7 @@ def score_scale(settings):
 
 def _lowest_score(whole):
     """Of checkpoints, oldest first, the one with the lowest score among those measured like the newest; or None."""
-    manifests = {path: json.loads((path / "manifest.json").read_bytes()) for path in whole}
+    manifests = {path: json.loads((path / MANIFEST_FILE).read_bytes()) for path in whole}
     scales = {
         path: score_scale(TrainingSettings.from_dict(manifest["settings"])) for path, manifest in manifests.items()
     }

@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import TrainingError
 from .checkpoints import assign_arrays, newest_checkpoint
 from ..settings import TrainingSettings
-from ..training import build_networks
+from .networks import build_networks
 from ..writing import write_whole
 
 # %% ../../nbs/runs/weights.ipynb #d200ed56

@@ -25,7 +25,9 @@ from ..features import load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
 from ..runs.history import fig_history
+from ..runs.folder import SETTINGS_FILE
 from ..runs.loop import train
+from ..runs.plan import Watchers
 from ..settings import LossWeights, TrainingSettings
 from ..writing import free_folder, write_whole
 
@@ -130,7 +132,7 @@ def write_evaluation(evaluation, history, out, settings):
         )
         texts = {
             "scorecard.md": evaluation.to_markdown(),
-            "settings.json": json.dumps(settings.to_dict(), indent=1),
+            SETTINGS_FILE: json.dumps(settings.to_dict(), indent=1),
             "scorecard_whole.csv": evaluation.whole.to_csv(),
             "scorecard_garment.csv": evaluation.inside.to_csv(),
         }
@@ -162,7 +164,7 @@ def claimed_folder(wanted, settings):
         folder = free_folder(wanted)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError), open(folder / "settings.json", "x", encoding="utf-8") as file:
+            with contextlib.suppress(FileExistsError), open(folder / SETTINGS_FILE, "x", encoding="utf-8") as file:
                 file.write(json.dumps(settings.to_dict(), indent=1))
                 break
             folder = None  # another process was faster
@@ -174,8 +176,8 @@ def claimed_folder(wanted, settings):
         yield folder
     except BaseException:
         with contextlib.suppress(OSError):
-            if os.listdir(folder) == ["settings.json"]:
-                (folder / "settings.json").unlink()
+            if os.listdir(folder) == [SETTINGS_FILE]:
+                (folder / SETTINGS_FILE).unlink()
                 folder.rmdir()
         raise
 
@@ -231,8 +233,7 @@ def run_demo(out="designs", *, steps=DEMO_SETTINGS.steps, seed=0, count=16, size
             settings,
             *_drawn_sources("train", 80, seed),
             held_out=watched,
-            callback=callback,
-            opened=opened and (lambda trainer: opened(out / "run")),
+            watchers=Watchers(callback=callback, opened=opened and (lambda trainer: opened(out / "run"))),
         )
         if result.reason == "stopped":
             print(
