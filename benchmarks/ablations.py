@@ -49,8 +49,7 @@ FIGURES = ("content", "ssim", "gram", "swd", "palette")
 # One variant, in a process of its own ---------------------------------------------------------------------------------
 def variant_settings(name, steps):
     """The demo's `TrainingSettings` with a variant's changes and a number of steps."""
-    from fashion_style.runs.plan import Schedule, Start, Watchers
-from fashion_style.settings import TrainingSettings
+    from fashion_style.settings import TrainingSettings
     from fashion_style.studio.evaluation import DEMO_SETTINGS
 
     plain, changes = DEMO_SETTINGS.to_dict(), dict(VARIANTS[name])
@@ -60,8 +59,7 @@ from fashion_style.settings import TrainingSettings
 
 def run_folder(name, steps, runs):
     """Where a variant trains: the folder's name changes with every setting that is not the package's default."""
-    from fashion_style.runs.plan import Schedule, Start, Watchers
-from fashion_style.settings import TrainingSettings
+    from fashion_style.settings import TrainingSettings
 
     usual, chosen = (flat.to_dict() for flat in (TrainingSettings(), variant_settings(name, steps)))
     for values, defaults in ((chosen["weights"], usual["weights"]), (chosen, usual)):
@@ -95,10 +93,18 @@ def train_variant(name, chosen):
     from fashion_style.design import load_designer
     from fashion_style.runs.checkpoints import list_checkpoints
     from fashion_style.runs.loop import train
+    from fashion_style.runs.plan import Schedule, Start, Watchers
     from fashion_style.studio.evaluation import dress_pairs
 
     folder, settings, clock = run_folder(name, chosen.steps, chosen.runs), variant_settings(name, chosen.steps), []
-    train(folder, settings, *drawn_sources("train", settings.size + 16), start=Start(resume=bool(list_checkpoints(folder))), schedule=Schedule(grid_every=chosen.steps, checkpoint_every=100), watchers=Watchers(callback=lambda progress: clock.append(time.process_time())))
+    train(
+        folder,
+        settings,
+        *drawn_sources("train", settings.size + 16),
+        start=Start(resume=bool(list_checkpoints(folder))),
+        schedule=Schedule(grid_every=chosen.steps, checkpoint_every=100),
+        watchers=Watchers(callback=lambda progress: clock.append(time.process_time())),
+    )
     designer = load_designer(folder)
     np.savez(
         designs_file(name, chosen),

@@ -30,6 +30,7 @@ def train_and_dress(precision, seed, chosen):
 
     from fashion_style.design import load_designer
     from fashion_style.runs.loop import train
+    from fashion_style.runs.plan import Schedule, Watchers
     from fashion_style.studio.evaluation import DEMO_SETTINGS, dress_pairs
 
     settings, clock = dataclasses.replace(DEMO_SETTINGS, precision=precision, seed=seed, steps=chosen.steps), []

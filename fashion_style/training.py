@@ -37,10 +37,11 @@ class Trainer:
         vgg_weights: path of VGG19's weights when the settings ask for them, else Keras' own file.
         strategy: a `tf.distribute.Strategy`, default one device. `settings.batch` is then the global batch.
         xla: compile the step with XLA. Measure first (`benchmarks/gpu_table.py`); on CPUs it is several times slower.
-        steered: compute every loss term, so that also a weight of 0 can be turned up while it trains.
+        steered: make the loss weights variables, and compute every term, so that also a weight of 0 can be turned up
+            while it trains. Plain numbers are folded into the graph, and round a little differently.
 
     Attributes:
-        weights: {name of a loss weight: scalar variable}; whoever steers by hand assigns them.
+        weights: {name of a loss weight: its number, or if steered a scalar variable that may be assigned}.
         generator_rate: scalar variable, the generator's learning rate before the cosine; also to be steered.
         rate_scale: scalar variable that a divergence lowers; it slows both players.
         step: int64 variable, generator steps done.
@@ -58,8 +59,10 @@ class Trainer:
         self.settings = settings
         self.strategy = strategy or tf.distribute.get_strategy()
         self.terms = [name for name in OPTIONAL_TERMS if steered or getattr(settings.weights, name)]
-        # Plain numbers, read everywhere and written by nobody but this process: no need for a copy on each device.
-        self.weights = {name: _number(value, name) for name, value in asdict(settings.weights).items()}
+        # Variables, read everywhere and written by nobody but this process: no need for a copy on each device.
+        self.weights = asdict(settings.weights)
+        if steered:
+            self.weights = {name: _number(value, name) for name, value in self.weights.items()}
         self.generator_rate = _number(settings.learning_rate, "generator_rate")
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.rate_scale = _number(1.0, "rate_scale")

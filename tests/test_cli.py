@@ -615,8 +615,7 @@ class Pictures:
     """A source of known pictures for `distinct_pairs`: grey values; None is a bad file."""
 
     def __init__(self, *greys):
-        from fashion_style.reading.pairs import distinct_pairs
-from fashion_style.reading.sources import PictureSource
+        from fashion_style.reading.sources import PictureSource
 
         def read(index):
             if greys[index] is None:

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fashion_style.data import Batch
 from fashion_style.errors import TrainingError
-from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
+from fashion_style.losses import critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
 from fashion_style.runs.gradients import replica_gradients
 from fashion_style.runs.networks import build_networks
+from fashion_style.runs.pairings import TargetCache
 from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer, held_out_check, train_step
 from fashion_style.wasserstein import gradient_penalty, uniform_mix
@@ -45,9 +47,16 @@ def test_weights_depend_on_the_seed_alone():
     assert all((a == b).all() for a, b in zip(first, second)) and any((a != b).any() for a, b in zip(first, other))
 
 
+def losses_of(trainer, content, style, mask, targets=None):
+    """The generator's losses, with the functions and settings of a trainer."""
+    targets = targets or loss_targets(trainer.extractor, trainer.settings, content, style)
+    functions = dict(generate=trainer.generate, features=trainer.features, judge=trainer.judge)
+    return generator_losses(content, style, mask, targets, trainer.settings, **functions)[0]
+
+
 def test_total_is_the_weighted_sum_of_the_terms(trainer):
     content, style, mask = batch()
-    parts, _ = generator_losses(trainer, content, style, mask)
+    parts = losses_of(trainer, content, style, mask)
     expected = sum(weight * float(parts[name]) for name, weight in asdict(SMALL.weights).items() if name in parts)
     row = Trainer(replace(SMALL, critic_learning_rate=1e-12)).advance(content, style, mask)
     np.testing.assert_allclose(row["total"], expected, rtol=1e-3)
@@ -98,7 +107,17 @@ def test_a_penalty_that_comes_rarely_weighs_more_in_the_critic_s_total(critic):
     )
     drift = float(tf.reduce_mean(tf.square(trainer.judge(real, style))))
     for due in (True, False):
-        total, parts = critic_losses(trainer, real, design, style, focus, mix, tf.constant(due))
+        total, parts = critic_losses(
+            real,
+            design,
+            style,
+            settings,
+            judge=trainer.judge,
+            critic=trainer.critic,
+            focus=focus,
+            mix=mix,
+            with_penalty=tf.constant(due),
+        )
         assert float(parts["penalty"]) == pytest.approx(penalty if due else 0.0, rel=1e-5) and penalty > 0.01
         assert float(total) == pytest.approx(
             float(parts["critic_loss"]) + due * 4 * settings.weights.penalty * penalty + settings.weights.drift * drift,
@@ -142,14 +161,9 @@ def test_one_path_and_other_statistics_train(changes):
     # eager: no trace to wait for
     row = {name: float(value) for name, value in train_step(trainer, content, style, mask).items()}
     assert all(np.isfinite(value) for value in row.values()) and row["style"] > 0, row
-    kept, losses = TargetCache(partial(loss_targets, trainer.extractor, settings))(content.numpy(), style.numpy()), []
+    kept, losses = TargetCache(partial(loss_targets, trainer.extractor, settings))(numbered(content, style)), []
     for targets in (None, kept):
-        losses.append(
-            {
-                name: float(value)
-                for name, value in generator_losses(trainer, content, style, mask, targets=targets)[0].items()
-            }
-        )
+        losses.append({name: float(value) for name, value in losses_of(trainer, content, style, mask, targets).items()})
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
@@ -189,6 +203,12 @@ def test_non_finite_steps_change_no_weight_and_no_momentum():
     for name, value in before.items():
         np.testing.assert_array_equal(trainer.variables()[name].numpy(), value, err_msg=name)
     assert trainer.advance(content, style, mask)["skipped"] == 0.0
+
+
+def numbered(content, style):
+    """A `Batch` of pictures that are known by their row numbers."""
+    rows = np.arange(len(content))
+    return Batch(content, style, None, rows, rows)
 
 
 def relative_difference(first, second):
@@ -275,13 +295,12 @@ def test_one_way_back_through_the_critic_gives_the_gradients_of_two(changes):
 def test_targets_computed_once_change_nothing_and_are_bounded(trainer):
     content, style, mask = batch()
     cache = TargetCache(trainer.targets, limit_bytes=10_000_000)
-    targets = [cache(content.numpy(), style.numpy()) for _ in range(2)]
-    plain, _ = generator_losses(trainer, content, style, mask)
-    cached, _ = generator_losses(trainer, content, style, mask, targets=targets[1])
+    targets = [cache(numbered(content, style)) for _ in range(2)]
+    plain, cached = (losses_of(trainer, content, style, mask, given) for given in (None, targets[1]))
     for name in plain:
         np.testing.assert_allclose(plain[name], cached[name], rtol=1e-5, err_msg=name)
     small = TargetCache(trainer.targets, limit_bytes=1)
-    small(content.numpy(), style.numpy())
+    small(numbered(content, style))
     assert len(small._kept) == 1
 
 
@@ -349,8 +368,7 @@ def test_parts_that_do_not_divide_a_device_s_share_are_refused(monkeypatch):
 def test_mask_share_zero_is_the_whole_picture():
     whole = Trainer(replace(SMALL, mask_share=0.0))
     content, style, mask = batch()
-    with_mask, _ = generator_losses(whole, content, style, mask)
-    without, _ = generator_losses(whole, content, style, tf.ones_like(mask))
+    with_mask, without = (losses_of(whole, content, style, inside) for inside in (mask, tf.ones_like(mask)))
     for name in set(with_mask) - {"shading", "motif"}:  # folds and figures are a matter of the garment in any case
         np.testing.assert_allclose(with_mask[name], without[name], rtol=1e-5, atol=1e-7)
     assert float(with_mask["background"]) == 0.0
@@ -373,8 +391,6 @@ def test_held_out_gap_is_zero_when_the_critic_sees_the_same_pictures(trainer):
         dict(extractor="alexnet"),
         dict(constraint="maybe"),
         dict(mask_share=-0.1),
-        dict(weights=LossWeights(content=float("nan"))),
-        dict(weights=LossWeights(style="2")),
         dict(learning_rate=-1.0),
         dict(critic_learning_rate="fast"),
         dict(clip=0.0),
@@ -389,6 +405,29 @@ def test_held_out_gap_is_zero_when_the_critic_sees_the_same_pictures(trainer):
 def test_wrong_settings_say_what_was_received(wrong):
     with pytest.raises(TrainingError, match="Received"):
         replace(SMALL, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, "2", None, True, tf.constant(1.0)])
+def test_wrong_weights_say_what_was_received(wrong):
+    for name in ("content", "motif", "penalty", "drift"):
+        with pytest.raises(TrainingError, match=f"finite numbers >= 0. Received: .*{name}"):
+            LossWeights(**{name: wrong})
+        with pytest.raises(TrainingError, match=f"Received: .*{name}"):
+            replace(SMALL.weights, **{name: wrong})
+    assert LossWeights(content=0, style=3).style == 3
+
+
+def test_weights_turn_without_a_new_trace_also_up_from_nothing():
+    settings = replace(SMALL, weights=LossWeights(motif=0.0, variation=0.0))
+    trainer, pairs = Trainer(settings, steered=True), batch()
+    first = trainer.advance(*pairs)
+    assert first["motif"] > 0, "computed although it weighs nothing"
+    trainer.weights["motif"].assign(100.0)
+    trainer.weights["penalty"].assign(0.0)
+    second = trainer.advance(*pairs)
+    assert second["total"] > first["total"] + 50 * second["motif"] and np.isfinite(second["critic_loss"])
+    assert trainer._function.experimental_get_tracing_count() == 1
+    assert set(trainer.weights) == set(asdict(settings.weights)) and not any("weight" in n for n in trainer.variables())
 
 
 def test_settings_from_another_version_are_refused():

@@ -100,10 +100,12 @@ def _typed_again(run, options):
 
 def command_train(options):
     """`fashion-style train`: trains a new run, or goes on with an old one. Returns the exit code."""
-    from fashion_style.health import TensorBoardWriter, diagnose
+    from fashion_style.health import diagnose
     from fashion_style.reading.sources import picture_sources
     from fashion_style.runs.devices import choose_strategy, is_chief
     from fashion_style.runs.loop import train
+    from fashion_style.runs.plan import Schedule, Start, Watchers
+    from fashion_style.runs.tensorboard import TensorBoardWriter
 
     if options.resume and (options.held_out is not None or hasattr(options, "seed")):
         raise BadUse(

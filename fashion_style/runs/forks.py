@@ -27,8 +27,8 @@ from fashion_style.runs.checkpoints import (
 from .events import add_event
 from .folder import MANIFEST_FILE, RunFolder
 from .history import History
-from ..settings import changed_settings
 from .networks import build_networks
+from ..settings import changed_settings
 from ..writing import sync_to_disk
 
 # %% ../../nbs/runs/forks.ipynb #1cba61d3

@@ -20,8 +20,8 @@ import numpy as np
 
 from ..errors import TrainingError
 from .checkpoints import assign_arrays, newest_checkpoint
-from ..settings import TrainingSettings
 from .networks import build_networks
+from ..settings import TrainingSettings
 from ..writing import write_whole
 
 # %% ../../nbs/runs/weights.ipynb #d200ed56

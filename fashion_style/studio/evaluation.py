@@ -24,8 +24,8 @@ from ..errors import DesignError
 from ..features import load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
-from ..runs.history import fig_history
 from ..runs.folder import SETTINGS_FILE
+from ..runs.history import fig_history
 from ..runs.loop import train
 from ..runs.plan import Watchers
 from ..settings import LossWeights, TrainingSettings
