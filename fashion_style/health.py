@@ -221,7 +221,13 @@ _DISEASES = (
 
 
 class Verdict(NamedTuple):
-    """What a history says: `name`, a short name; `words`, the reason and what to do; `evidence`, the signs behind it."""
+    """What a history says.
+
+    Attributes:
+        name: a short name.
+        words: the reason and what to do.
+        evidence: the signs behind it, {name: float}.
+    """
 
     name: str
     words: str

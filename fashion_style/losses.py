@@ -41,8 +41,9 @@ def mask_focus(mask: tf.Tensor, mask_share: float) -> tf.Tensor | None:
 
 
 def lock_to_mask(generated: tf.Tensor, content: tf.Tensor, mask: tf.Tensor, mask_share: float) -> tf.Tensor:
-    """What is judged: at `mask_share` 1 the design that a customer would see, with the garment's own background; below
-    1 the generated picture.
+    """What is judged: the design that a customer would see, with the garment's own background.
+
+    Only at `mask_share` 1; below it is the generated picture.
 
     Args:
         generated, content: (B, H, W, 3) in [-1, 1].
@@ -74,9 +75,9 @@ def _window_mean(values, reach):
 
 
 def shading_loss(generated: tf.Tensor, content: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """1 - correlation of coarse luminance inside the mask: 0 when light and dark fall as on the garment, 1 when
-    unrelated, 2 when inverted.
+    """1 - correlation of coarse luminance inside the mask.
 
+    It is 0 when light and dark fall as on the garment, 1 when unrelated, 2 when inverted.
     Garments with hardly any light and dark count less: the noise of a flat black cloth is no shading to follow. Our
     addition.
 
@@ -106,9 +107,9 @@ def shading_loss(generated: tf.Tensor, content: tf.Tensor, mask: tf.Tensor) -> t
 
 # %% ../nbs/15_losses.ipynb #b8d1a002
 def motif_loss(generated: tf.Tensor, style: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """1 - local correlation of the generated picture with the print that lies there: 0 when every window shows the
-    print's figure, 1 when unrelated, 2 when inverted.
+    """1 - local correlation of the generated picture with the print that lies there.
 
+    It is 0 when every window shows the print's figure, 1 when unrelated, 2 when inverted.
     Brightness and contrast of a window do not count, so folds may modulate the print. Windows where the print is plain
     count less.
 

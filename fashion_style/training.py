@@ -202,9 +202,9 @@ def train_step(
     masks: tf.Tensor,
     targets: Targets | None = None,
 ) -> dict[str, tf.Tensor]:
-    """The article's `train_step`, completed: critic steps with the generator fixed, then one generator step with the
-    critic fixed.
+    """The article's `train_step`, completed.
 
+    Critic steps with the generator fixed, then one generator step with the critic fixed.
     Wasserstein training may need several critic steps, each on pairs of its own, so the batch holds `critic_steps`
     groups of pairs.
     The generator learns on the last group; with `update="together"` both learn there from one forward pass, as in the

@@ -30,7 +30,7 @@ FLOORS = (
     ),
     "cloth.masks",
     "garments patterns",
-    "reading.files reading.sources reading.pictures data reading.pairs",
+    "reading.files reading.sources reading.pictures data reading.pairs reading.checked_pairs",
     "content gram wasserstein generator critic",
     "features recogniser style_generator",
     "settings losses",

@@ -11,8 +11,9 @@ from .sources import PictureSource
 
 # %% ../../nbs/reading/pairs.ipynb #de92d0f0
 def distinct_pairs(contents: PictureSource, styles: PictureSource, count: int, *, size: int, seed: int = 0) -> Batch:
-    """At most `count` pairs as of `held_out_pairs`, in which no garment and no style comes twice (told by their
-    pixels).
+    """At most `count` pairs as of `held_out_pairs`, in which no garment and no style comes twice.
+
+    Pictures are told by their pixels.
 
     Args:
         contents, styles: sources of garments and of styles.

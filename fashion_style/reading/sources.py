@@ -160,8 +160,32 @@ def _read_working(names, working_size, masks, index):
         raise PictureError(names[index], f"no garment can be found in it ({error})", "Use a plain background") from None
 
 
+def _walk_once(folder, walked):
+    """(names of the files below a folder, `SkippedFiles` of what could not be walked), from `walked` if they are there.
+
+    `walked`: a dict shared by the sources of one run, or None.
+    """
+    key, walked = repr(folder), {} if walked is None else walked
+    if key not in walked:
+        closed = SkippedFiles()
+        walked[key] = list_pictures(folder, closed), closed
+    files, closed = walked[key]
+    skipped = SkippedFiles()
+    for error in closed:
+        skipped.add(error)
+    return files, skipped
+
+
 def folder_source(
-    folder, *, part="train", held_out=0.1, masks=False, working_size=160, seed=0, cache_bytes=512_000_000
+    folder,
+    *,
+    part="train",
+    held_out=0.1,
+    masks=False,
+    working_size=160,
+    seed=0,
+    cache_bytes=512_000_000,
+    walked=None,
 ):
     """All pictures below a folder (or a list of folders) -> `PictureSource`.
 
@@ -171,14 +195,13 @@ def folder_source(
     shorter
     side of the copies kept in memory; choose at least the batch's size. Bad files are listed in `.skipped`. Labels are
     the
-    names of the files' folders. The order is shuffled by `seed`. Start-up reads the names and a few files, however many
+    names of the files' folders. The order is shuffled by `seed`. `walked`: see `picture_sources`. Start-up reads the names and a few files, however many
     there
     are. Raises `DataError` for a folder that is missing or holds no good picture.
     """
     if not isinstance(working_size, (int, np.integer)) or working_size < 1:
         raise DataError(f"Received working_size {working_size!r}. Expected a positive number of pixels.")
-    skipped = SkippedFiles()
-    files = list_pictures(folder, skipped)
+    files, skipped = _walk_once(folder, walked)
     names = PartNames(files, part, held_out, seed, skipped)
     source = PictureSource(
         names, partial(_read_working, names, working_size, masks), FolderLabels(names), cache_bytes, skipped
@@ -281,7 +304,7 @@ EMBEDDED = "embedded"  # named among the folders: our own drawings too
 DRAWINGS_OF_A_KIND = 6
 
 
-def picture_sources(places, settings, *, part="train"):
+def picture_sources(places, settings, *, part="train", walked=None):
     """Garments and styles of a run.
 
     Args:
@@ -291,6 +314,8 @@ def picture_sources(places, settings, *, part="train"):
                 the files.
         settings: `TrainingSettings`; their size decides how large pictures are kept, their seed how files are split.
         part: "train" or "held_out".
+        walked: a dict shared by the sources of one run, in which the names found in folders are kept, so that each
+            folder is walked once; None: walk now.
     Returns:
         (contents, styles), two `PictureSource`s.
     Raises:
@@ -301,9 +326,18 @@ def picture_sources(places, settings, *, part="train"):
 
     return (
         _open_source(
-            places["garments"], garment_source, len(GARMENT_KINDS), places["held_out"], settings, part, masks=True
+            places["garments"],
+            garment_source,
+            len(GARMENT_KINDS),
+            places["held_out"],
+            settings,
+            part,
+            masks=True,
+            walked=walked,
         ),
-        _open_source(places["styles"], pattern_source, len(PATTERN_FAMILIES), places["held_out"], settings, part),
+        _open_source(
+            places["styles"], pattern_source, len(PATTERN_FAMILIES), places["held_out"], settings, part, walked=walked
+        ),
     )
 
 

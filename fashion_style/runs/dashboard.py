@@ -56,8 +56,9 @@ def _draw_panels(figure, history, width):
 
 
 def fig_dashboard(history: list[dict], weights: LossWeights | None = None, *, smooth: int | None = None) -> Figure:
-    """The state of a run at one look: total, terms, weighted shares, critic gap, gradient norms, speed, and the verdict
-    in words.
+    """The state of a run at one look, with the verdict in words.
+
+    Total, terms, weighted shares, critic gap, gradient norms and speed.
 
     Args:
         history: rows from `read_history` or a `RunResult`.

@@ -17,8 +17,9 @@ from .folder import RunFolder
 
 # %% ../../nbs/runs/events.ipynb #233e3d26
 def add_event(run: Path | str, step: int, what: str, text: str) -> None:
-    """Append {"time": ISO 8601 in UTC, "step", "what", "text"} as one line to RUN/events.jsonl, synced to the disk; a
-    disk that refuses is no error.
+    """Append {"time": ISO 8601 in UTC, "step", "what", "text"} as one line to RUN/events.jsonl.
+
+    It is synced to the disk; a disk that refuses is no error.
 
     Args:
         run: folder of the run.

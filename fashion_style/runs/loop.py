@@ -227,10 +227,9 @@ def train(
     schedule: Schedule = Schedule(),
     watchers: Watchers = Watchers(),
 ) -> RunResult:
-    """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/, checkpoints/ and
-    events.jsonl.
+    """Train a generator and its critic.
 
-    The events say when the run was opened, resumed and with what changes, what went wrong on the way, and how it ended;
+    RUN then holds settings.json, history.csv, grids/, checkpoints/ and events.jsonl. The events say when the run was opened, resumed and with what changes, what went wrong on the way, and how it ended;
     see `read_events`.
 
     Args:

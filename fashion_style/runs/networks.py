@@ -75,8 +75,9 @@ def build_networks(settings: TrainingSettings) -> tuple[keras.Model, keras.Model
 
 
 class ScaledRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that falls to 0 along a cosine over `steps` (None: stays), times a variable that the loop may
-    lower.
+    """A learning rate that falls to 0 along a cosine over `steps` (None: stays).
+
+    It is multiplied by a variable that the loop may lower.
 
     Args:
         rate: a number > 0, or a scalar variable.

@@ -18,8 +18,9 @@ from ..training import Trainer
 
 # %% ../../nbs/runs/pairings.ipynb #dcd59378
 class TargetCache:
-    """Targets of pictures that come back unchanged (`augment=False`), kept in bounded memory, least recently used out
-    first.
+    """Targets of pictures that come back unchanged (`augment=False`), kept in bounded memory.
+
+    The least recently used go out first.
 
     Args:
         compute: function of (content, style) that gives `Targets`, such as `Trainer.targets`.
@@ -65,10 +66,9 @@ class TargetCache:
 
 # %% ../../nbs/runs/pairings.ipynb #ec963807
 class Pairings:
-    """Lets a batch serve `settings.pairings` steps, its styles moved on by one row each time, and keeps what can be
-    kept of its targets.
+    """Lets a batch serve `settings.pairings` steps, its styles moved on by one row each time.
 
-    With `augment=False` pictures come back unchanged in later batches too: then their targets are kept in a
+    It keeps what can be kept of the targets. With `augment=False` pictures come back unchanged in later batches too: then their targets are kept in a
     `TargetCache`.
 
     Args:

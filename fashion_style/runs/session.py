@@ -266,8 +266,9 @@ def _of_player(state, player):
 
 
 def _take_over(trainer, arrays, built):
-    """Give a trainer another one's state: each network and its optimiser, or, where one of the two does not fit, both
-    as they were built.
+    """Give a trainer another one's state: each network and its optimiser.
+
+    Where one of the two does not fit, both are as they were built.
 
     Args:
         trainer: the one that is given; it may have been used before.
