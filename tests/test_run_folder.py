@@ -71,7 +71,9 @@ def test_each_folder_is_walked_once_in_a_run(tmp_path, monkeypatch):
             pixels[:, [0, 1, -2, -1]] = pixels[[0, 1, -2, -1]] = 255
             Image.fromarray(pixels).save(place)
     walks, walk, scandir = Counter(), os.walk, os.scandir
-    under = lambda path: str(path).startswith(str(tmp_path)) and "run" not in Path(path).relative_to(tmp_path).parts
+
+    def under(path):
+        return str(path).startswith(str(tmp_path)) and "run" not in Path(path).relative_to(tmp_path).parts
 
     def counted_walk(top, *more, **options):
         walks[os.fspath(top)] += 1

@@ -229,7 +229,8 @@ def train(
 ) -> RunResult:
     """Train a generator and its critic.
 
-    RUN then holds settings.json, history.csv, grids/, checkpoints/ and events.jsonl. The events say when the run was opened, resumed and with what changes, what went wrong on the way, and how it ended;
+    RUN then holds settings.json, history.csv, grids/, checkpoints/ and events.jsonl. The events say when the run was
+    opened, resumed and with what changes, what went wrong on the way, and how it ended;
     see `read_events`.
 
     Args:

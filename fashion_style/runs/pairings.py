@@ -68,7 +68,8 @@ class TargetCache:
 class Pairings:
     """Lets a batch serve `settings.pairings` steps, its styles moved on by one row each time.
 
-    It keeps what can be kept of the targets. With `augment=False` pictures come back unchanged in later batches too: then their targets are kept in a
+    It keeps what can be kept of the targets. With `augment=False` pictures come back unchanged in later batches too:
+    then their targets are kept in a
     `TargetCache`.
 
     Args:

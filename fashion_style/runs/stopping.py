@@ -84,7 +84,8 @@ class Divergence:
 class PictureWatch:
     """Looks at the sources of a run after every step.
 
-    It warns once when pictures are bad, and raises TrainingError when hardly any can be read any more. It is called with `rescue`, which is called before that error: it saves the run and says in words what is on the
+    It warns once when pictures are bad, and raises TrainingError when hardly any can be read any more. It is called
+    with `rescue`, which is called before that error: it saves the run and says in words what is on the
     disk, such as "The run is saved".
 
     Args:

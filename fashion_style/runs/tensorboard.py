@@ -39,7 +39,8 @@ def _picture_value(picture):
 class TensorBoardWriter(AbstractContextManager):
     """A callback for `train` that writes RUN/tensorboard/events.out.tfevents.*.
 
-    Every loss is a scalar there, every grid a picture. Needs TensorFlow only; to look at the files, install the extra `fashion-style[tensorboard]` and start `tensorboard
+    Every loss is a scalar there, every grid a picture. Needs TensorFlow only; to look at the files, install the extra
+    `fashion-style[tensorboard]` and start `tensorboard
     --logdir RUN`. A `with` statement closes it.
 
     Args:
