@@ -92,6 +92,7 @@ def train_variant(name, chosen):
     from fashion_style.design import load_designer
     from fashion_style.runs.checkpoints import list_checkpoints
     from fashion_style.runs.loop import train
+    from fashion_style.runs.plan import Schedule, Start, Watchers
     from fashion_style.studio.evaluation import dress_pairs
 
     folder, settings, clock = run_folder(name, chosen.steps, chosen.runs), variant_settings(name, chosen.steps), []
@@ -99,10 +100,9 @@ def train_variant(name, chosen):
         folder,
         settings,
         *drawn_sources("train", settings.size + 16),
-        resume=bool(list_checkpoints(folder)),
-        grid_every=chosen.steps,
-        checkpoint_every=100,
-        callback=lambda progress: clock.append(time.process_time()),
+        start=Start(resume=bool(list_checkpoints(folder))),
+        schedule=Schedule(grid_every=chosen.steps, checkpoint_every=100),
+        watchers=Watchers(callback=lambda progress: clock.append(time.process_time())),
     )
     designer = load_designer(folder)
     np.savez(

@@ -3,7 +3,7 @@
     python benchmarks/start.py --out start.npz
     python benchmarks/our_loop.py --start start.npz
 
-What changes against article_loop.py is `Trainer.train_step`: one traced step for both networks, VGG19 cut off below the
+What changes against article_loop.py is `Trainer.advance`: one traced step for both networks, VGG19 cut off below the
 deepest layer that the losses use, targets of garment and style picture kept because the same pictures come again.
 """
 
@@ -95,7 +95,7 @@ def main():
     base = common.peak_memory_mib()
     targets = None if chosen.forget_targets else trainer.targets(content, style)
     row, losses = common.measure_steps(
-        lambda: trainer.train_step(content, style, mask, targets), chosen.steps, chosen.warm_up, base
+        lambda: trainer.advance(content, style, mask, targets), chosen.steps, chosen.warm_up, base
     )
     if chosen.save:
         compared = [{name: step[name] for name in (*common.LOSS_WEIGHTS, "total", "critic_loss")} for step in losses]

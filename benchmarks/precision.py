@@ -28,6 +28,7 @@ def train_and_dress(precision, seed, chosen):
 
     from fashion_style.design import load_designer
     from fashion_style.runs.loop import train
+    from fashion_style.runs.plan import Schedule, Watchers
     from fashion_style.studio.evaluation import DEMO_SETTINGS, dress_pairs
 
     settings, clock = dataclasses.replace(DEMO_SETTINGS, precision=precision, seed=seed, steps=chosen.steps), []
@@ -36,9 +37,8 @@ def train_and_dress(precision, seed, chosen):
             folder,
             settings,
             *ablations.drawn_sources("train", settings.size + 16),
-            grid_every=chosen.steps,
-            checkpoint_every=chosen.steps,
-            callback=lambda progress: clock.append(time.process_time()),
+            schedule=Schedule(grid_every=chosen.steps, checkpoint_every=chosen.steps),
+            watchers=Watchers(callback=lambda progress: clock.append(time.process_time())),
         )
         np.save(chosen.save, dress_pairs(load_designer(folder), ablations.scored_pairs(chosen), lock=False))
     common.report(seconds=ablations.processor_seconds(clock))

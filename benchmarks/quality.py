@@ -35,7 +35,7 @@ def held_out(data, count, size, seed):
     """`Batch` of `count` pairs of photos and styles that the shipped generator was not trained on: the files that its
     run kept back.
     """
-    from fashion_style.data import distinct_pairs
+    from fashion_style.reading.pairs import distinct_pairs
     from fashion_style.reading.run_sources import picture_sources
     from fashion_style.settings import TrainingSettings
 

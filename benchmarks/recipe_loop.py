@@ -19,8 +19,8 @@ import numpy as np
 from tensorflow_facts import forward_gflop, tensorflow_gflops
 
 from fashion_style.data import batches
-from fashion_style.losses import Pairings
 from fashion_style.reading.sources import garment_source, pattern_source
+from fashion_style.runs.pairings import Pairings
 from fashion_style.settings import TrainingSettings
 from fashion_style.studio.evaluation import DEMO_SETTINGS
 from fashion_style.training import Trainer
@@ -40,7 +40,7 @@ def recipe_settings(recipe, **changes):
 
 
 def feed_batches(settings, feed):
-    """Endless iterator of (content, style, mask); "pipeline" cuts and flips anew for every step, "fixed" repeats the
+    """Endless iterator of `Batch`es; "pipeline" cuts and flips anew for every step, "fixed" repeats the
     first batch.
     """
     sources = [make(size=settings.size + settings.size // 4, count=DRAWN) for make in (garment_source, pattern_source)]
@@ -79,9 +79,9 @@ def measure_recipe(trainer, stream, cycles):
     pairings = Pairings(trainer)
 
     def step():
-        content, style, mask = next(stream)
-        style, targets = pairings(content, style)
-        return trainer.train_step(content, style, mask, targets)
+        batch = next(stream)
+        style, targets = pairings(batch)
+        return trainer.advance(batch.content, style, batch.mask, targets)
 
     watcher = threading.Thread(target=utilisation, args=(stop, samples), daemon=True)
     watcher.start()

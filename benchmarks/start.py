@@ -13,8 +13,8 @@ import numpy as np
 from fashion_style.features import find_vgg19_weights, layer_shapes, read_vgg19_weights
 from fashion_style.garments import GARMENT_KINDS, draw_garment
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+from fashion_style.runs.networks import build_networks
 from fashion_style.settings import TrainingSettings
-from fashion_style.training import build_networks
 
 
 def draw_pictures(size, batch, seed):

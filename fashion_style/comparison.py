@@ -8,6 +8,7 @@ __all__ = ['BASELINES', 'baselines', 'bootstrap_interval', 'ScorecardTable', 'sc
 # %% ../nbs/20_comparison.ipynb #9b7e378c
 import csv
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +19,25 @@ from .errors import ScoreError
 from .features import STYLE_LAYERS
 from .garments import paste_and_shade
 from .gram import gram_matrix
-from .scorecard import check_pairs, score_rows
+from .reading.checked_pairs import check_pairs
+from .scorecard import score_rows
 
 # %% ../nbs/20_comparison.ipynb #97367a53
 BASELINES = ("identity", "style picture", "paste and shade")
 
 
-def baselines(content, style, mask=None):
-    """The three answers that need no network, for each pair: {name: (B, H, W, 3)}.
+def baselines(content: np.ndarray, style: np.ndarray, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The three answers that need no network, for each pair.
 
     identity = the garment itself; style picture = the pattern itself; paste and shade = the pattern times the garment's
-    folds inside the mask (`garments.garment_mask` finds one where `mask` is None).
+    folds inside the mask.
+
+    Args:
+        content, style: (B, H, W, 3) in [-1, 1].
+        mask: (B, H, W, 1); None: `garments.garment_mask` finds one.
+
+    Returns:
+        {name: (B, H, W, 3)}.
     """
     if mask is None:
         mask = np.stack([garment_mask(picture) for picture in content])
@@ -36,12 +45,25 @@ def baselines(content, style, mask=None):
     return dict(zip(BASELINES, (content, style, np.stack(pasted).astype(np.float32))))
 
 # %% ../nbs/20_comparison.ipynb #ddd1b4e0
-def bootstrap_interval(values, *, samples=2000, seed=0, level=0.95):
-    """Mean of the pairs and its percentile bootstrap interval (Efron 1979): resample the pairs, take each sample's
-    mean.
+def bootstrap_interval(
+    values: np.ndarray, *, samples: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float]:
+    """Mean of the pairs and its percentile bootstrap interval: resample the pairs, take each sample's mean.
 
-    Args: `values` one figure per pair (n,); `samples` resamplings; `level` share of the means inside the interval.
-    Returns (mean, low, high); low and high are NaN for one single pair, which says nothing about other pairs.
+    Args:
+        values: one figure per pair (n,).
+        samples: resamplings.
+        seed: of the resampling.
+        level: share of the means inside the interval.
+
+    Returns:
+        (mean, low, high); low and high are NaN for one single pair, which says nothing about other pairs.
+
+    Raises:
+        ScoreError: for values that are not finite, no values, and a level or samples out of range.
+
+    Source:
+        Efron 1979.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
@@ -63,11 +85,14 @@ def bootstrap_interval(values, *, samples=2000, seed=0, level=0.95):
 # %% ../nbs/20_comparison.ipynb #75ef657d
 @dataclass(frozen=True)
 class ScorecardTable:
-    """Figures of several rows over the same pairs: `values` is float64 (rows, pairs, figures).
+    """Figures of several rows over the same pairs.
 
-    `extractor` names the network that measured them; `inside_mask` tells figures inside the garment from whole
-    pictures;
-    `level` is that of the intervals.
+    Attributes:
+        extractor: name of the network that measured them.
+        rows, figures: their names.
+        values: float64 (rows, pairs, figures).
+        inside_mask: whether they are figures inside the garment, or of whole pictures.
+        level: that of the intervals.
     """
 
     extractor: str
@@ -77,7 +102,7 @@ class ScorecardTable:
     inside_mask: bool = False
     level: float = 0.95
 
-    def per_pair(self, row, figure):
+    def per_pair(self, row: str, figure: str) -> np.ndarray:
         """One row's figure for every pair, (pairs,)."""
         if row not in self.rows or figure not in self.figures:
             raise ScoreError(
@@ -86,15 +111,15 @@ class ScorecardTable:
             )
         return self.values[self.rows.index(row), :, self.figures.index(figure)]
 
-    def interval(self, row, figure):
+    def interval(self, row: str, figure: str) -> tuple[float, float, float]:
         """(mean, low, high) of one row's figure; see `bootstrap_interval`."""
         return bootstrap_interval(self.per_pair(row, figure), level=self.level)
 
-    def difference(self, row, other, figure):
+    def difference(self, row: str, other: str, figure: str) -> tuple[float, float, float]:
         """(mean, low, high) of `row` minus `other`, pair by pair: no difference is shown where 0 lies inside."""
         return bootstrap_interval(self.per_pair(row, figure) - self.per_pair(other, figure), level=self.level)
 
-    def to_markdown(self, *, digits=3):
+    def to_markdown(self, *, digits: int = 3) -> str:
         """The table as GitHub markdown: mean [low, high] for each row and figure, then what it was measured on."""
 
         def cell(mean, low, high):
@@ -113,7 +138,7 @@ class ScorecardTable:
             " interval].\n"
         )
 
-    def to_csv(self):
+    def to_csv(self) -> str:
         """Every row and pair as CSV text: extractor, region, row, pair, then the figures."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -127,8 +152,12 @@ class ScorecardTable:
         return text.getvalue()
 
     @classmethod
-    def from_csv(cls, text):
-        """Inverse of `to_csv` (intervals at the default level). Raises ScoreError for text that is no such table."""
+    def from_csv(cls, text: str) -> "ScorecardTable":
+        """Inverse of `to_csv` (intervals at the default level).
+
+        Raises:
+            ScoreError: for text that is no such table.
+        """
         first, *lines = csv.reader(io.StringIO(text)) if text.strip() else [[]]
         try:
             if first[:4] != ["extractor", "region", "row", "pair"] or not lines:
@@ -148,11 +177,16 @@ class ScorecardTable:
                 " figures, every row with as many pairs. Read a file that to_csv made."
             ) from error
 
-    def fig(self, across="content", upward="gram", *, scale="linear"):
-        """Two figures against each other: a dot per pair, a cross of intervals per row; a matplotlib Figure.
+    def fig(self, across: str = "content", upward: str = "gram", *, scale: str = "linear") -> Figure:
+        """Two figures against each other: a dot per pair, a cross of intervals per row.
 
-        `scale` of the upward axis: "linear", or "symlog" (logarithmic above 1) for figures with a heavy tail such as
-        gram.
+        Args:
+            across, upward: names of figures.
+            scale: of the upward axis: "linear", or "symlog" (logarithmic above 1) for figures with a heavy tail such as
+                gram.
+
+        Returns:
+            matplotlib Figure.
         """
         figure = Figure(figsize=(6, 4), dpi=72, layout="constrained")
         axes = figure.add_subplot()
@@ -174,14 +208,33 @@ class ScorecardTable:
         return figure
 
 # %% ../nbs/20_comparison.ipynb #e5bf4862
-def scorecard(rows, content, style, extractor, mask=None, *, chunk=4, level=0.95, callback=None):
+def scorecard(
+    rows: dict,
+    content: np.ndarray,
+    style: np.ndarray,
+    extractor: Callable,
+    mask: np.ndarray | None = None,
+    *,
+    chunk: int = 4,
+    level: float = 0.95,
+    callback: Callable | None = None,
+) -> ScorecardTable:
     """Score sets of outputs and the three baselines on the same pairs.
 
-    Args: `rows` {name: outputs (B, H, W, 3)}, may be empty; `content`, `style` (B, H, W, 3) in [-1, 1]; `extractor`
-        from
-        `features.load_extractor`; `mask` (B, H, W, 1): figures inside the garment and the change of the background;
-        `chunk` pairs in memory at a time; `callback(done, total)` after each chunk.
-    Returns a `ScorecardTable`, baselines first. Raises ScoreError.
+    Args:
+        rows: {name: outputs (B, H, W, 3)}, may be empty.
+        content, style: (B, H, W, 3) in [-1, 1].
+        extractor: from `features.load_extractor`.
+        mask: (B, H, W, 1): figures inside the garment and the change of the background.
+        chunk: pairs in memory at a time.
+        level: of the intervals.
+        callback: called with (done, total) after each chunk.
+
+    Returns:
+        A `ScorecardTable`, baselines first.
+
+    Raises:
+        ScoreError: for pictures that do not fit together, and for rows with a baseline's name.
     """
     if taken := [name for name in rows if name in BASELINES]:
         raise ScoreError(
@@ -195,14 +248,23 @@ def scorecard(rows, content, style, extractor, mask=None, *, chunk=4, level=0.95
     return ScorecardTable(extractor.name, tuple(found), figures, values, mask is not None, level)
 
 # %% ../nbs/20_comparison.ipynb #006fe244
-def motif_repeat_error(picture, period, mask=None):
-    """How badly a claimed repeat repeats: 0 = perfectly, about 1 = no better than unrelated places of the picture.
+def motif_repeat_error(picture: np.ndarray, period: int | Sequence[int], mask: np.ndarray | None = None) -> float:
+    """How badly a claimed repeat repeats.
 
     For each shift d, (rows, 0) and (0, columns): sum |x(p) - x(p + d)|^2 / sum (|x(p) - m|^2 + |x(p + d) - m|^2) over
-    all p with
-    p and p + d inside the picture (weighted by mask(p) mask(p + d)), m the mean colour; the result is the mean of both.
+    all p with p and p + d inside the picture (weighted by mask(p) mask(p + d)), m the mean colour; the result is the
+    mean of both.
 
-    Args: `picture` (H, W, 3); `period` in px, one int or (rows, columns), from 1 to half the side; `mask` (H, W, 1).
+    Args:
+        picture: (H, W, 3) in [-1, 1].
+        period: px, one int or (rows, columns), from 1 to half the side.
+        mask: (H, W, 1).
+
+    Returns:
+        0 = perfectly, about 1 = no better than unrelated places of the picture.
+
+    Raises:
+        ScoreError: for a period out of range.
     """
     (picture, *_), mask = check_pairs(picture, {}, mask, name="picture")
     weight = np.ones((*picture.shape[:2], 1)) if mask is None else mask[0].astype(np.float64)
@@ -224,14 +286,22 @@ def motif_repeat_error(picture, period, mask=None):
     return float(np.mean(errors))
 
 # %% ../nbs/20_comparison.ipynb #aa95de56
-def set_diversity(outputs, extractor, mask=None, *, chunk=4):
+def set_diversity(outputs: np.ndarray, extractor: Callable, mask: np.ndarray | None = None, *, chunk: int = 4) -> float:
     """Diversity of a set of designs: mean over all pairs i < j of the distance of their Gram matrices.
 
-    d(i, j) = mean over style layers of sum((G_i - G_j)^2) / (sum(G_i^2)/2 + sum(G_j^2)/2), from 0 (the same) to 2.
+    d(i, j) = mean over style layers of sum((G_i - G_j)^2) / (sum(G_i^2)/2 + sum(G_j^2)/2).
 
-    Args: `outputs` (B, H, W, 3) in [-1, 1], B >= 2; `mask` (B, H, W, 1): Gram matrices inside it. Returns a float;
-        raises
-        ScoreError for less than two pictures.
+    Args:
+        outputs: (B, H, W, 3) in [-1, 1], B >= 2.
+        extractor: from `features.load_extractor`.
+        mask: (B, H, W, 1): Gram matrices inside it.
+        chunk: pictures in memory at a time.
+
+    Returns:
+        From 0 (the same) to 2.
+
+    Raises:
+        ScoreError: for less than two pictures.
     """
     outputs, mask = check_pairs(outputs, {}, mask, name="outputs")
     if len(outputs) < 2:

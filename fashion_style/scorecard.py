@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['SWD_LAYERS', 'content_change', 'luminance', 'luminance_ssim', 'gram_distance', 'sorted_projections',
-           'sliced_distance', 'picture_palette', 'palette_distance', 'background_change', 'check_pairs', 'score_rows',
-           'Scores', 'score_batch', 'score']
+           'sliced_distance', 'picture_palette', 'palette_distance', 'background_change', 'score_rows', 'Scores',
+           'score_batch', 'score']
 
 # %% ../nbs/19_scorecard.ipynb #10c322e5
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from skimage.color import rgb2lab
@@ -17,17 +19,21 @@ from .errors import ScoreError
 from .features import CONTENT_LAYER, STYLE_LAYERS
 from .gram import gram_matrix, resize_mask
 from .images import to_uint8
+from .reading.checked_pairs import check_pairs
 
 # %% ../nbs/19_scorecard.ipynb #8add6df5
 SWD_LAYERS = STYLE_LAYERS[:4]
 
 # %% ../nbs/19_scorecard.ipynb #84f9a26f
-def content_change(output_features, content_features, mask=None):
+def content_change(output_features: np.ndarray, content_features: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Relative content distance (metrics.md `content`): mean((F_o - F_c)^2) / mean(F_c^2).
 
-    Args: `output_features`, `content_features` (H, W, C); `mask` (H, W, 1) in [0, 1] at the same H, W weights the
-        positions.
-    Returns a float >= 0: 0 = the same features.
+    Args:
+        output_features, content_features: (H, W, C).
+        mask: (H, W, 1) in [0, 1] at the same H, W; weights the positions.
+
+    Returns:
+        A number >= 0: 0 = the same features.
     """
     weight = np.ones((*np.shape(content_features)[:2], 1)) if mask is None else np.asarray(mask, np.float64)
     output_features, content_features = (np.asarray(f, np.float32) for f in (output_features, content_features))
@@ -35,16 +41,35 @@ def content_change(output_features, content_features, mask=None):
     return float(change / max(np.sum(weight * content_features**2), 1e-12))
 
 # %% ../nbs/19_scorecard.ipynb #ac8fba4d
-def luminance(picture):
-    """Luminance 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) of `picture` (..., 3) in [-1, 1], as (...) in 0..255."""
+def luminance(picture: np.ndarray) -> np.ndarray:
+    """Luminance 0.299 R + 0.587 G + 0.114 B of a picture.
+
+    Args:
+        picture: (..., 3) in [-1, 1].
+
+    Returns:
+        float64 (...) in 0..255.
+
+    Source:
+        ITU-R BT.601.
+    """
     return (np.asarray(picture, np.float64) + 1) * 127.5 @ np.array([0.299, 0.587, 0.114])
 
 
-def luminance_ssim(output, content, mask=None):
-    """Structural similarity of two luminances (Wang et al. 2004): 11 x 11 Gaussian window, sigma 1.5, range 255.
+def luminance_ssim(output: np.ndarray, content: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Structural similarity of two luminances: 11 x 11 Gaussian window, sigma 1.5, range 255.
 
-    Args: `output`, `content` (H, W, 3) in [-1, 1]; `mask` (H, W, 1) in [0, 1] weights the window centres.
-    Returns a float in [-1, 1]: 1 = equal. Windows that would leave the picture (5 px at the border) do not count.
+    Windows that would leave the picture (5 px at the border) do not count.
+
+    Args:
+        output, content: (H, W, 3) in [-1, 1].
+        mask: (H, W, 1) in [0, 1]; weights the window centres.
+
+    Returns:
+        A number in [-1, 1]: 1 = equal.
+
+    Source:
+        Wang et al. 2004.
     """
     _, local = structural_similarity(
         luminance(output),
@@ -60,21 +85,35 @@ def luminance_ssim(output, content, mask=None):
     return float(np.average(inner, weights=weight)) if weight.sum() > 0 else float(np.mean(inner))
 
 # %% ../nbs/19_scorecard.ipynb #0979066c
-def gram_distance(output_grams, style_grams):
+def gram_distance(output_grams: Sequence, style_grams: Sequence) -> float:
     """Relative Gram distance (metrics.md `gram`): mean over layers of sum((G_o - G_s)^2) / sum(G_s^2).
 
-    Args: two lists of (C, C) Gram matrices, one per layer. Returns a float >= 0: 0 = the same texture statistics.
+    Args:
+        output_grams, style_grams: lists of (C, C) Gram matrices, one per layer.
+
+    Returns:
+        A number >= 0: 0 = the same texture statistics.
     """
     pairs = [np.asarray(pair, np.float64) for pair in zip(output_grams, style_grams, strict=True)]
     return float(np.mean([np.sum((output - style) ** 2) / max(np.sum(style**2), 1e-30) for output, style in pairs]))
 
 # %% ../nbs/19_scorecard.ipynb #7222e1ab
-def sorted_projections(features, mask=None, *, directions=64, seed=0):
+def sorted_projections(
+    features: np.ndarray, mask: np.ndarray | None = None, *, directions: int = 64, seed: int = 0
+) -> np.ndarray:
     """Feature vectors seen from fixed random unit directions, each direction's values in rising order.
 
-    Args: `features` (H, W, C); `mask` (H, W, 1) weights the positions: then the values are the weighted quantiles at
-        (k + 1/2) / (H W), so that the length stays H W and a full mask changes nothing; `seed` fixes the directions.
-    Returns float32 (directions, H W).
+    With a mask the values are the weighted quantiles at (k + 1/2) / (H W), so that the length stays H W and a full mask
+    changes nothing.
+
+    Args:
+        features: (H, W, C).
+        mask: (H, W, 1) in [0, 1]; weights the positions.
+        directions: how many.
+        seed: fixes the directions.
+
+    Returns:
+        float32 (directions, H W).
     """
     features = np.asarray(features, np.float32)
     axes = np.random.default_rng(seed).standard_normal((features.shape[-1], directions)).astype(np.float32)
@@ -91,21 +130,34 @@ def sorted_projections(features, mask=None, *, directions=64, seed=0):
     return seen
 
 
-def sliced_distance(output_projections, style_projections):
+def sliced_distance(output_projections: np.ndarray, style_projections: np.ndarray) -> float:
     """Sliced Wasserstein distance of one layer, relative to the style's spread (metrics.md `swd`).
 
-    mean(|sort(F_o P) - sort(F_s P)|) / mean(|F_s P - mean(F_s P)|); the projections come from `sorted_projections`.
-    Returns a float >= 0: 0 = the same distribution of feature vectors (seen along these directions).
+    mean(|sort(F_o P) - sort(F_s P)|) / mean(|F_s P - mean(F_s P)|).
+
+    Args:
+        output_projections, style_projections: (directions, H W), from `sorted_projections`.
+
+    Returns:
+        A number >= 0: 0 = the same distribution of feature vectors (seen along these directions).
     """
     spread = np.mean(np.abs(style_projections - style_projections.mean(axis=1, keepdims=True)))
     return float(np.mean(np.abs(output_projections - style_projections)) / max(spread, 1e-12))
 
 # %% ../nbs/19_scorecard.ipynb #5c669fcf
-def picture_palette(picture, mask=None, *, colours=5, seed=0):
+def picture_palette(
+    picture: np.ndarray, mask: np.ndarray | None = None, *, colours: int = 5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Main colours of a picture by k-means in CIELAB, and the share of the picture each one covers.
 
-    Args: `picture` (H, W, 3) in [-1, 1]; `mask` (H, W, 1): only pixels with a mask of at least 0.5 count.
-    Returns Lab colours (K, 3) and shares (K,) that sum to 1; K <= `colours`, less where there are fewer 8-bit colours.
+    Args:
+        picture: (H, W, 3) in [-1, 1].
+        mask: (H, W, 1); only pixels with a mask of at least 0.5 count.
+        colours: how many at most.
+        seed: of the clustering.
+
+    Returns:
+        Lab colours (K, 3) and shares (K,) that sum to 1; K is less than `colours` where there are fewer 8-bit colours.
     """
     pixels = to_uint8(picture).reshape(-1, 3)
     if mask is not None and np.any(inside := np.asarray(mask).reshape(-1) >= 0.5):
@@ -118,72 +170,33 @@ def picture_palette(picture, mask=None, *, colours=5, seed=0):
     return lab[counts > 0], counts[counts > 0] / counts.sum()
 
 
-def palette_distance(first, second):
-    """Distance of two palettes (colours in Lab, shares): share-weighted step to the nearest colour, mean of both ways.
+def palette_distance(first: tuple, second: tuple) -> float:
+    """Distance of two palettes: share-weighted step to the nearest colour, mean of both ways.
 
-    Returns a float >= 0 in CIELAB units (Euclidean, CIE 1976): 0 = the same colours; about 2 can just be seen.
+    Args:
+        first, second: (colours in Lab, shares), from `picture_palette`.
+
+    Returns:
+        A number >= 0 in CIELAB units (Euclidean, CIE 1976): 0 = the same colours; about 2 can just be seen.
     """
     steps = np.linalg.norm(first[0][:, None] - second[0][None], axis=-1)
     return float((first[1] @ steps.min(axis=1) + second[1] @ steps.min(axis=0)) / 2)
 
 # %% ../nbs/19_scorecard.ipynb #67f0ce81
-def background_change(output, content, mask):
-    """Mean absolute change outside the garment, in 8-bit steps (0..255), for one picture or for a batch (mean of
-    pairs).
+def background_change(output: np.ndarray, content: np.ndarray, mask: np.ndarray) -> float:
+    """Mean absolute change outside the garment, for one picture or for a batch (mean of pairs).
 
-    Args: `output`, `content` (H, W, 3) or (B, H, W, 3) in [-1, 1]; `mask` (..., H, W, 1), 1 = garment. A mask that
-    leaves nothing outside gives 0.
+    Args:
+        output, content: (H, W, 3) or (B, H, W, 3) in [-1, 1].
+        mask: (..., H, W, 1), 1 = garment. A mask that leaves nothing outside gives 0.
+
+    Returns:
+        8-bit steps, 0..255.
     """
     outside = 1 - np.asarray(mask, np.float64)
     change = 127.5 * np.abs(np.subtract(output, content, dtype=np.float64)).mean(axis=-1, keepdims=True)
     changed, counted = ((outside * value).sum(axis=(-3, -2, -1)) for value in (change, 1))
     return float(np.mean(changed / np.maximum(counted, 1e-12)))
-
-# %% ../nbs/19_scorecard.ipynb #811a6eac
-def _batch(name, pictures, channels=3, low=-1.0):
-    """`pictures` as float32 (B, H, W, channels), or a ScoreError that names the argument."""
-    array = np.asarray(pictures)
-    if array.ndim not in (3, 4) or array.shape[-1] != channels:
-        raise ScoreError(
-            f"{name}: received shape {array.shape}; expected (height, width, {channels}) or "
-            f"(batch, height, width, {channels}). Read pictures with images.read_picture."
-        )
-    array = array.astype(np.float32)[(None,) * (4 - array.ndim)]
-    if 0 in array.shape or min(array.shape[1:3]) < 16:
-        raise ScoreError(
-            f"{name}: received {array.shape[0]} pictures of {array.shape[1]} x {array.shape[2]} px; expected at "
-            "least one, both sides at least 16 px. Enlarge it with images.resize_picture."
-        )
-    if not np.isfinite(array).all() or array.min() < low - 1e-3 or array.max() > 1 + 1e-3:
-        raise ScoreError(
-            f"{name}: received values from {array.min():g} to {array.max():g}; expected finite ones, "
-            f"{low:g} to 1. Scale 8-bit pictures with images.to_float, divide 8-bit masks by 255."
-        )
-    return array
-
-
-def check_pairs(content, others, mask=None, *, name="content"):
-    """Pictures of the same pairs as float32 batches of one shape.
-
-    Args: `content` (H, W, 3) or (B, H, W, 3) in [-1, 1], called `name` in errors; `others` {name: pictures}; `mask`
-        (..., H, W, 1) in [0, 1] or None.
-    Returns [content, *others' values, mask]. Raises ScoreError for another rank, size, number or range.
-    """
-    first = _batch(name, content)
-    checked = [_batch(other, pictures) for other, pictures in others.items()]
-    last = None if mask is None else _batch("mask", mask, channels=1, low=0.0)
-    for other, array in zip((*others, "mask"), (*checked, last), strict=True):
-        if array is not None and array.shape[:3] != first.shape[:3]:
-            raise ScoreError(
-                f"{other}: received (batch, height, width) {array.shape[:3]}; expected {first.shape[:3]} "
-                f"as in {name}. Bring both to one size with images.resize_picture, one of each per pair."
-            )
-    if last is not None and np.any(empty := last.sum(axis=(1, 2, 3)) < 1):
-        raise ScoreError(
-            f"mask: received no garment in pairs {np.flatnonzero(empty).tolist()}; expected at least one pixel "
-            "of 1. Leave those pairs out, or pass mask=None to score whole pictures."
-        )
-    return [first, *checked, last]
 
 # %% ../nbs/19_scorecard.ipynb #38fc0d92
 def _look(pictures, extractor, mask=None):
@@ -229,14 +242,31 @@ def _compare(output, content, style):
     return figures
 
 # %% ../nbs/19_scorecard.ipynb #c36ce994
-def score_rows(rows, content, style, extractor, mask=None, *, chunk=4, callback=None):
+def score_rows(
+    rows: dict,
+    content: np.ndarray,
+    style: np.ndarray,
+    extractor: Callable,
+    mask: np.ndarray | None = None,
+    *,
+    chunk: int = 4,
+    callback: Callable | None = None,
+) -> dict:
     """Score several sets of outputs of the same pairs; each garment and style picture is looked at only once.
 
-    Args: `rows` {name: outputs (B, H, W, 3)}; `content`, `style` (B, H, W, 3) in [-1, 1]; `extractor` from
-        `features.load_extractor`; `mask` (B, H, W, 1) for figures inside the garment; `chunk` pairs in memory at a
-        time;
-        `callback(done, total)` after each chunk.
-    Returns {row: {figure: float64 (B,)}}. Raises ScoreError.
+    Args:
+        rows: {name: outputs (B, H, W, 3)}.
+        content, style: (B, H, W, 3) in [-1, 1].
+        extractor: from `features.load_extractor`.
+        mask: (B, H, W, 1), for figures inside the garment.
+        chunk: pairs in memory at a time.
+        callback: called with (done, total) after each chunk.
+
+    Returns:
+        {row: {figure: float64 (B,)}}.
+
+    Raises:
+        ScoreError: for pictures that do not fit together.
     """
     named = {"style": style} | {f"row {name!r}": outputs for name, outputs in rows.items()}
     content, style, *outputs, mask = check_pairs(content, named, mask)
@@ -260,7 +290,7 @@ def score_rows(rows, content, style, extractor, mask=None, *, chunk=4, callback=
 class Scores(dict):
     """Figures by name, and in `extractor` the name of the network that measured them."""
 
-    def __init__(self, figures, extractor):
+    def __init__(self, figures: dict, extractor: str) -> None:
         super().__init__(figures)
         self.extractor = extractor
 
@@ -268,17 +298,53 @@ class Scores(dict):
         return f"Scores(extractor={self.extractor!r}, {super().__repr__()})"
 
 
-def score_batch(output, content, style, extractor, mask=None, *, chunk=4):
-    """Figures of every pair: `Scores` {figure: float64 (B,)}; see `score_rows` for the arguments."""
+def score_batch(
+    output: np.ndarray,
+    content: np.ndarray,
+    style: np.ndarray,
+    extractor: Callable,
+    mask: np.ndarray | None = None,
+    *,
+    chunk: int = 4,
+) -> Scores:
+    """Figures of every pair.
+
+    Args:
+        output, content, style, extractor, mask, chunk: see `score_rows`.
+
+    Returns:
+        `Scores` {figure: float64 (B,)}.
+
+    Raises:
+        ScoreError: for pictures that do not fit together.
+    """
     rows = score_rows({"output": output}, content, style, extractor, mask, chunk=chunk)
     return Scores(rows["output"], extractor.name)
 
 
-def score(output, content, style, extractor, mask=None, *, chunk=4):
-    """Mean figures of one pair (H, W, 3) or of a batch: `Scores` {figure: float}, with the extractor's name.
+def score(
+    output: np.ndarray,
+    content: np.ndarray,
+    style: np.ndarray,
+    extractor: Callable,
+    mask: np.ndarray | None = None,
+    *,
+    chunk: int = 4,
+) -> Scores:
+    """Mean figures of one pair or of a batch, with the extractor's name.
 
     With a mask the figures are those inside the garment and `background_change` is added. Figures of different
     extractors have different scales: never put them side by side.
+
+    Args:
+        output, content, style: (H, W, 3) or (B, H, W, 3) in [-1, 1].
+        extractor, mask, chunk: see `score_rows`.
+
+    Returns:
+        `Scores` {figure: float}.
+
+    Raises:
+        ScoreError: for pictures that do not fit together.
     """
     pairs = score_batch(output, content, style, extractor, mask, chunk=chunk)
     return Scores({figure: float(values.mean()) for figure, values in pairs.items()}, extractor.name)

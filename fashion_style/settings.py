@@ -18,6 +18,7 @@ from .style_generator import GENERATORS, PATHS
 
 # %% ../nbs/14_settings.ipynb #a22d3732
 def _setting(default, text, **more):
+    """A field with its default, the words that the command shows, and choices if there are any."""
     return field(default=default, metadata={"help": text, **more})
 
 
@@ -28,10 +29,10 @@ def _is_number(value):
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The lambdas of the article's total loss, and those that we add. All >= 0, no units.
+    """The lambdas of the article's total loss, and those that we add: finite numbers of at least 0, no units.
 
-    They are checked by the `TrainingSettings` that hold them, not here: a session puts dials in the place of the
-    numbers.
+    Raises:
+        TrainingError: for anything else; it names the weights and what was received.
     """
 
     adversarial: float = _setting(0.005, "lambda_adv, weight of the critic's score in the generator's loss")
@@ -52,6 +53,14 @@ class LossWeights:
         0.001, "weight of the mean squared score of real pictures, which holds the critic's level near 0"
     )
 
+    def __post_init__(self) -> None:
+        bad = {item.name: getattr(self, item.name) for item in fields(self)}
+        bad = {name: value for name, value in bad.items() if not _is_number(value)}
+        if bad:
+            raise TrainingError(
+                f"loss weights must be finite numbers >= 0. Received: {bad}. Leave a term out with a weight of 0."
+            )
+
 # %% ../nbs/14_settings.ipynb #8ebcf7ad
 def _check_names(what, kind, values):
     """Raises TrainingError unless `values` is a dict of fields of the dataclass `kind`."""
@@ -67,7 +76,11 @@ def _check_names(what, kind, values):
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Everything that decides a run. The same settings, pictures and machine give the same run."""
+    """Everything that decides a run. The same settings, pictures and machine give the same run.
+
+    Raises:
+        TrainingError: for a value that makes no sense; it says what was received and what is expected.
+    """
 
     size: int = _setting(64, "height and width of training pictures, pixels")
     batch: int = _setting(8, "pairs per generator step")
@@ -198,16 +211,13 @@ class TrainingSettings:
             )
 
     def _check_numbers(self):
-        """Rates above 0, weights of at least 0, a seed that can be one; every number finite."""
+        """Rates above 0, a share, a seed that can be one; every number finite."""
         rates = {name: getattr(self, name) for name in ("learning_rate", "critic_learning_rate", "clip")}
         bad = {name: value for name, value in rates.items() if not (_is_number(value) and value > 0)}
         if bad:
             raise TrainingError(f"rates and limits must be finite numbers above 0. Received: {bad}.")
         if not _is_number(self.mask_share) or self.mask_share > 1.0:
             raise TrainingError(f"mask_share must lie in [0, 1]. Received: {self.mask_share!r}.")
-        bad = {name: value for name, value in asdict(self.weights).items() if not _is_number(value)}
-        if bad:
-            raise TrainingError(f"loss weights must be finite numbers >= 0. Received: {bad}.")
         if type(self.seed) is not int or self.seed < 0:
             raise TrainingError(f"seed must be a whole number of at least 0. Received: {self.seed!r}.")
         if self.generator == "article" and self.size % 4:
@@ -230,13 +240,17 @@ class TrainingSettings:
                 f" {', '.join(map(repr, bad))}."
             )
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Plain dict for a JSON file."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values):
-        """Inverse of `to_dict`. Raises TrainingError for unknown names, and for values that make no sense."""
+    def from_dict(cls, values: dict) -> "TrainingSettings":
+        """Inverse of `to_dict`.
+
+        Raises:
+            TrainingError: for unknown names, and for values that make no sense.
+        """
         _check_names("settings", cls, values)
         if isinstance(values.get("weights"), dict):  # anything else is refused below
             _check_names("weights", LossWeights, values["weights"])
@@ -244,8 +258,15 @@ class TrainingSettings:
         return cls(**values)
 
 # %% ../nbs/14_settings.ipynb #1de1ba75
-def changed_settings(settings, changes):
-    """`settings` with `changes`, {name of a loss weight or of a setting: value}.
+def changed_settings(settings: TrainingSettings, changes: dict) -> TrainingSettings:
+    """`settings` with some values changed.
+
+    Args:
+        settings: those to begin with; they stay as they are.
+        changes: {name of a loss weight or of a setting: value}.
+
+    Returns:
+        New `TrainingSettings`.
 
     Raises:
         TrainingError: for a name that is neither, or a value that makes no sense.
@@ -262,9 +283,16 @@ def changed_settings(settings, changes):
     return replace(settings, **{"weights": replace(others.pop("weights", settings.weights), **weights), **others})
 
 # %% ../nbs/14_settings.ipynb #961f85e6
-def settings_difference(before, after, *, past=True):
-    """What differs between two `TrainingSettings`, in words: "style 9 instead of 2, batch 4 instead of 8"; an empty
-    text if nothing does. `past` False: "style 9, batch 4".
+def settings_difference(before: TrainingSettings, after: TrainingSettings, *, past: bool = True) -> str:
+    """What differs between two settings, in words.
+
+    Args:
+        before, after: the two.
+        past: also say what was there before.
+
+    Returns:
+        "style 9 instead of 2, batch 4 instead of 8", without `past` "style 9, batch 4"; an empty text if nothing
+            differs.
     """
     flat = [dict(asdict(settings), **asdict(settings.weights)) for settings in (before, after)]
     told = [
@@ -282,14 +310,12 @@ def settings_difference(before, after, *, past=True):
     )
 
 # %% ../nbs/14_settings.ipynb #5fdbe2fc
-def read_settings(path):
-    """The `TrainingSettings` in a file that a run wrote (RUN/settings.json). Imports TensorFlow.
+def read_settings(path: Path | str) -> TrainingSettings:
+    """The settings in a file that a run wrote, RUN/settings.json.
 
     Raises:
         TrainingError: for a file that is missing, no JSON, or holds unknown names or values that make no sense.
     """
-    from fashion_style.errors import TrainingError
-
     try:
         if not Path(path).is_file():
             raise ValueError("there is no such file, or it is a folder")
@@ -299,5 +325,6 @@ def read_settings(path):
         return TrainingSettings.from_dict(values)
     except (OSError, ValueError, TrainingError) as error:
         raise TrainingError(
-            f"{path} holds no settings of a run: {str(getattr(error, 'reason', error)).rstrip('.')}. Name the settings.json of a run folder."
+            f"{path} holds no settings of a run: {str(getattr(error, 'reason', error)).rstrip('.')}."
+            " Name the settings.json of a run folder."
         ) from error

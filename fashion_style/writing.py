@@ -21,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import DesignError, TrainingError
+from .runs.folder import RunFolder
 
 # %% ../nbs/writing.ipynb #31b6056f
 def write_whole(path: Path | str, data: bytes) -> None:
@@ -104,8 +105,9 @@ def clear_asides(folder: Path) -> None:
 def _leave_no_trace(run, before, made):
     """Take away a run's lock file and the folders `made` for it, if the folder holds nothing else than `before`."""
     with suppress(OSError):
-        if set(os.listdir(run)) - {"writer.lock"} == before:
-            (run / "writer.lock").unlink()
+        lock = RunFolder(run).lock
+        if set(os.listdir(run)) - {lock.name} == before:
+            lock.unlink()
             for folder in made:
                 folder.rmdir()
 
@@ -124,16 +126,17 @@ def writer_lock(run: Path | str) -> Iterator[None]:
     Raises:
         TrainingError: at once, if the run is being written to or its folder cannot be.
     """
-    run, lock = Path(run), FileLock(Path(run) / "writer.lock")
+    run, place = Path(run), RunFolder(run).lock
+    lock = FileLock(place)
     try:
         made = [folder for folder in (run, *run.parents) if not folder.exists()]
         before = set() if made else set(os.listdir(run))
         run.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
-        clear_asides(run / "checkpoints")
+        clear_asides(RunFolder(run).checkpoints)
     except Timeout as error:
         raise TrainingError(
-            f"another process is writing to {run} (it holds writer.lock). Wait for it or stop it, or name another"
+            f"another process is writing to {run} (it holds {place.name}). Wait for it or stop it, or name another"
             " folder."
         ) from error
     except OSError as error:
@@ -143,7 +146,7 @@ def writer_lock(run: Path | str) -> Iterator[None]:
     try:
         yield
     finally:
-        if "writer.lock" not in before:
+        if place.name not in before:
             _leave_no_trace(run, before, made)  # while the lock is still held
         lock.release()
 

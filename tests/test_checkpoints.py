@@ -25,7 +25,7 @@ from fashion_style.runs.checkpoints import (
     save_checkpoint,
     write_checkpoint,
 )
-from fashion_style.runs.folder import read_events
+from fashion_style.runs.events import read_events
 from fashion_style.runs.forks import fork
 from fashion_style.runs.history import History, read_history
 from fashion_style.settings import LossWeights, TrainingSettings, changed_settings

@@ -15,7 +15,6 @@ import warnings
 import hostile
 import numpy as np
 import pytest
-from fashion_style.reading.run_sources import EMBEDDED
 from PIL import Image
 
 from fashion_style import cli
@@ -35,9 +34,10 @@ from fashion_style.commands import (
 from fashion_style.commands import (
     training_options as run_options,
 )
-from fashion_style.data import distinct_pairs
 from fashion_style.errors import PictureError, TrainingError
 from fashion_style.reading import pictures as places
+from fashion_style.reading.pairs import distinct_pairs
+from fashion_style.reading.run_sources import EMBEDDED
 
 
 @pytest.fixture
@@ -554,7 +554,7 @@ def test_places_survive_and_a_missing_note_means_the_embedded_sets(tmp_path):
     noted = dict(garments=["/a b", "/c"], styles=None, held_out=0.2, vgg_weights="/w.h5")
     places.write_places(tmp_path / "run", noted)
     assert places.read_places(tmp_path / "run") == noted
-    (tmp_path / "run" / places.PICTURES_FILE).write_text('{"styles": ["/x"]}')  # of an older version
+    (tmp_path / "run" / "pictures.json").write_text('{"styles": ["/x"]}')  # of an older version
     assert places.read_places(tmp_path / "run") == dict(garments=None, styles=["/x"], held_out=0.1, vgg_weights=None)
     for nowhere in (tmp_path / "none", os.devnull):
         assert places.read_places(nowhere) == dict(garments=None, styles=None, held_out=0.1, vgg_weights=None)
@@ -576,7 +576,7 @@ def test_places_survive_and_a_missing_note_means_the_embedded_sets(tmp_path):
     ],
 )
 def test_a_damaged_note_is_an_error_and_never_the_embedded_sets(tmp_path, damage):
-    (tmp_path / places.PICTURES_FILE).write_bytes(damage)
+    (tmp_path / "pictures.json").write_bytes(damage)
     with pytest.raises(TrainingError, match="pictures.json cannot be read.*--garments DIR --styles DIR"):
         places.read_places(tmp_path)
 
@@ -587,7 +587,7 @@ def test_a_missing_note_is_an_error_where_it_is_required(tmp_path):
 
 
 def test_a_note_that_is_a_folder_is_an_error_too(tmp_path):
-    (tmp_path / places.PICTURES_FILE).mkdir()
+    (tmp_path / "pictures.json").mkdir()
     with pytest.raises(TrainingError, match="cannot be read"):
         places.read_places(tmp_path)
 
@@ -600,7 +600,7 @@ def test_other_folders_are_laid_over_those_of_a_run_and_mend_a_lost_note(tmp_pat
     assert places.chosen_places(tmp_path, ["/c"], ["/b"]) == noted | dict(garments=["/c"], styles=["/b"]), (
         "the share that is held out must stay"
     )
-    (tmp_path / places.PICTURES_FILE).write_text("{")
+    (tmp_path / "pictures.json").write_text("{")
     assert places.chosen_places(tmp_path, ["/c"], ["/b"]) == dict(
         garments=["/c"], styles=["/b"], held_out=0.1, vgg_weights=None
     )
@@ -727,9 +727,9 @@ def test_a_new_run_takes_nothing_from_somebody_else(shell, tmp_path):
 
 def test_a_run_is_not_trained_over_and_goes_on_with_nothing_but_its_folder(tiny_run, shell, eager):
     run, steps = tiny_run[0], steps_done(tiny_run[0])
-    noted = (run / places.PICTURES_FILE).read_text()
+    noted = (run / "pictures.json").read_text()
     code, _, errors = shell("train", "--run", run, *TINY)
-    assert code == 1 and "--resume" in errors[-1] and (run / places.PICTURES_FILE).read_text() == noted
+    assert code == 1 and "--resume" in errors[-1] and (run / "pictures.json").read_text() == noted
     code, out, errors = shell("train", "--resume", run, "--steps", steps + 1)
     assert code == 0 and f"finished after step {steps + 1} of {steps + 1}" in out and f"--run {run}" in out, errors
     assert (
@@ -756,11 +756,11 @@ def test_a_new_run_begins_with_the_generator_of_another(tiny_run, shell, eager, 
 
 
 def test_xla_reaches_the_trainer_of_new_and_resumed_runs(shell, eager, tmp_path, monkeypatch):
-    from fashion_style.runs import folder as run_folders
+    from fashion_style.runs import opening
 
-    asked, build = [], run_folders.Trainer
+    asked, build = [], opening.Trainer
     monkeypatch.setattr(
-        run_folders, "Trainer", lambda *settings, xla, **more: asked.append(xla) or build(*settings, **more)
+        opening, "Trainer", lambda *settings, xla, **more: asked.append(xla) or build(*settings, **more)
     )
     for words in (
         ["--run", tmp_path / "run", *TINY, "--steps", 1, "--xla"],

@@ -20,6 +20,7 @@ from fashion_style.runs.checkpoints import newest_checkpoint
 from fashion_style.runs.devices import choose_strategy, read_cluster
 from fashion_style.runs.history import read_history
 from fashion_style.runs.loop import train
+from fashion_style.runs.plan import Schedule
 from fashion_style.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
@@ -36,13 +37,15 @@ from fashion_style.runs.devices import choose_strategy
 strategy = choose_strategy("multiworker")  # before TensorFlow is used otherwise
 from fashion_style.errors import FashionStyleError
 from fashion_style.runs.loop import train
+from fashion_style.runs.plan import Schedule, Start, Watchers
 from fashion_style.settings import TrainingSettings
 from fashion_style.reading.sources import garment_source, pattern_source
 run, settings, out = sys.argv[1], TrainingSettings.from_dict(json.loads(sys.argv[2])), sys.argv[3]
 try:
     result = train(run, settings, garment_source(size=40, count=10), pattern_source(size=40, count=10),
-                   strategy=strategy, resume="resume" in sys.argv,
-                   grid_every=1000, checkpoint_every=4, callback=lambda progress: print(progress.step, flush=True))
+                   start=Start(strategy=strategy, resume="resume" in sys.argv),
+                   schedule=Schedule(grid_every=1000, checkpoint_every=4),
+                   watchers=Watchers(callback=lambda progress: print(progress.step, flush=True)))
 except FashionStyleError as error:
     sys.exit(str(error))
 np.savez(out, **{name.replace("/", "_"): variable.numpy() for name, variable in result.trainer.variables().items()})
@@ -99,7 +102,7 @@ def test_two_workers_equal_each_other_and_one_process(tmp_path):
         SETTINGS,
         garment_source(size=40, count=10),
         pattern_source(size=40, count=10),
-        grid_every=1000,
+        schedule=Schedule(grid_every=1000),
     )
     first, second = (np.load(tmp_path / f"worker{index}.npz") for index in range(2))
     for name, variable in alone.trainer.variables().items():
@@ -117,7 +120,7 @@ def test_two_workers_equal_each_other_and_one_process(tmp_path):
 def test_workers_that_take_up_different_checkpoints_do_not_train(tmp_path):
     pictures = garment_source(size=40, count=10), pattern_source(size=40, count=10)
     for name, steps in (("new", 2), ("old", 1)):
-        train(tmp_path / name, replace(QUICK, steps=steps), *pictures, grid_every=1000)
+        train(tmp_path / name, replace(QUICK, steps=steps), *pictures, schedule=Schedule(grid_every=1000))
     before = newest_checkpoint(tmp_path / "new")[1]
     workers = start_workers([tmp_path / "new", tmp_path / "old"], replace(QUICK, steps=6), tmp_path, "resume")
     for worker in workers:

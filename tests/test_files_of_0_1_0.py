@@ -10,15 +10,16 @@ import zipfile
 
 import numpy as np
 import pytest
-from fashion_style.reading.run_sources import picture_sources
 
 from fashion_style.design import load_designer
 from fashion_style.images import open_picture, to_uint8
 from fashion_style.reading.pictures import read_places
+from fashion_style.reading.run_sources import picture_sources
 from fashion_style.runs.checkpoints import newest_checkpoint
-from fashion_style.runs.folder import read_events
+from fashion_style.runs.events import read_events
 from fashion_style.runs.history import read_history
 from fashion_style.runs.loop import train
+from fashion_style.runs.plan import Start
 from fashion_style.studio.recipes import read_recipe, reproduce, way_of
 
 ARCHIVE = pathlib.Path(__file__).parent / "data" / "written_by_0_1_0.zip"
@@ -46,7 +47,7 @@ def test_a_run_goes_on(old):
         run,
         settings.__class__.from_dict(dict(settings.to_dict(), steps=5)),
         *picture_sources(read_places(run), settings),
-        resume=True,
+        start=Start(resume=True),
     )
     assert int(result.trainer.step) == 5 and [row["step"] for row in result.history] == [1, 2, 3, 4, 5]
 

@@ -13,10 +13,13 @@ import tensorflow as tf
 
 from fashion_style.data import held_out_pairs
 from fashion_style.errors import TrainingError
-from fashion_style.health import COIN, TensorBoardWriter, diagnose, fig_dashboard, vital_signs
+from fashion_style.health import COIN, diagnose, vital_signs
 from fashion_style.reading.sources import garment_source, pattern_source
+from fashion_style.runs.dashboard import fig_dashboard
 from fashion_style.runs.history import LOSS_TERMS, History, read_history, weighted_shares
 from fashion_style.runs.loop import Progress, train
+from fashion_style.runs.plan import Schedule, Watchers
+from fashion_style.runs.tensorboard import TensorBoardWriter
 from fashion_style.settings import LossWeights, TrainingSettings
 
 # Real runs ------------------------------------------------------------------------------------------------------------
@@ -57,10 +60,15 @@ def runs(tmp_path_factory):
         if name == "fine":
             with TensorBoardWriter(run, every=10, weights=settings.weights) as writer:
                 result = train(
-                    run, settings, *sources, held_out=held_out, grid_every=30, checkpoint_every=1000, callback=writer
+                    run,
+                    settings,
+                    *sources,
+                    held_out=held_out,
+                    schedule=Schedule(grid_every=30, checkpoint_every=1000),
+                    watchers=Watchers(callback=writer),
                 )
         else:
-            result = train(run, settings, *sources, grid_every=1000, checkpoint_every=1000)
+            result = train(run, settings, *sources, schedule=Schedule(grid_every=1000, checkpoint_every=1000))
         done[name] = run, settings, result.history
     return done
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fashion_style.data import Batch
 from fashion_style.errors import TrainingError
-from fashion_style.losses import Pairings, Targets, _window_mean, loss_targets, motif_loss, shading_loss
+from fashion_style.losses import Targets, _window_mean, loss_targets, motif_loss, shading_loss
+from fashion_style.runs.pairings import Pairings
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
 
@@ -119,7 +121,7 @@ def test_styles_move_on_and_targets_are_asked_for_once_a_batch():
     trainer = Counting(SMALL)
     pairings, (content, style) = Pairings(trainer), (random_pictures(3, 8, 1), random_pictures(3, 8, 2))
     for trainer.step in range(6):
-        moved, targets = pairings(content, style)
+        moved, targets = pairings(Batch(content, style, None))
         np.testing.assert_array_equal(moved, np.roll(style, trainer.step % 2, axis=0))
         np.testing.assert_array_equal(targets.style[0], moved)
         np.testing.assert_array_equal(targets.content, content)
@@ -128,7 +130,7 @@ def test_styles_move_on_and_targets_are_asked_for_once_a_batch():
 
 def test_one_pairing_leaves_the_targets_to_the_step():
     content, style = random_pictures(3, 8, 1), random_pictures(3, 8, 2)
-    moved, targets = Pairings(Counting(replace(SMALL, pairings=1)))(content, style)
+    moved, targets = Pairings(Counting(replace(SMALL, pairings=1)))(Batch(content, style, None))
     assert targets is None and moved is style
 
 
@@ -136,10 +138,27 @@ def test_kept_targets_are_those_of_the_new_pairs():
     trainer = Trainer(SMALL)
     trainer.step.assign(1)
     content, style = random_pictures(3, 32, 1), random_pictures(3, 32, 2)
-    moved, kept = Pairings(trainer)(content, style)
+    moved, kept = Pairings(trainer)(Batch(content, style, None))
     fresh = loss_targets(trainer.extractor, SMALL, content, moved)
     for ours, expected in zip(tf.nest.flatten(kept), tf.nest.flatten(fresh)):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_pictures_are_known_by_their_numbers_and_move_with_them():
+    trainer = Counting(replace(SMALL, augment=False))
+    pairings = Pairings(trainer)
+    batch = Batch(random_pictures(3, 8, 1), random_pictures(3, 8, 2), None, np.array([4, 5, 6]), np.array([7, 8, 9]))
+    for trainer.step in range(4):
+        moved, targets = pairings(batch)
+        np.testing.assert_array_equal(moved, np.roll(batch.style, trainer.step % 2, axis=0))
+        np.testing.assert_array_equal(targets.style[0], moved)
+        np.testing.assert_array_equal(targets.content, batch.content)
+    assert trainer.asked == 1 and len(pairings.cache._kept) == 6
+    other = batch._replace(content=random_pictures(3, 8, 3), content_numbers=np.array([1, 2, 3]))
+    np.testing.assert_array_equal(pairings(other)[1].content, other.content)
+    assert trainer.asked == 2
+    unknown = other._replace(content_numbers=None, style_numbers=None)
+    assert pairings(unknown)[1] is not None and trainer.asked == 3, "nobody knows the pictures: asked as for a batch"
 
 
 def test_more_pairings_than_pairs_are_refused():

@@ -19,11 +19,13 @@ from test_devices import HANG_GUARD, start_workers
 from fashion_style.data import held_out_pairs
 from fashion_style.errors import PictureError, TrainingError
 from fashion_style.reading.sources import PictureSource, folder_source, garment_source, pattern_source
-from fashion_style.runs import folder as run_folders
-from fashion_style.runs import loop as runs
+from fashion_style.runs import keeper, loop, opening
 from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_checkpoint
+from fashion_style.runs.events import add_event, read_events
 from fashion_style.runs.history import read_history
+from fashion_style.runs.keeper import held_out_digest
 from fashion_style.runs.loop import train
+from fashion_style.runs.plan import Schedule, Start, Watchers
 from fashion_style.runs.stopping import Divergence, StoppingRule
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
@@ -54,12 +56,12 @@ def stop_at(step):
     def callback(progress):
         stop.asked = progress.step == step
 
-    return dict(callback=callback, stop=stop)
+    return Watchers(callback=callback, stop=stop)
 
 
 def events(run):
     """What the events of a run are, in words."""
-    return [event["what"] for event in run_folders.read_events(run)]
+    return [event["what"] for event in read_events(run)]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def unseen():
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, sources, unseen):
     run = tmp_path_factory.mktemp("runs") / "straight"
-    return run, train(run, SMALL, *sources, held_out=unseen, grid_every=3, checkpoint_every=2)
+    return run, train(run, SMALL, *sources, held_out=unseen, schedule=Schedule(grid_every=3, checkpoint_every=2))
 
 
 def test_a_run_leaves_history_grids_settings_and_checkpoints(straight):
@@ -92,9 +94,23 @@ def test_a_run_leaves_history_grids_settings_and_checkpoints(straight):
 
 def test_stopped_and_resumed_is_equal_to_the_bit(straight, sources, unseen, tmp_path):
     _, whole = straight
-    half = train(tmp_path / "half", SMALL, *sources, held_out=unseen, grid_every=3, checkpoint_every=100, **stop_at(3))
+    half = train(
+        tmp_path / "half",
+        SMALL,
+        *sources,
+        held_out=unseen,
+        schedule=Schedule(grid_every=3, checkpoint_every=100),
+        watchers=stop_at(3),
+    )
     assert half.reason == "stopped" and len(half.history) == 3
-    rest = train(tmp_path / "half", None, *sources, held_out=unseen, resume=True, grid_every=3, checkpoint_every=100)
+    rest = train(
+        tmp_path / "half",
+        None,
+        *sources,
+        held_out=unseen,
+        start=Start(resume=True),
+        schedule=Schedule(grid_every=3, checkpoint_every=100),
+    )
     same_bits(whole.trainer, rest.trainer)
     rows = [
         [{name: value for name, value in row.items() if name not in ("seconds", "steps_per_second")} for row in history]
@@ -112,8 +128,8 @@ def test_stopped_and_resumed_is_equal_to_the_bit(straight, sources, unseen, tmp_
 def test_resuming_in_the_middle_of_a_batch_s_pairings_is_equal_to_the_bit(sources, tmp_path):
     settings = replace(SMALL, pairings=2)
     whole = train(tmp_path / "whole", settings, *sources)
-    train(tmp_path / "half", settings, *sources, **stop_at(3))
-    rest = train(tmp_path / "half", None, *sources, resume=True)
+    train(tmp_path / "half", settings, *sources, watchers=stop_at(3))
+    rest = train(tmp_path / "half", None, *sources, start=Start(resume=True))
     same_bits(whole.trainer, rest.trainer)
 
 
@@ -123,22 +139,37 @@ def test_targets_that_are_kept_are_equal_to_the_bit_whatever_batch_they_come_fro
     settings = replace(
         QUICK, batch=4, steps=8, augment=False, content_layer=SMALL.content_layer, style_layers=SMALL.style_layers
     )
-    whole = train(tmp_path / "whole", settings, *few, grid_every=1000)
-    train(tmp_path / "half", settings, *few, grid_every=1000, **stop_at(5))
-    same_bits(whole.trainer, train(tmp_path / "half", None, *few, grid_every=1000, resume=True).trainer)
+    whole = train(tmp_path / "whole", settings, *few, schedule=Schedule(grid_every=1000))
+    train(tmp_path / "half", settings, *few, schedule=Schedule(grid_every=1000), watchers=stop_at(5))
+    same_bits(
+        whole.trainer,
+        train(tmp_path / "half", None, *few, schedule=Schedule(grid_every=1000), start=Start(resume=True)).trainer,
+    )
 
 
 def test_a_checkpoint_is_saved_when_the_last_one_is_old_and_changes_no_number(sources, unseen, tmp_path, monkeypatch):
-    saved, save = [], runs.save_checkpoint
+    saved, save = [], keeper.save_checkpoint
     monkeypatch.setattr(
-        runs,
+        keeper,
         "save_checkpoint",
         lambda trainer, *more, **options: saved.append(int(trainer.step)) or save(trainer, *more, **options),
     )
-    how = dict(held_out=unseen, grid_every=3, checkpoint_every=100)
-    plain = train(tmp_path / "plain", replace(QUICK, steps=4), *sources, checkpoint_minutes=None, **how)
+    how = dict(grid_every=3, checkpoint_every=100)
+    plain = train(
+        tmp_path / "plain",
+        replace(QUICK, steps=4),
+        *sources,
+        held_out=unseen,
+        schedule=Schedule(checkpoint_minutes=None, **how),
+    )
     assert saved == [4]
-    often = train(tmp_path / "often", replace(QUICK, steps=4), *sources, checkpoint_minutes=1e-9, **how)
+    often = train(
+        tmp_path / "often",
+        replace(QUICK, steps=4),
+        *sources,
+        held_out=unseen,
+        schedule=Schedule(checkpoint_minutes=1e-9, **how),
+    )
     assert saved == [4, 1, 2, 3, 4]
     same_bits(plain.trainer, often.trainer)
 
@@ -146,7 +177,7 @@ def test_a_checkpoint_is_saved_when_the_last_one_is_old_and_changes_no_number(so
 def test_a_run_begins_with_trained_weights_and_keeps_them_in_its_first_checkpoint(straight, sources, tmp_path):
     _, learned = straight
     weights = learned.trainer.generator.get_weights()
-    train(tmp_path / "tuned", replace(SMALL, steps=1, learning_rate=1e-12), *sources, start_weights=weights)
+    train(tmp_path / "tuned", replace(SMALL, steps=1, learning_rate=1e-12), *sources, start=Start(weights=weights))
     first = list_checkpoints(tmp_path / "tuned")[0]
     _, arrays = read_checkpoint(first)
     assert first.name == "step-00000000"
@@ -157,11 +188,11 @@ def test_a_run_begins_with_trained_weights_and_keeps_them_in_its_first_checkpoin
 def test_weights_of_another_generator_are_refused_and_leave_no_run(sources, tmp_path):
     weights = Trainer(replace(SMALL, width=6)).generator.get_weights()
     with pytest.raises(TrainingError, match="another generator.*width 4"):
-        train(tmp_path / "run", SMALL, *sources, start_weights=weights)
+        train(tmp_path / "run", SMALL, *sources, start=Start(weights=weights))
     assert not (tmp_path / "run").exists(), "a refused run leaves nothing"
     (tmp_path / "mine").mkdir()
     with pytest.raises(TrainingError, match="another generator"):
-        train(tmp_path / "mine", SMALL, *sources, start_weights=weights)
+        train(tmp_path / "mine", SMALL, *sources, start=Start(weights=weights))
     assert (tmp_path / "mine").is_dir() and not list_checkpoints(tmp_path / "mine"), "a folder that was there stays"
 
 
@@ -226,16 +257,16 @@ def test_notes_are_there_before_the_first_checkpoint(tmp_path, monkeypatch):
         seen.extend(sorted(path.name for path in run.iterdir()))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_folders, "save_checkpoint", killed)
+    monkeypatch.setattr(opening, "save_checkpoint", killed)
     for _ in range(2):  # and what a killed start leaves is no obstacle to the next
         with pytest.raises(KeyboardInterrupt):
-            run_folders.open_run(tmp_path, SMALL, opened=lambda trainer: (tmp_path / "pictures.json").touch())
+            opening.open_run(tmp_path, SMALL, opened=lambda trainer: (tmp_path / "pictures.json").touch())
     assert seen == ["grids", "pictures.json", "settings.json"] * 2
 
 
 def test_workers_that_take_up_another_run_at_the_same_step_do_not_train(sources, tmp_path):
     for name, seed in (("one", 0), ("other", 1)):
-        train(tmp_path / name, replace(QUICK, steps=1, seed=seed), *sources, grid_every=1000)
+        train(tmp_path / name, replace(QUICK, steps=1, seed=seed), *sources, schedule=Schedule(grid_every=1000))
     workers = start_workers([tmp_path / "one", tmp_path / "other"], replace(QUICK, steps=4), tmp_path, "resume")
     for worker in workers:
         worker.communicate(timeout=HANG_GUARD)
@@ -249,7 +280,7 @@ def test_workers_that_take_up_another_run_at_the_same_step_do_not_train(sources,
 
 def test_nothing_to_resume_is_one_clear_error(sources, tmp_path):
     with pytest.raises(TrainingError, match="no usable checkpoint"):
-        train(tmp_path / "none", None, *sources, resume=True)
+        train(tmp_path / "none", None, *sources, start=Start(resume=True))
 
 
 class Poisoned(Trainer):
@@ -257,15 +288,20 @@ class Poisoned(Trainer):
 
     poison = 20
 
-    def train_step(self, content, style, mask, targets=None):
+    def advance(self, content, style, mask, targets=None):
         self.poison -= 1
-        return super().train_step(content * float("nan") if self.poison >= 0 else content, style, mask, targets)
+        return super().advance(content * float("nan") if self.poison >= 0 else content, style, mask, targets)
 
 
 def test_a_run_whose_losses_explode_goes_back_and_halves_the_rate(sources, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folders, "Trainer", Poisoned)
+    monkeypatch.setattr(opening, "Trainer", Poisoned)
     with pytest.warns(UserWarning, match="back to step 0 with 0.5"):
-        result = train(tmp_path / "run", replace(QUICK, steps=22), *sources, grid_every=1000, checkpoint_every=11)
+        result = train(
+            tmp_path / "run",
+            replace(QUICK, steps=22),
+            *sources,
+            schedule=Schedule(grid_every=1000, checkpoint_every=11),
+        )
     assert (
         result.reason == "finished"
         and [row["step"] for row in result.history] == list(range(1, 23))
@@ -273,7 +309,7 @@ def test_a_run_whose_losses_explode_goes_back_and_halves_the_rate(sources, tmp_p
     )
     assert result.history[0]["learning_rate"] < 0.51 * QUICK.learning_rate
     assert float(newest_checkpoint(tmp_path / "run")[1]["rate_scale/000"]) == 0.5
-    back = run_folders.read_events(tmp_path / "run")[1]
+    back = read_events(tmp_path / "run")[1]
     assert events(tmp_path / "run") == ["opened", "gone back", "finished"] and back["step"] == 0
     assert (
         back["text"]
@@ -285,11 +321,11 @@ def test_a_run_whose_losses_explode_goes_back_and_halves_the_rate(sources, tmp_p
 @pytest.mark.filterwarnings("ignore:losses were not finite")
 def test_a_run_that_cannot_be_mended_ends_with_its_last_losses(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(Poisoned, "poison", 10**6)
-    monkeypatch.setattr(run_folders, "Trainer", Poisoned)
+    monkeypatch.setattr(opening, "Trainer", Poisoned)
     with pytest.raises(
         TrainingError, match="not finite for 20 steps.*3 times.*last finite totals: none.*learning rate"
     ):
-        train(tmp_path / "run", replace(QUICK, steps=50), *sources, grid_every=1000)
+        train(tmp_path / "run", replace(QUICK, steps=50), *sources, schedule=Schedule(grid_every=1000))
     assert newest_checkpoint(tmp_path / "run")[0].steps == 50
 
 
@@ -300,13 +336,13 @@ def poisoned_once(monkeypatch):
     class PoisonedOnce(Trainer):
         left = 2
 
-        def train_step(self, content, *more):
+        def advance(self, content, *more):
             bad = int(self.step) >= 4 and self.left > 0
             self.left -= bad
-            return super().train_step(content * float("nan") if bad else content, *more)
+            return super().advance(content * float("nan") if bad else content, *more)
 
-    monkeypatch.setattr(run_folders, "Trainer", PoisonedOnce)
-    monkeypatch.setattr(runs, "Divergence", partial(Divergence, patience=2))
+    monkeypatch.setattr(opening, "Trainer", PoisonedOnce)
+    monkeypatch.setattr(keeper, "Divergence", partial(Divergence, patience=2))
 
 
 @pytest.mark.filterwarnings("ignore:checkpoint", "ignore:losses were not finite")
@@ -320,14 +356,20 @@ def test_a_run_that_goes_back_past_a_broken_checkpoint_writes_it_again(poisoned_
             if len(visits) == 1:
                 (newest / "manifest.json").write_text("")
 
-    train(tmp_path / "run", replace(QUICK, steps=6), *sources, grid_every=100, checkpoint_every=2, callback=callback)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=6),
+        *sources,
+        schedule=Schedule(grid_every=100, checkpoint_every=2),
+        watchers=Watchers(callback=callback),
+    )
     assert visits == [4, 4] and events(tmp_path / "run") == ["opened", "passed over", "gone back", "finished"]
 
 
 @pytest.mark.filterwarnings("ignore:losses were not finite")
 def test_a_run_that_goes_back_counts_no_check_twice(poisoned_once, sources, unseen, tmp_path):
-    rule = dict(held_out=unseen, grid_every=1, checkpoint_every=2, stop_gap=1e9, stop_checks=7)
-    result = train(tmp_path / "run", replace(QUICK, steps=20), *sources, **rule)
+    rule = Schedule(grid_every=1, checkpoint_every=2, stop_gap=1e9, stop_checks=7)
+    result = train(tmp_path / "run", replace(QUICK, steps=20), *sources, held_out=unseen, schedule=rule)
     assert result.reason == "converged" and len(result.history) == 7, "seven checks of seven states"
     assert events(tmp_path / "run") == ["opened", "gone back", "converged"]
 
@@ -347,33 +389,47 @@ def test_without_augmentation_targets_are_kept(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "targets", lambda self, *batch: asked.append(1) or targets(self, *batch))
     few = garment_source(size=40, count=4), pattern_source(size=40, count=4)
     settings = replace(QUICK, steps=8, augment=False)
-    result = train(tmp_path / "run", settings, *few, grid_every=1000)
+    result = train(tmp_path / "run", settings, *few, schedule=Schedule(grid_every=1000))
     assert result.reason == "finished" and 2 <= len(asked) <= 6 < settings.steps
 
 
 def test_a_step_that_is_skipped_last_does_not_cost_the_run(sources, tmp_path, monkeypatch):
     class PoisonedLast(Trainer):
-        def train_step(self, content, *more):
-            return super().train_step(content * float("nan") if int(self.step) == 3 else content, *more)
+        def advance(self, content, *more):
+            return super().advance(content * float("nan") if int(self.step) == 3 else content, *more)
 
-    monkeypatch.setattr(run_folders, "Trainer", PoisonedLast)
-    result = train(tmp_path / "run", replace(QUICK, steps=4), *sources, grid_every=100, checkpoint_every=100)
+    monkeypatch.setattr(opening, "Trainer", PoisonedLast)
+    result = train(
+        tmp_path / "run", replace(QUICK, steps=4), *sources, schedule=Schedule(grid_every=100, checkpoint_every=100)
+    )
     assert result.history[-1]["skipped"] == 1.0 and int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) == 4
 
 
 @pytest.mark.filterwarnings("ignore:.*goes on from step")
 def test_grids_that_were_deleted_come_back_and_never_cost_a_checkpoint(sources, tmp_path, monkeypatch):
-    train(tmp_path / "run", replace(QUICK, steps=2), *sources, grid_every=2, checkpoint_every=2)
+    train(tmp_path / "run", replace(QUICK, steps=2), *sources, schedule=Schedule(grid_every=2, checkpoint_every=2))
     shutil.rmtree(tmp_path / "run" / "grids")
-    train(tmp_path / "run", replace(QUICK, steps=4), *sources, resume=True, grid_every=2, checkpoint_every=2)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=4),
+        *sources,
+        start=Start(resume=True),
+        schedule=Schedule(grid_every=2, checkpoint_every=2),
+    )
     assert [path.name for path in (tmp_path / "run" / "grids").iterdir()] == ["step-00000004.png"]
 
     def full(*ignored):
         raise PictureError("grid", "it cannot be written", "Free space")
 
-    monkeypatch.setattr(runs, "save_picture", full)
+    monkeypatch.setattr(loop, "save_picture", full)
     with pytest.raises(PictureError):
-        train(tmp_path / "run", replace(QUICK, steps=8), *sources, resume=True, grid_every=3, checkpoint_every=100)
+        train(
+            tmp_path / "run",
+            replace(QUICK, steps=8),
+            *sources,
+            start=Start(resume=True),
+            schedule=Schedule(grid_every=3, checkpoint_every=100),
+        )
     assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) == 6
 
 
@@ -386,11 +442,17 @@ def test_grids_of_somebody_else_are_never_written_over(sources, tmp_path):
 
 
 def test_a_checkpoint_has_the_score_of_its_own_step(sources, unseen, tmp_path):
-    train(tmp_path / "run", replace(QUICK, steps=4), *sources, held_out=unseen, grid_every=3, checkpoint_every=2)
-    trainer = run_folders.open_run(tmp_path / "run", resume=True)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=4),
+        *sources,
+        held_out=unseen,
+        schedule=Schedule(grid_every=3, checkpoint_every=2),
+    )
+    trainer = opening.open_run(tmp_path / "run", start=Start(resume=True))
     for path in list_checkpoints(tmp_path / "run")[-2:]:
-        run_folders.assign_arrays(trainer.variables(), read_checkpoint(path)[1])
-        check = runs.held_out_check(
+        opening.assign_arrays(trainer.variables(), read_checkpoint(path)[1])
+        check = keeper.held_out_check(
             trainer, *(tf.constant(part) for part in (unseen.content, unseen.style, unseen.mask))
         )
         np.testing.assert_allclose(
@@ -402,18 +464,23 @@ def test_a_checkpoint_has_the_score_of_its_own_step(sources, unseen, tmp_path):
 def test_scores_on_other_held_out_pictures_do_not_compete(sources, unseen, tmp_path, monkeypatch):
     # worse and worse
     monkeypatch.setattr(
-        runs, "held_out_check", lambda trainer, *pairs: dict(held_out_gap=1.0, held_out_total=float(trainer.step))
+        keeper, "held_out_check", lambda trainer, *pairs: dict(held_out_gap=1.0, held_out_total=float(trainer.step))
     )
     others = held_out_pairs(*sources, 2, size=32, seed=1)
-    train(tmp_path / "run", replace(QUICK, steps=2), *sources, held_out=unseen, grid_every=1, checkpoint_every=1)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=2),
+        *sources,
+        held_out=unseen,
+        schedule=Schedule(grid_every=1, checkpoint_every=1),
+    )
     train(
         tmp_path / "run",
         replace(QUICK, steps=4),
         *sources,
         held_out=unseen,
-        resume=True,
-        grid_every=1,
-        checkpoint_every=1,
+        start=Start(resume=True),
+        schedule=Schedule(grid_every=1, checkpoint_every=1),
     )
     assert best_checkpoint(tmp_path / "run").name == "step-00000001", "the same pictures"
     train(
@@ -421,20 +488,25 @@ def test_scores_on_other_held_out_pictures_do_not_compete(sources, unseen, tmp_p
         replace(QUICK, steps=6),
         *sources,
         held_out=others,
-        resume=True,
-        grid_every=1,
-        checkpoint_every=1,
+        start=Start(resume=True),
+        schedule=Schedule(grid_every=1, checkpoint_every=1),
     )
     assert best_checkpoint(tmp_path / "run").name == "step-00000005"
     assert (
-        run_folders.held_out_digest(unseen)
-        != run_folders.held_out_digest(others)
-        == run_folders.held_out_digest(held_out_pairs(*sources, 2, size=32, seed=1))
+        held_out_digest(unseen)
+        != held_out_digest(others)
+        == held_out_digest(held_out_pairs(*sources, 2, size=32, seed=1))
     )
 
 
 def test_settings_that_change_in_the_middle_are_said_and_their_scores_do_not_compete(sources, unseen, tmp_path):
-    train(tmp_path / "run", replace(QUICK, steps=2), *sources, held_out=unseen, grid_every=1, checkpoint_every=1)
+    train(
+        tmp_path / "run",
+        replace(QUICK, steps=2),
+        *sources,
+        held_out=unseen,
+        schedule=Schedule(grid_every=1, checkpoint_every=1),
+    )
     changed = replace(QUICK, steps=3, weights=replace(QUICK.weights, style=200.0))
     with pytest.warns(
         UserWarning,
@@ -443,10 +515,17 @@ def test_settings_that_change_in_the_middle_are_said_and_their_scores_do_not_com
             " 0 to 0.00025. A fork"
         ),
     ):
-        train(tmp_path / "run", changed, *sources, held_out=unseen, resume=True, grid_every=1, checkpoint_every=1)
+        train(
+            tmp_path / "run",
+            changed,
+            *sources,
+            held_out=unseen,
+            start=Start(resume=True),
+            schedule=Schedule(grid_every=1, checkpoint_every=1),
+        )
     assert best_checkpoint(tmp_path / "run").name == "step-00000003", "its score is the only one on this scale"
     assert TrainingSettings.from_dict(json.loads((tmp_path / "run" / "settings.json").read_text())) == changed
-    assert [event["text"] for event in run_folders.read_events(tmp_path / "run") if event["what"] == "resumed"] == [
+    assert [event["text"] for event in read_events(tmp_path / "run") if event["what"] == "resumed"] == [
         "Goes on at step 2 of 3 with other settings: style 200 instead of 2; steps 3 instead of 2: the learning rate"
         " goes from 0 to 0.00025."
     ]
@@ -454,17 +533,17 @@ def test_settings_that_change_in_the_middle_are_said_and_their_scores_do_not_com
 
 def opened_at(step, run, settings=QUICK, scale=1.0):
     """Make a run that has done so many steps."""
-    trainer = run_folders.open_run(run, settings)
+    trainer = opening.open_run(run, settings)
     for counter in (trainer.step, trainer.generator_optimizer.iterations):
         counter.assign(step)
     trainer.rate_scale.assign(scale)
-    run_folders.save_checkpoint(trainer, run)
+    opening.save_checkpoint(trainer, run)
 
 
 @pytest.mark.parametrize("steps, before, after", [(12, "0", "0.0005"), (7, None, None), (6, None, None)])
 def test_more_steps_are_said_where_the_rate_jumps(tmp_path, recwarn, steps, before, after):
     opened_at(6, tmp_path)
-    trainer = run_folders.open_run(tmp_path, replace(QUICK, steps=steps), resume=True)
+    trainer = opening.open_run(tmp_path, replace(QUICK, steps=steps), start=Start(resume=True))
     said = [str(item.message) for item in recwarn.list if "other settings" in str(item.message)]
     assert len(said) == (before is not None) and (
         not said or f"steps {steps} instead of 6: the learning rate goes from {before} to {after}. A" in said[0]
@@ -472,7 +551,7 @@ def test_more_steps_are_said_where_the_rate_jumps(tmp_path, recwarn, steps, befo
     assert float(trainer.generator_optimizer.learning_rate) == pytest.approx(
         1e-3 * 0.5 * (1 + np.cos(np.pi * 6 / steps)), abs=1e-9
     )
-    assert ("other settings: steps 7 instead of 6." in run_folders.read_events(tmp_path)[-1]["text"]) == (steps == 7), (
+    assert ("other settings: steps 7 instead of 6." in read_events(tmp_path)[-1]["text"]) == (steps == 7), (
         "the events have it all"
     )
 
@@ -483,7 +562,7 @@ def test_more_steps_are_said_where_the_rate_jumps(tmp_path, recwarn, steps, befo
 def test_a_rate_set_by_hand_when_resuming_is_meant_as_it_stands(tmp_path, changes, scale):
     opened_at(3, tmp_path, scale=0.25)
     with pytest.warns(UserWarning, match="no longer times 0.25" if scale == 1 else "batch 4 instead of 2. A fork"):
-        trainer = run_folders.open_run(tmp_path, replace(QUICK, **changes), resume=True)
+        trainer = opening.open_run(tmp_path, replace(QUICK, **changes), start=Start(resume=True))
     assert float(trainer.rate_scale) == scale and float(trainer.critic_optimizer.learning_rate) == pytest.approx(
         scale * trainer.settings.critic_learning_rate
     )
@@ -491,28 +570,25 @@ def test_a_rate_set_by_hand_when_resuming_is_meant_as_it_stands(tmp_path, change
 
 # Events --------------------------------------------------------------------------------------------------------------
 def test_events_tell_when_in_utc(tmp_path):
-    run_folders.add_event(tmp_path, 7, "gone back", "größer als 服")
-    (event,) = run_folders.read_events(tmp_path)
+    add_event(tmp_path, 7, "gone back", "größer als 服")
+    (event,) = read_events(tmp_path)
     assert (event["step"], event["what"], event["text"]) == (7, "gone back", "größer als 服")
-    assert (
-        datetime.fromisoformat(event["time"]).utcoffset() == timedelta(0)
-        and run_folders.read_events(tmp_path / "none") == []
-    )
+    assert datetime.fromisoformat(event["time"]).utcoffset() == timedelta(0) and read_events(tmp_path / "none") == []
 
 
 def test_a_torn_line_costs_nothing_else(tmp_path):
     path = tmp_path / "events.jsonl"
-    run_folders.add_event(tmp_path, 0, "opened", "first")
+    add_event(tmp_path, 0, "opened", "first")
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole + whole[:length])  # killed in the middle of the second line
         before = path.read_bytes()
-        run_folders.add_event(tmp_path, 1, "resumed", "third")
+        add_event(tmp_path, 1, "resumed", "third")
         assert path.read_bytes().startswith(before), "nothing is rewritten"
-        found = [event["text"] for event in run_folders.read_events(tmp_path)]
+        found = [event["text"] for event in read_events(tmp_path)]
         assert found == ["first", *["first"] * (length == len(whole) - 1), "third"], length
     path.write_bytes(b"[1]\n{}\n" + b"[" * 100_000 + b"\n\xff\xfe\n" + whole)
-    assert [event["text"] for event in run_folders.read_events(tmp_path)] == ["first"]
+    assert [event["text"] for event in read_events(tmp_path)] == ["first"]
 
 
 @pytest.mark.filterwarnings("ignore:.*goes on from step")
@@ -524,10 +600,10 @@ def test_events_that_cannot_be_written_end_no_training(sources, tmp_path, how):
         (tmp_path / "run" / "events.jsonl").mkdir()
     elif os.path.exists("/dev/full"):
         (tmp_path / "run" / "events.jsonl").symlink_to("/dev/full")
-    assert train(tmp_path / "run", replace(QUICK, steps=2), *sources, resume=True).reason == "finished"
+    assert train(tmp_path / "run", replace(QUICK, steps=2), *sources, start=Start(resume=True)).reason == "finished"
     if how == "a folder":
         with pytest.raises(TrainingError, match="cannot read the events"):
-            run_folders.read_events(tmp_path / "run")
+            read_events(tmp_path / "run")
 
 
 def test_errors_and_broken_checkpoints_are_noted(sources, tmp_path):
@@ -535,25 +611,25 @@ def test_errors_and_broken_checkpoints_are_noted(sources, tmp_path):
         raise ValueError("a panel went wrong")
 
     with pytest.raises(ValueError):
-        train(tmp_path / "run", QUICK, *sources, callback=callback)
+        train(tmp_path / "run", QUICK, *sources, watchers=Watchers(callback=callback))
     assert (
         events(tmp_path / "run") == ["opened", "failed"]
-        and "a panel went wrong" in run_folders.read_events(tmp_path / "run")[-1]["text"]
+        and "a panel went wrong" in read_events(tmp_path / "run")[-1]["text"]
     )
     newest = list_checkpoints(tmp_path / "run")[-1]
     (newest / "manifest.json").write_text("")
     with pytest.warns(UserWarning, match="Going back to step-00000000"):
-        run_folders.open_run(tmp_path / "run", resume=True)
+        opening.open_run(tmp_path / "run", start=Start(resume=True))
     assert (
         events(tmp_path / "run")[2:] == ["passed over", "resumed"]
-        and newest.name in run_folders.read_events(tmp_path / "run")[2]["text"]
+        and newest.name in read_events(tmp_path / "run")[2]["text"]
     )
 
 
 # Pictures that are gone ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("room", [True, False])
 def test_a_folder_that_is_gone_costs_no_step_and_nothing_is_said_that_is_not_true(sources, tmp_path, monkeypatch, room):
-    real, save = runs.batches, runs.save_checkpoint
+    real, save = loop.batches, keeper.save_checkpoint
 
     def broken(*more, **options):
         for _, batch in zip(range(3), real(*more, **options)):
@@ -563,26 +639,26 @@ def test_a_folder_that_is_gone_costs_no_step_and_nothing_is_said_that_is_not_tru
     def full(trainer, *more, **options):
         raise TrainingError("no room for a checkpoint.")
 
-    monkeypatch.setattr(runs, "batches", broken)
-    monkeypatch.setattr(runs, "save_checkpoint", save if room else full)
+    monkeypatch.setattr(loop, "batches", broken)
+    monkeypatch.setattr(keeper, "save_checkpoint", save if room else full)
     words = "The run is saved" if room else r"What came after step 0 is not saved \(no room for a checkpoint\)"
     with pytest.raises(
         TrainingError, match=rf"reading pictures failed: OSError: the folder is gone\. {words}\. Mend the folders"
     ):
         train(tmp_path / "run", QUICK, *sources)
     assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) == (3 if room else 0)
-    monkeypatch.setattr(runs, "batches", real)
+    monkeypatch.setattr(loop, "batches", real)
     monkeypatch.setattr(PictureSource, "hardly_any", lambda source: True)
     with pytest.raises(
         TrainingError,
         match=rf"one picture after the other cannot be read: .*{words.replace('0', '[03]')}\. Mend the folder",
     ):
-        train(tmp_path / "run", None, *sources, resume=True)
+        train(tmp_path / "run", None, *sources, start=Start(resume=True))
 
 
 def test_a_run_that_converges_does_so_at_the_same_step_when_resumed(sources, unseen, tmp_path):
     rule, steps = (
-        dict(held_out=unseen, grid_every=1, checkpoint_every=1, stop_gap=1e9, stop_checks=4),
+        dict(held_out=unseen, schedule=Schedule(grid_every=1, checkpoint_every=1, stop_gap=1e9, stop_checks=4)),
         replace(QUICK, steps=20),
     )
     stop = Stop()
@@ -590,13 +666,12 @@ def test_a_run_that_converges_does_so_at_the_same_step_when_resumed(sources, uns
         tmp_path / "run",
         steps,
         *sources,
-        callback=lambda progress: setattr(stop, "asked", progress.step == 2),
-        stop=stop,
+        watchers=Watchers(callback=lambda progress: setattr(stop, "asked", progress.step == 2), stop=stop),
         **rule,
     )
     assert half.reason == "stopped"
     for _ in range(2):  # the second time it has converged already
-        whole = train(tmp_path / "run", None, *sources, resume=True, **rule)
+        whole = train(tmp_path / "run", None, *sources, start=Start(resume=True), **rule)
         assert whole.reason == "converged" and len(whole.history) == 4
 
 
@@ -617,7 +692,8 @@ def test_a_run_that_converges_does_so_at_the_same_step_when_resumed(sources, uns
 )
 def test_arguments_that_make_no_sense_leave_nothing(sources, tmp_path, wrong):
     with pytest.raises(TrainingError, match=next(iter(wrong))):
-        train(tmp_path / "run", QUICK, **(dict(contents=sources[0], styles=sources[1]) | wrong))
+        given = wrong if set(wrong) & {"contents", "styles"} else dict(schedule=Schedule(**wrong))
+        train(tmp_path / "run", QUICK, **(dict(contents=sources[0], styles=sources[1]) | given))
     assert not (tmp_path / "run").exists()
 
 
@@ -653,10 +729,8 @@ def test_pictures_that_vanish_are_said_and_hardly_any_left_end_the_run(tmp_path,
                 replace(QUICK, steps=30, batch=4),
                 garment_source(size=40, count=10),
                 styles,
-                grid_every=1000,
-                checkpoint_every=1000,
-                callback=unmount,
-                workers=1,
+                schedule=Schedule(grid_every=1000, checkpoint_every=1000, workers=1),
+                watchers=Watchers(callback=unmount),
             )
             assert left > 4 and result.reason == "finished"
     assert int(newest_checkpoint(tmp_path / "run")[1]["step/000"]) >= 3
@@ -669,16 +743,18 @@ def test_pictures_that_vanish_are_said_and_hardly_any_left_end_the_run(tmp_path,
 
 def test_a_second_writer_is_refused(straight, sources):
     with writer_lock(straight[0]), pytest.raises(TrainingError, match="another process is writing"):
-        train(straight[0], None, *sources, resume=True)
+        train(straight[0], None, *sources, start=Start(resume=True))
 
 
 def test_the_flow_chart_s_rule_needs_checks_in_a_row(sources, unseen, tmp_path):
     rule = StoppingRule(1.0, 2)
     assert [rule.look(gap) for gap in (0.5, -2.0, -0.5, float("nan"), 0.5)] == [False, False, False, False, True]
-    result = train(tmp_path / "run", QUICK, *sources, held_out=unseen, grid_every=1, stop_gap=1e9, stop_checks=2)
+    result = train(
+        tmp_path / "run", QUICK, *sources, held_out=unseen, schedule=Schedule(grid_every=1, stop_gap=1e9, stop_checks=2)
+    )
     assert result.reason == "converged" and len(result.history) == 2
     with pytest.raises(TrainingError, match="stop_gap without held_out"):
-        train(tmp_path / "other", SMALL, *sources, stop_gap=1.0)
+        train(tmp_path / "other", SMALL, *sources, schedule=Schedule(stop_gap=1.0))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

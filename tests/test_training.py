@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fashion_style.data import Batch
 from fashion_style.errors import TrainingError
-from fashion_style.losses import TargetCache, critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
+from fashion_style.losses import critic_losses, generator_losses, loss_targets, mask_focus, real_pictures
 from fashion_style.networks.constraints import gradient_penalty, uniform_mix
+from fashion_style.runs.gradients import replica_gradients
+from fashion_style.runs.networks import build_networks
+from fashion_style.runs.pairings import TargetCache
 from fashion_style.settings import LossWeights, TrainingSettings
-from fashion_style.training import Trainer, _replica_gradients, build_networks, held_out_check, train_step
+from fashion_style.training import Trainer, held_out_check, train_step
 
 # Few of the extractor's layers: a test takes as long as its steps take to be traced.
 SMALL = TrainingSettings(
@@ -43,11 +47,18 @@ def test_weights_depend_on_the_seed_alone():
     assert all((a == b).all() for a, b in zip(first, second)) and any((a != b).any() for a, b in zip(first, other))
 
 
+def losses_of(trainer, content, style, mask, targets=None):
+    """The generator's losses, with the functions and settings of a trainer."""
+    targets = targets or loss_targets(trainer.extractor, trainer.settings, content, style)
+    functions = dict(generate=trainer.generate, features=trainer.features, judge=trainer.judge)
+    return generator_losses(content, style, mask, targets, trainer.settings, **functions)[0]
+
+
 def test_total_is_the_weighted_sum_of_the_terms(trainer):
     content, style, mask = batch()
-    parts, _ = generator_losses(trainer, content, style, mask)
+    parts = losses_of(trainer, content, style, mask)
     expected = sum(weight * float(parts[name]) for name, weight in asdict(SMALL.weights).items() if name in parts)
-    row = Trainer(replace(SMALL, critic_learning_rate=1e-12)).train_step(content, style, mask)
+    row = Trainer(replace(SMALL, critic_learning_rate=1e-12)).advance(content, style, mask)
     np.testing.assert_allclose(row["total"], expected, rtol=1e-3)
 
 
@@ -74,7 +85,7 @@ def test_the_penalty_comes_on_every_nth_critic_step(critic_steps, every):
         penalty_every=every,
     )
     trainer, pairs = Trainer(settings), batch(settings)
-    penalties = [trainer.train_step(*pairs)["penalty"] for _ in range(9)]
+    penalties = [trainer.advance(*pairs)["penalty"] for _ in range(9)]
     due = [
         any(count % every == 0 for count in range(step * critic_steps, (step + 1) * critic_steps)) for step in range(9)
     ]
@@ -96,7 +107,17 @@ def test_a_penalty_that_comes_rarely_weighs_more_in_the_critic_s_total(critic):
     )
     drift = float(tf.reduce_mean(tf.square(trainer.judge(real, style))))
     for due in (True, False):
-        total, parts = critic_losses(trainer, real, design, style, focus, mix, tf.constant(due))
+        total, parts = critic_losses(
+            real,
+            design,
+            style,
+            settings,
+            judge=trainer.judge,
+            critic=trainer.critic,
+            focus=focus,
+            mix=mix,
+            with_penalty=tf.constant(due),
+        )
         assert float(parts["penalty"]) == pytest.approx(penalty if due else 0.0, rel=1e-5) and penalty > 0.01
         assert float(total) == pytest.approx(
             float(parts["critic_loss"]) + due * 4 * settings.weights.penalty * penalty + settings.weights.drift * drift,
@@ -109,7 +130,7 @@ def test_a_lazy_penalty_pulls_the_critic_as_often_as_hard():
 
     def pull(trainer, step):
         trainer.step.assign(step)
-        return _replica_gradients(trainer, ("critic",), 0, *batch(), ())[0]["critic"]
+        return replica_gradients(trainer, ("critic",), 0, *batch(), ())[0]["critic"]
 
     without = pull(lazy, 1)
     rare, frequent = ([a - b for a, b in zip(pull(trainer, 0), without)] for trainer in (lazy, always))
@@ -120,7 +141,7 @@ def test_a_lazy_penalty_pulls_the_critic_as_often_as_hard():
 
 
 def test_the_vanilla_loss_of_the_article_s_step_3():
-    row = Trainer(replace(SMALL, loss="vanilla", constraint="none")).train_step(*batch())
+    row = Trainer(replace(SMALL, loss="vanilla", constraint="none")).advance(*batch())
     assert 0 < row["critic_loss"] < 10 and row["adversarial"] > 0
 
 
@@ -140,14 +161,9 @@ def test_one_path_and_other_statistics_train(changes):
     # eager: no trace to wait for
     row = {name: float(value) for name, value in train_step(trainer, content, style, mask).items()}
     assert all(np.isfinite(value) for value in row.values()) and row["style"] > 0, row
-    kept, losses = TargetCache(partial(loss_targets, trainer.extractor, settings))(content.numpy(), style.numpy()), []
+    kept, losses = TargetCache(partial(loss_targets, trainer.extractor, settings))(numbered(content, style)), []
     for targets in (None, kept):
-        losses.append(
-            {
-                name: float(value)
-                for name, value in generator_losses(trainer, content, style, mask, targets=targets)[0].items()
-            }
-        )
+        losses.append({name: float(value) for name, value in losses_of(trainer, content, style, mask, targets).items()})
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
@@ -161,32 +177,38 @@ def test_new_settings_are_checked_and_older_files_have_their_defaults():
 
 @pytest.mark.parametrize("generator", ["article", "unet"])
 def test_the_other_generators_train(generator):
-    row = Trainer(replace(SMALL, generator=generator)).train_step(*batch())
+    row = Trainer(replace(SMALL, generator=generator)).advance(*batch())
     assert np.isfinite(row["total"])
 
 
 def test_training_on_one_batch_lowers_the_loss():
     trainer = Trainer(replace(SMALL, steps=60))
-    rows = [trainer.train_step(*batch()) for _ in range(25)]
+    rows = [trainer.advance(*batch()) for _ in range(25)]
     assert rows[-1]["style"] + rows[-1]["content"] < rows[0]["style"] + rows[0]["content"]
 
 
 def test_one_trace_serves_all_steps(trainer):
     for seed in range(3):
-        trainer.train_step(*batch(seed=seed))
+        trainer.advance(*batch(seed=seed))
     assert trainer._function.experimental_get_tracing_count() == 1
 
 
 def test_non_finite_steps_change_no_weight_and_no_momentum():
     trainer = Trainer(SMALL)
-    trainer.train_step(*batch())
+    trainer.advance(*batch())
     before = {name: variable.numpy() for name, variable in trainer.variables().items() if name != "step/000"}
     content, style, mask = batch()
-    row = trainer.train_step(content * float("inf"), style, mask)
+    row = trainer.advance(content * float("inf"), style, mask)
     assert not np.isfinite(row["total"]) and row["skipped"] == 1.0 and int(trainer.step) == 2
     for name, value in before.items():
         np.testing.assert_array_equal(trainer.variables()[name].numpy(), value, err_msg=name)
-    assert trainer.train_step(content, style, mask)["skipped"] == 0.0
+    assert trainer.advance(content, style, mask)["skipped"] == 0.0
+
+
+def numbered(content, style):
+    """A `Batch` of pictures that are known by their row numbers."""
+    rows = np.arange(len(content))
+    return Batch(content, style, None, rows, rows)
 
 
 def relative_difference(first, second):
@@ -207,9 +229,9 @@ def test_accumulating_and_recomputing_take_the_same_step(changes, update, constr
     plain, other = Trainer(settings), Trainer(replace(settings, **changes))
     pairs = batch(settings)
     for player in ("critic", "generator"):
-        gradients = [_replica_gradients(trainer, (player,), 0, *pairs, ())[0][player] for trainer in (plain, other)]
+        gradients = [replica_gradients(trainer, (player,), 0, *pairs, ())[0][player] for trainer in (plain, other)]
         assert relative_difference(*gradients) < 1e-5
-    rows = [trainer.train_step(*pairs) for trainer in (plain, other)]
+    rows = [trainer.advance(*pairs) for trainer in (plain, other)]
     for name, value in rows[0].items():
         np.testing.assert_allclose(rows[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
@@ -222,12 +244,12 @@ def test_a_critic_with_spectral_normalisation_changes_by_its_own_updates_alone()
 
     before = critic()
     for player in ("critic", "generator"):
-        _replica_gradients(trainer, (player,), 0, *pairs, ())
+        replica_gradients(trainer, (player,), 0, *pairs, ())
     held_out_check(trainer, *pairs)
-    trainer.train_step(pairs[0] * float("nan"), *pairs[1:])
+    trainer.advance(pairs[0] * float("nan"), *pairs[1:])
     assert all(np.array_equal(now, then) for now, then in zip(critic(), before)), "asked, but not taught"
     for _ in range(3):
-        trainer.train_step(*pairs)
+        trainer.advance(*pairs)
     assert not all(np.array_equal(now, then) for now, then in zip(critic(), before))
     for layer in trainer.critic.layers:
         if isinstance(layer, keras.layers.SpectralNormalization):
@@ -238,10 +260,10 @@ def test_a_critic_with_spectral_normalisation_changes_by_its_own_updates_alone()
 def test_together_updates_both_from_the_weights_before_the_step():
     settings = replace(SMALL, update="together")
     trainer, reference = Trainer(settings), Trainer(settings)
-    gradients, _ = _replica_gradients(reference, ("critic",), 0, *batch(), ())
+    gradients, _ = replica_gradients(reference, ("critic",), 0, *batch(), ())
     # not yet moved: both from the same weights
-    gradients |= _replica_gradients(reference, ("generator",), 0, *batch(), ())[0]
-    trainer.train_step(*batch())
+    gradients |= replica_gradients(reference, ("generator",), 0, *batch(), ())[0]
+    trainer.advance(*batch())
     for player in ("critic", "generator"):
         network = getattr(reference, player)
         getattr(reference, f"{player}_optimizer").apply(gradients[player], network.trainable_variables)
@@ -258,28 +280,27 @@ def test_one_way_back_through_the_critic_gives_the_gradients_of_two(changes):
         **changes,
     )
     trainer, pairs = Trainer(settings), batch(settings)
-    together, losses = _replica_gradients(trainer, ("critic", "generator"), 0, *pairs, ())
+    together, losses = replica_gradients(trainer, ("critic", "generator"), 0, *pairs, ())
     for player in ("critic", "generator"):
-        alone, parts = _replica_gradients(trainer, (player,), 0, *pairs, ())
+        alone, parts = replica_gradients(trainer, (player,), 0, *pairs, ())
         assert relative_difference(alone[player], together[player]) < 1e-5
         for name, value in parts.items():
             np.testing.assert_allclose(losses[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
     without = Trainer(replace(settings, weights=replace(settings.weights, adversarial=0.0)))
     without.generator.set_weights(trainer.generator.get_weights())
-    deaf = _replica_gradients(without, ("generator",), 0, *pairs, ())[0]["generator"]
+    deaf = replica_gradients(without, ("generator",), 0, *pairs, ())[0]["generator"]
     assert relative_difference(together["generator"], deaf) > 0.1  # the critic's part is there to be got wrong
 
 
 def test_targets_computed_once_change_nothing_and_are_bounded(trainer):
     content, style, mask = batch()
     cache = TargetCache(trainer.targets, limit_bytes=10_000_000)
-    targets = [cache(content.numpy(), style.numpy()) for _ in range(2)]
-    plain, _ = generator_losses(trainer, content, style, mask)
-    cached, _ = generator_losses(trainer, content, style, mask, targets=targets[1])
+    targets = [cache(numbered(content, style)) for _ in range(2)]
+    plain, cached = (losses_of(trainer, content, style, mask, given) for given in (None, targets[1]))
     for name in plain:
         np.testing.assert_allclose(plain[name], cached[name], rtol=1e-5, err_msg=name)
     small = TargetCache(trainer.targets, limit_bytes=1)
-    small(content.numpy(), style.numpy())
+    small(numbered(content, style))
     assert len(small._kept) == 1
 
 
@@ -290,7 +311,7 @@ def test_mixed_precision_keeps_weights_pictures_and_losses_in_float32():
     assert all(variable.dtype == "float32" for variable in mixed.generator.variables)
     # a picture passed on loses no digit
     np.testing.assert_array_equal(mixed.generator([content, style, tf.zeros((2, 1))]), content)
-    rows = [trainer.train_step(content, style, mask) for trainer in (mixed, plain)]
+    rows = [trainer.advance(content, style, mask) for trainer in (mixed, plain)]
     np.testing.assert_allclose(rows[0]["content"], rows[1]["content"], rtol=0.05)
     assert rows[0]["skipped"] == 0.0 and tf.keras.config.dtype_policy().name == "float32"
 
@@ -306,7 +327,7 @@ def test_a_step_compiled_with_xla_is_the_same_step():
     )
     plain, compiled = Trainer(quick), Trainer(quick, xla=True)
     content, style, mask = batch(quick)
-    rows = [[trainer.train_step(content, style, mask) for _ in range(2)] for trainer in (plain, compiled)]
+    rows = [[trainer.advance(content, style, mask) for _ in range(2)] for trainer in (plain, compiled)]
     for name in rows[0][1]:
         np.testing.assert_allclose(rows[1][1][name], rows[0][1][name], rtol=1e-3, atol=1e-6, err_msg=name)
     assert relative_difference(compiled.generator.trainable_variables, plain.generator.trainable_variables) < 1e-5
@@ -322,7 +343,7 @@ def test_a_step_that_does_not_fit_names_a_batch_that_does(monkeypatch):
     monkeypatch.setattr(trainer, "_function", too_large)
     before = trainer.generator.variables[0].numpy()
     with pytest.raises(TrainingError, match="batch=4, size=32.*A batch of 2 fits.*accumulate=2"):
-        trainer.train_step(*pairs)
+        trainer.advance(*pairs)
     np.testing.assert_array_equal(trainer.generator.variables[0].numpy(), before)
 
 
@@ -334,7 +355,7 @@ def test_the_parts_that_are_advised_divide_the_batch(monkeypatch):
 
     monkeypatch.setattr(trainer, "_function", too_large)
     with pytest.raises(TrainingError, match="A batch of 3 fits.*accumulate=7"):
-        trainer.train_step(*batch(trainer.settings))
+        trainer.advance(*batch(trainer.settings))
 
 
 def test_parts_that_do_not_divide_a_device_s_share_are_refused(monkeypatch):
@@ -347,8 +368,7 @@ def test_parts_that_do_not_divide_a_device_s_share_are_refused(monkeypatch):
 def test_mask_share_zero_is_the_whole_picture():
     whole = Trainer(replace(SMALL, mask_share=0.0))
     content, style, mask = batch()
-    with_mask, _ = generator_losses(whole, content, style, mask)
-    without, _ = generator_losses(whole, content, style, tf.ones_like(mask))
+    with_mask, without = (losses_of(whole, content, style, inside) for inside in (mask, tf.ones_like(mask)))
     for name in set(with_mask) - {"shading", "motif"}:  # folds and figures are a matter of the garment in any case
         np.testing.assert_allclose(with_mask[name], without[name], rtol=1e-5, atol=1e-7)
     assert float(with_mask["background"]) == 0.0
@@ -371,8 +391,6 @@ def test_held_out_gap_is_zero_when_the_critic_sees_the_same_pictures(trainer):
         dict(extractor="alexnet"),
         dict(constraint="maybe"),
         dict(mask_share=-0.1),
-        dict(weights=LossWeights(content=float("nan"))),
-        dict(weights=LossWeights(style="2")),
         dict(learning_rate=-1.0),
         dict(critic_learning_rate="fast"),
         dict(clip=0.0),
@@ -387,6 +405,29 @@ def test_held_out_gap_is_zero_when_the_critic_sees_the_same_pictures(trainer):
 def test_wrong_settings_say_what_was_received(wrong):
     with pytest.raises(TrainingError, match="Received"):
         replace(SMALL, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, "2", None, True, tf.constant(1.0)])
+def test_wrong_weights_say_what_was_received(wrong):
+    for name in ("content", "motif", "penalty", "drift"):
+        with pytest.raises(TrainingError, match=f"finite numbers >= 0. Received: .*{name}"):
+            LossWeights(**{name: wrong})
+        with pytest.raises(TrainingError, match=f"Received: .*{name}"):
+            replace(SMALL.weights, **{name: wrong})
+    assert LossWeights(content=0, style=3).style == 3
+
+
+def test_weights_turn_without_a_new_trace_also_up_from_nothing():
+    settings = replace(SMALL, weights=LossWeights(motif=0.0, variation=0.0))
+    trainer, pairs = Trainer(settings, steered=True), batch()
+    first = trainer.advance(*pairs)
+    assert first["motif"] > 0, "computed although it weighs nothing"
+    trainer.weights["motif"].assign(100.0)
+    trainer.weights["penalty"].assign(0.0)
+    second = trainer.advance(*pairs)
+    assert second["total"] > first["total"] + 50 * second["motif"] and np.isfinite(second["critic_loss"])
+    assert trainer._function.experimental_get_tracing_count() == 1
+    assert set(trainer.weights) == set(asdict(settings.weights)) and not any("weight" in n for n in trainer.variables())
 
 
 def test_settings_from_another_version_are_refused():
@@ -459,6 +500,8 @@ import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from fashion_style.settings import TrainingSettings
+from fashion_style.runs.gradients import replica_gradients
+from fashion_style.runs.networks import build_networks
 from fashion_style.training import Trainer
 settings = TrainingSettings(size=32, batch=4, steps=10, width=4, penalty_every=1, critic_steps=2,
                             content_layer="block1_conv1", style_layers=("block1_conv1",))
@@ -467,7 +510,7 @@ mask = tf.concat([tf.zeros((8, 32, 12, 1)), tf.ones((8, 32, 20, 1))], axis=2)
 mask *= tf.reshape(tf.linspace(0.3, 1.0, 8), (8, 1, 1, 1))
 one, two = Trainer(settings), Trainer(settings, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 for step in range(3):
-    rows = [trainer.train_step(content, style, mask) for trainer in (one, two)]
+    rows = [trainer.advance(content, style, mask) for trainer in (one, two)]
     for name, value in rows[0].items():
         np.testing.assert_allclose(rows[1][name], value, rtol=1e-3, atol=1e-5, err_msg=f"{step} {name}")
 for player in ("generator", "critic"):
@@ -475,10 +518,10 @@ for player in ("generator", "critic"):
         apart = float(tf.norm(a - b))
         assert apart <= 1e-5 * max(1.0, float(tf.norm(a))) + 1e-5, (player, a.path, apart)
 before = two.generator.variables[0].numpy()
-assert two.train_step(content * float("nan"), style, mask)["skipped"] == 1.0
+assert two.advance(content * float("nan"), style, mask)["skipped"] == 1.0
 np.testing.assert_array_equal(two.generator.variables[0].numpy(), before)
 try:
-    two.train_step(content[:6], style[:6], mask[:6])
+    two.advance(content[:6], style[:6], mask[:6])
     raise SystemExit("a batch of 3 went onto two devices")
 except Exception as error:
     assert "Received: 3 pairs for 2 devices" in str(error), error

@@ -5,7 +5,7 @@ stand-in for the trainer.
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +17,7 @@ from fashion_style.data import held_out_pairs
 from fashion_style.errors import DataError, PanelError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.images import encode_picture
-from fashion_style.losses import real_pictures, weighted_total
+from fashion_style.losses import real_pictures
 from fashion_style.panels.panel import Panel
 from fashion_style.panels.training import training_panel
 from fashion_style.patterns import draw_pattern
@@ -25,7 +25,7 @@ from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.runs import session as sessions
 from fashion_style.runs.checkpoints import save_checkpoint, write_checkpoint
 from fashion_style.runs.moment import fig_live, look_at, patch_overlay
-from fashion_style.runs.session import Dial, DialSettings, TrainingSession
+from fashion_style.runs.session import TrainingSession
 from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer, held_out_check
 
@@ -45,15 +45,17 @@ HANG_GUARD = 120  # seconds after which a wait is in vain
 
 
 class QuickTrainer:
-    """Looks like a `Trainer`: counts steps, and its one weight grows by the style weight it is told by the dials."""
+    """Looks like a `Trainer`: counts steps, and its one weight grows by the style weight that the session turns."""
 
     built = 0
     gate = None  # an Event that a step waits for
     waits = threading.Event()  # set by a step that waits
     fail = None  # an exception that a step raises
 
-    def __init__(self, settings):
+    def __init__(self, settings, *, steered):
+        assert steered, "every weight can be turned up"
         QuickTrainer.built += 1
+        self.weights = {name: tf.Variable(float(value)) for name, value in asdict(settings.weights).items()}
         self.settings, self.step, self.rate_scale, self.generator_rate = (
             settings,
             tf.Variable(0, dtype=tf.int64),
@@ -80,14 +82,14 @@ class QuickTrainer:
     def generator_optimizer(self):
         return SimpleNamespace(learning_rate=0.25 * self.generator_rate * self.rate_scale)  # as if late on its cosine
 
-    def train_step(self, content, style, mask, targets=None):
+    def advance(self, content, style, mask, targets=None):
         if QuickTrainer.gate:
             QuickTrainer.waits.set()
             QuickTrainer.gate.wait(HANG_GUARD)
         if QuickTrainer.fail:
             raise QuickTrainer.fail
         self.batches.append(content.shape)
-        self.weight.assign_add(tf.ones_like(self.weight) * (self.settings.weights.style * 1.0))
+        self.weight.assign_add(tf.ones_like(self.weight) * (self.weights["style"] * 1.0))
         self.momenta[0].assign_add(1.0)
         self.step.assign_add(1)
         return dict(
@@ -141,34 +143,6 @@ def panel(quick, sources, pairs):
     if QuickTrainer.gate:
         QuickTrainer.gate.set()
     panel.close()
-
-
-# Dials
-# -------------------------------------------------------------------------------------------------------------------
-def test_a_dial_weighs_as_a_number_does_and_turns_without_a_new_trace():
-    settings, traces = DialSettings(TrainingSettings()), []
-
-    @tf.function
-    def total(losses):
-        traces.append(1)
-        return (
-            weighted_total(losses, settings.weights)
-            + settings.weights.penalty * settings.penalty_every * tf.constant(1.0)
-            + settings.weights.drift * tf.constant(2.0)
-        )
-
-    losses = {name: tf.constant(float(number)) for number, name in enumerate(TERMS, start=1)}
-    for weights in (LossWeights(), LossWeights(style=7.0, adversarial=0.0, penalty=3.0)):
-        settings.turn(weights, "gradient_penalty")
-        assert float(total(losses)) == pytest.approx(
-            float(weighted_total(losses, weights)) + 4 * weights.penalty + 2 * weights.drift
-        )
-    settings.turn(LossWeights(), "none")
-    assert float(total(losses)) == pytest.approx(
-        float(weighted_total(losses, LossWeights())) + 2 * LossWeights().drift
-    ), "no constraint, no penalty"
-    assert traces == [1] and settings.size == TrainingSettings().size
-    assert float(Dial(2.0) * 3.0) == float(3.0 * Dial(2.0)) == 6.0
 
 
 # The session

@@ -21,6 +21,7 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
     "errors",
+    "runs.folder",
     "writing bounded_files",
     "decoding.pixels",
     "images",
@@ -31,18 +32,19 @@ FLOORS = (
     ),
     "cloth.masks",
     "garments patterns",
-    "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data",
+    "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data reading.pairs reading.checked_pairs",
     "content gram wasserstein generator critic",
     "networks.constraints",
     "features recogniser style_generator",
     "networks.recogniser_training networks.large_prints",
     "settings losses",
+    "runs.devices runs.networks runs.gradients",
     "training",
     (
-        "runs.history runs.devices runs.checkpoints runs.folder runs.stopping runs.loop runs.moment runs.session"
-        " runs.forks runs.weights"
+        "runs.pairings runs.steps runs.events runs.history runs.checkpoints runs.plan runs.opening runs.stopping"
+        " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
-    "health scorecard comparison design",
+    "health runs.dashboard scorecard comparison design",
     "studio.recipes studio.lookbook studio.evaluation studio.proposals",
     (
         "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"

@@ -18,7 +18,7 @@ from ..reading.pictures import chosen_places
 # %% ../../nbs/commands/evaluate.ipynb #af218902
 def _held_out_pairs(options, settings, places):
     """Pairs to score, none of them twice; says so when they are fewer than wanted."""
-    from fashion_style.data import distinct_pairs
+    from fashion_style.reading.pairs import distinct_pairs
     from fashion_style.reading.run_sources import picture_sources
 
     check_memory(150 * options.count * options.size**2, f"--count {options.count} with --size {options.size}")

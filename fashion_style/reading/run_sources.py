@@ -49,7 +49,7 @@ DRAWINGS_OF_A_KIND = 6
 
 
 def picture_sources(
-    places: dict[str, Any], settings: Any, *, part: str = "train"
+    places: dict[str, Any], settings: Any, *, part: str = "train", walked: dict | None = None
 ) -> tuple[PictureSource, PictureSource]:
     """Garments and styles of a run.
 
@@ -59,16 +59,18 @@ def picture_sources(
             large a share as of the files.
         settings: `TrainingSettings`; their size decides how large pictures are kept, their seed how files are split.
         part: "train" or "held_out".
+        walked: a dict shared by the sources of one run, in which the names found in folders are kept, so that each
+            folder is walked once; None: walk now.
+
     Returns:
         (contents, styles), two `PictureSource`s.
     Raises:
         DataError: for a folder that is missing or holds no usable picture.
     """
+    common = dict(held_out=places["held_out"], settings=settings, part=part, walked=walked)
     return (
-        _open_source(
-            places["garments"], garment_source, len(GARMENT_KINDS), places["held_out"], settings, part, masks=True
-        ),
-        _open_source(places["styles"], pattern_source, len(PATTERN_FAMILIES), places["held_out"], settings, part),
+        _open_source(places["garments"], garment_source, len(GARMENT_KINDS), masks=True, **common),
+        _open_source(places["styles"], pattern_source, len(PATTERN_FAMILIES), **common),
     )
 
 

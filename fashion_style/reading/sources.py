@@ -165,6 +165,22 @@ def _read_working(names, working_size, masks, index):
         raise PictureError(names[index], f"no garment can be found in it ({error})", "Use a plain background") from None
 
 
+def _walk_once(folder, walked):
+    """(names of the files below a folder, `SkippedFiles` of what could not be walked), from `walked` if they are there.
+
+    `walked`: a dict shared by the sources of one run, or None.
+    """
+    key, walked = repr(folder), {} if walked is None else walked
+    if key not in walked:
+        closed = SkippedFiles()
+        walked[key] = list_pictures(folder, closed), closed
+    files, closed = walked[key]
+    skipped = SkippedFiles()
+    for error in closed:
+        skipped.add(error)
+    return files, skipped
+
+
 def folder_source(
     folder: Path | str | Sequence[Path | str],
     *,
@@ -174,6 +190,7 @@ def folder_source(
     working_size: int = 160,
     seed: int = 0,
     cache_bytes: int = 512_000_000,
+    walked: dict | None = None,
 ) -> PictureSource:
     """All pictures below a folder, labelled by the names of the files' folders; bad files are listed in `.skipped`.
 
@@ -188,13 +205,13 @@ def folder_source(
         working_size: pixels of the shorter side of the copies kept in memory; choose at least the batch's size.
         seed: of the split and of the order.
         cache_bytes: bound of the memory.
+        walked: see `picture_sources` in the notebook `reading/run_sources`.
     Raises:
         DataError: for a folder that is missing or holds no good picture.
     """
     if not isinstance(working_size, (int, np.integer)) or working_size < 1:
         raise DataError(f"Received working_size {working_size!r}. Expected a positive number of pixels.")
-    skipped = SkippedFiles()
-    files = list_pictures(folder, skipped)
+    files, skipped = _walk_once(folder, walked)
     names = PartNames(files, part, held_out, seed, skipped)
     source = PictureSource(
         names, partial(_read_working, names, working_size, masks), FolderLabels(names), cache_bytes, skipped

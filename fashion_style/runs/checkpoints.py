@@ -23,6 +23,7 @@ import numpy as np
 
 from ..bounded_files import ArrayLimits, file_bytes, read_json, read_npz
 from ..errors import TrainingError
+from .folder import MANIFEST_FILE, STATE_FILE, RunFolder
 from ..settings import TrainingSettings
 from ..writing import check_disk_space, clear_asides, sync_to_disk, write_synced
 
@@ -91,8 +92,8 @@ def _checkpoint_files(settings, arrays, score, held_out):
         held_out=held_out,
     )
     return {
-        "state.npz": state.getbuffer(),
-        "manifest.json": json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode(),
+        STATE_FILE: state.getbuffer(),
+        MANIFEST_FILE: json.dumps(manifest | dict(seal=_seal(manifest)), indent=1).encode(),
     }
 
 
@@ -106,7 +107,7 @@ def write_checkpoint(
     held_out: str | None = None,
 ) -> Path:
     """`save_checkpoint` for a state that is at hand as arrays, {name: array}; `step/000` is its step."""
-    folder, step = Path(run) / "checkpoints", int(arrays["step/000"])
+    folder, step = RunFolder(run).checkpoints, int(arrays["step/000"])
     files = _checkpoint_files(settings, arrays, score, held_out)
     final, aside = folder / f"step-{step:08d}", folder / f".aside-{os.getpid()}-{step:08d}"
     try:
@@ -183,7 +184,7 @@ def list_checkpoints(run: Path | str) -> list[Path]:
 
     Raises TrainingError if nobody may look.
     """
-    folder = Path(run) / "checkpoints"
+    folder = RunFolder(run).checkpoints
     try:
         found = [
             folder / name
@@ -197,10 +198,10 @@ def list_checkpoints(run: Path | str) -> list[Path]:
 
 def _read_sealed(checkpoint):
     """(manifest, bytes of state.npz) if every seal holds, else OSError, ValueError, KeyError or TypeError."""
-    manifest = read_json(checkpoint / "manifest.json")
+    manifest = read_json(checkpoint / MANIFEST_FILE)
     if set(manifest) != _OLD_MANIFEST and manifest["seal"] != _seal(manifest):
         raise ValueError("manifest.json does not match its own seal")
-    state = file_bytes(checkpoint / "state.npz", most=STATE_LIMITS.memory)
+    state = file_bytes(checkpoint / STATE_FILE, most=STATE_LIMITS.memory)
     if _digest(state) != manifest["sha256"]:
         raise ValueError("state.npz does not match the sha256 in its manifest")
     return manifest, state
@@ -263,7 +264,7 @@ def newest_checkpoint(
         " ".join(
             [
                 (
-                    f"no usable checkpoint in {Path(run) / 'checkpoints'}. Expected a folder made by `fashion-style"
+                    f"no usable checkpoint in {RunFolder(run).checkpoints}. Expected a folder made by `fashion-style"
                     " train`. Check the path or train again."
                 ),
                 *broken,
@@ -294,7 +295,7 @@ def score_scale(settings: TrainingSettings) -> list:
 
 def _lowest_score(whole):
     """Of checkpoints, oldest first, the one with the lowest score among those measured like the newest; or None."""
-    manifests = {path: read_json(path / "manifest.json") for path in whole}
+    manifests = {path: read_json(path / MANIFEST_FILE) for path in whole}
     scales = {
         path: score_scale(TrainingSettings.from_dict(manifest["settings"])) for path, manifest in manifests.items()
     }

@@ -26,10 +26,11 @@ from fashion_style.runs.checkpoints import (
     score_scale,
     write_checkpoint,
 )
-from .folder import add_event
+from .events import add_event
+from .folder import MANIFEST_FILE, RunFolder
 from .history import History
+from .networks import build_networks
 from ..settings import changed_settings
-from ..training import build_networks
 from ..writing import free_folder, sync_to_disk
 
 # %% ../../nbs/runs/forks.ipynb #1cba61d3
@@ -61,14 +62,14 @@ def _write_run(folder, old_run, settings, arrays, measured, changes):
     """Fill a new run's folder: settings, history, checkpoint, where the pictures are, and where it all comes from; all
     of it on the disk. Raises TrainingError, OSError.
     """
-    (folder / "grids").mkdir(parents=True)
-    step = int(arrays["step/000"])
-    (folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
-    (folder / "fork.json").write_text(
+    ours, step = RunFolder(folder), int(arrays["step/000"])
+    ours.grids.mkdir(parents=True)
+    ours.settings.write_text(json.dumps(settings.to_dict(), indent=1), encoding="utf-8")
+    ours.fork.write_text(
         json.dumps(dict(run=str(old_run), step=step, changes=changes), indent=1, default=asdict), encoding="utf-8"
     )
-    if (old_run / "pictures.json").is_file():
-        shutil.copyfile(old_run / "pictures.json", folder / "pictures.json")
+    if RunFolder(old_run).pictures.is_file():
+        shutil.copyfile(RunFolder(old_run).pictures, ours.pictures)
     History(folder, until=step, source=old_run).close()
     write_checkpoint(folder, settings, arrays, **measured)
     add_event(
@@ -83,7 +84,9 @@ def _write_run(folder, old_run, settings, arrays, measured, changes):
 
 
 def fork(run: Path | str, step: int | str, new_run: Path | str | None = None, **changes: Any) -> Path:
-    """Start a new run from a checkpoint of `run`, with other settings; go on with `train(new_run, resume=True)`.
+    """Start a new run from a checkpoint of `run`, with other settings.
+
+    Go on with `train(new_run, start=Start(resume=True))`.
 
     Args:
         run: folder of the old run; it is only read.
@@ -121,7 +124,7 @@ def fork(run: Path | str, step: int | str, new_run: Path | str | None = None, **
 
 def _score_of(checkpoint):
     """What a checkpoint's manifest says of its score, as arguments of `write_checkpoint`."""
-    manifest = read_json(checkpoint / "manifest.json")
+    manifest = read_json(checkpoint / MANIFEST_FILE)
     return dict(score=manifest.get("score"), held_out=manifest.get("held_out"))
 
 

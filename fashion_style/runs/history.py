@@ -10,12 +10,16 @@ __all__ = ['LOSS_TERMS', 'HISTORY_FIELDS', 'weighted_shares', 'read_history', 'H
 import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import TrainingError
+from .folder import RunFolder
+from ..settings import LossWeights
 
 # %% ../../nbs/runs/history.ipynb #5f51ad12
 LOSS_TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
@@ -42,12 +46,13 @@ HISTORY_FIELDS = (
 # this step.
 
 
-def weighted_shares(losses, weights):
+def weighted_shares(losses: dict, weights: LossWeights) -> dict[str, float]:
     """Share of each loss term in the generator's total: |weight * loss| over the sum of all of them.
 
     Args:
         losses: {name: float}, one row of losses; terms that are missing or NaN count as 0.
         weights: a `LossWeights`.
+
     Returns:
         {"share_adversarial": float, ...} in [0, 1], together 1; all NaN when a term is infinite or all are 0.
     """
@@ -76,19 +81,20 @@ def _parse(names, line):
     return dict(zip(names, values)) if len(values) == len(names) else None
 
 
-def read_history(run):
+def read_history(run: Path | str) -> list[dict]:
     """The table of a run.
 
     Args:
         run: folder of the run, or the path of a CSV file with such a table.
+
     Returns:
         Rows of RUN/history.csv as dicts of floats with at least the keys `HISTORY_FIELDS`, oldest first; missing values
-        are NaN. Torn and
-        damaged lines are left out. No file: an empty list.
+            are NaN. Torn and damaged lines are left out. No file: an empty list.
+
     Raises:
         TrainingError: if the file is there and cannot be read.
     """
-    path = Path(run) if Path(run).is_file() else Path(run) / "history.csv"
+    path = Path(run) if Path(run).is_file() else RunFolder(run).history
     if not path.is_file():
         return []
     try:
@@ -109,15 +115,26 @@ class History:
         until: when resuming, rows of later steps are dropped: they will be computed again.
         weights: `LossWeights` of the run; with them `append` fills in the weighted shares.
         source: another run, whose rows the table begins with.
+
     Raises:
         TrainingError: here and from every method, if the file cannot be written (a full disk, a read-only folder).
     """
 
-    def __init__(self, run, until=None, *, weights=None, source=None):
-        self.path, self.weights, self._file = Path(run) / "history.csv", weights, None
-        self._begin(Path(source) / "history.csv" if source else self.path, until)
+    def __init__(
+        self,
+        run: Path | str,
+        until: int | None = None,
+        *,
+        weights: LossWeights | None = None,
+        source: Path | str | None = None,
+    ) -> None:
+        self.path = RunFolder(run).history
+        self.weights = weights
+        self._file = None
+        self._begin(RunFolder(source).history if source else self.path, until)
 
     def _write(self, action):
+        """What `action` returns; an error of the disk becomes one of ours."""
         try:
             return action()
         except OSError as error:
@@ -126,7 +143,7 @@ class History:
                 " folder writable, then resume the run."
             ) from error
 
-    def rewind(self, until=None):
+    def rewind(self, until: int | None = None) -> None:
         """Drop rows after step `until` and go on writing there; a file in another version's columns is brought up to
         date.
 
@@ -165,6 +182,7 @@ class History:
         return f" What the file held is kept as {copy.name}."
 
     def _replace(self, text):
+        """Put a whole table in the file's place, and open it to write on."""
         aside = self.path.with_suffix(".csv.part")
         with aside.open("w", newline="\n", encoding="utf-8") as file:
             file.write(text)
@@ -173,7 +191,7 @@ class History:
         os.replace(aside, self.path)
         self._file = self.path.open("ab", buffering=0)
 
-    def append(self, row):
+    def append(self, row: dict) -> dict:
         """Write one row and return it as it will be read back, with shares and steps per second filled in.
 
         Args:
@@ -196,16 +214,16 @@ class History:
         return _parse(self._fields, ",".join(texts))
 
     @property
-    def rows(self):
+    def rows(self) -> list[dict]:
         """All rows, read from the file."""
         return read_history(self.path)
 
-    def sync(self):
+    def sync(self) -> None:
         """Ask the operating system to bring the file to the disk, against power cuts."""
         if self._file:
             self._write(lambda: os.fsync(self._file.fileno()))
 
-    def close(self):
+    def close(self) -> None:
         """Close the file; the rows stay readable."""
         if self._file:
             try:
@@ -215,7 +233,7 @@ class History:
                 self._file = None
 
 # %% ../../nbs/runs/history.ipynb #7f83c633
-def running_mean(values, width):
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
     """Mean of each value and up to `width` - 1 before it.
 
     NaN and infinite values are left out of the means. Same length as `values`.
@@ -229,12 +247,12 @@ def running_mean(values, width):
     return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0.5)
 
 
-def column(history, name):
+def column(history: list[dict], name: str) -> np.ndarray:
     """One column of the table as a float array; rows that lack it are NaN."""
     return np.array([row.get(name, np.nan) for row in history], float)
 
 
-def draw_curves(axes, history, names, width):
+def draw_curves(axes: Axes, history: list[dict], names: Sequence[str], width: int) -> None:
     """Draw columns into `axes`: raw values pale, running means over `width` steps strong.
 
     Columns without values are left out.
@@ -250,7 +268,7 @@ def draw_curves(axes, history, names, width):
         axes.legend(fontsize="x-small")
 
 
-def draw_shares(axes, history, width):
+def draw_shares(axes: Axes, history: list[dict], width: int) -> None:
     """Draw weighted shares as a stacked area of running means, thinned out to at most 400 points."""
     shares = np.array([running_mean(column(history, f"share_{name}"), width) for name in LOSS_TERMS])
     if not np.isfinite(shares).any():
@@ -266,12 +284,13 @@ def draw_shares(axes, history, width):
     axes.legend(fontsize="x-small", loc="center left", framealpha=0.85, reverse=True)
 
 
-def fig_history(history, *, smooth=None):
+def fig_history(history: list[dict], *, smooth: int | None = None) -> Figure:
     """Loss curves of a run: raw values pale, running means strong.
 
     Args:
         history: rows from `read_history` or a `RunResult`.
         smooth: width of the running mean in steps; default a twentieth of the run, at most 1000.
+
     Returns:
         matplotlib Figure with four panels: total, content and style, critic gap, gradient norms (logarithmic).
     """

@@ -7,26 +7,29 @@ __all__ = ['Progress', 'RunResult', 'picture_grid', 'train']
 
 # %% ../../nbs/runs/loop.ipynb #75a6ec08
 import time
-import warnings
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ..data import batches, held_out_pairs
+from ..data import Batch, batches, held_out_pairs
 from ..drawing.sheets import contact_sheet
 from ..errors import TrainingError
 from ..images import save_picture
-from ..losses import Pairings
-from .checkpoints import save_checkpoint
+from ..reading.sources import PictureSource
 from .devices import is_chief
-from .folder import add_event, check_arguments, check_rule, held_out_digest, open_run, take_up
-from .history import History, read_history
-from .stopping import Divergence, PictureWatch, StoppingRule
-from ..training import Trainer, held_out_check
+from .history import read_history
+from .keeper import RunKeeper
+from .opening import open_run
+from .plan import Schedule, Start, Watchers, check_rule, check_sources
+from .steps import Stepper
+from .stopping import PictureWatch, StoppingRule
+from ..settings import TrainingSettings
+from ..training import Trainer
 from ..writing import Stop, writer_lock
 
 # %% ../../nbs/runs/loop.ipynb #d604bfdc
@@ -34,27 +37,46 @@ from ..writing import Stop, writer_lock
 class Progress:
     """What the loop reports to its callback after every step.
 
-    `losses` are floats by name; `picture` is the newest grid (uint8) or None.
+    Attributes:
+        step, steps: the step just taken, and how many the run has.
+        losses: floats by name.
+        seconds_per_step: what this one took.
+        picture: the newest grid, uint8 (height, width, 3), or None.
     """
 
     step: int
     steps: int
     losses: dict
     seconds_per_step: float
-    picture: object = None
+    picture: np.ndarray | None = None
 
 
 @dataclass
 class RunResult:
-    """What a finished or stopped run leaves: its history (list of dicts), why it ended, and the trainer."""
+    """What a finished or stopped run leaves.
+
+    Attributes:
+        history: rows, oldest first; of several workers only the first has some.
+        reason: why it ended: "finished", "converged" or "stopped".
+        trainer: the `Trainer` with its last state.
+    """
 
     history: list
     reason: str
     trainer: Trainer
 
 # %% ../../nbs/runs/loop.ipynb #cd3293e8
-def picture_grid(trainer, pairs, count=6):
-    """Contact sheet (uint8) of the first pairs of a `Batch`: garment | style | result, one row each."""
+def picture_grid(trainer: Trainer, pairs: Batch, count: int = 6) -> np.ndarray:
+    """Contact sheet of the first pairs of a `Batch`: garment | style | result, one row each.
+
+    Args:
+        trainer: whose generator paints.
+        pairs: `Batch`.
+        count: rows at most.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
     content, style = pairs.content[:count], pairs.style[:count]
     generated = trainer.generator([tf.constant(content), tf.constant(style)], training=False).numpy()
     return contact_sheet(
@@ -64,107 +86,71 @@ def picture_grid(trainer, pairs, count=6):
     )
 
 # %% ../../nbs/runs/loop.ipynb #005e8d1c
+_ENDS = dict(
+    finished="All steps are done.",
+    stopped="It was asked to stop.",
+    converged="The stopping rule is met: the critic can no longer tell.",
+)
+
+
 class _Loop:
     """The loop itself, apart from setting up: step, record, look, save.
 
-    `pairs` are drawn as grids; `held_out`: their digest if training never saw them, else None.
+    `make_feed`: function of `start=` that gives the batches from there on; `pairs`: drawn as grids.
     """
 
-    def __init__(
-        self,
-        run,
-        trainer,
-        make_feed,
-        pairs,
-        held_out,
-        rule,
-        watch,
-        callback,
-        grid_every,
-        checkpoint_every,
-        checkpoint_minutes,
-        writes,
-    ):
-        self.run, self.trainer, self.make_feed, self.pairs, self.held_out, self.rule, self.watch = (
-            run,
-            trainer,
-            make_feed,
-            pairs,
-            held_out,
-            rule,
-            watch,
-        )
-        self.callback, self.grid_every, self.checkpoint_every, self.writes = (
-            callback,
-            grid_every,
-            checkpoint_every,
-            writes,
-        )
-        self.saved_at, self.patience = (
-            time.monotonic(),
-            (float("inf") if checkpoint_minutes is None else 60 * checkpoint_minutes),
-        )
-        self.history = History(run, until=int(trainer.step), weights=trainer.settings.weights) if writes else None
-        self.pairings = Pairings(trainer)
-        self.divergence, self.saved, self.scored = Divergence(), int(trainer.step), (None, None)
+    def __init__(self, keeper, make_feed, pairs, callback):
+        self.keeper = keeper
+        self.make_feed = make_feed
+        self.pairs = pairs
+        self.callback = callback
+        self.trainer = keeper.trainer
+        self.steps = keeper.trainer.settings.steps
+        self.step = Stepper(keeper.trainer)
+        schedule = keeper.schedule
+        self.rule = None if schedule.stop_gap is None else StoppingRule(schedule.stop_gap, schedule.stop_checks)
         self._replay()
 
     def _replay(self):
         """The stopping rule has seen the checks in the history, no more: a run that is resumed, or has gone back,
         decides as one that never left.
         """
-        if self.rule and self.writes:
+        if self.rule:
             self.rule.passed = 0
-            for row in self.history.rows:
+            for row in self.keeper.rows:
                 self.rule.look(row["held_out_gap"])
-
-    def _note(self, what, text):
-        """One line in RUN/events.jsonl."""
-        if self.writes:
-            add_event(self.run, int(self.trainer.step), what, text)
-
-    def close(self):
-        """Close the history."""
-        if self.history:
-            self.history.close()
 
     def go(self, stop):
         """All passes; returns the reason of the end, which is noted, as an error is."""
         try:
             reason = self._passes(stop)
         except BaseException as error:
-            self._note("failed", f"{type(error).__name__}: {error}")
+            self.keeper.note("failed", f"{type(error).__name__}: {error}")
             raise
-        self._note(
-            reason,
-            dict(
-                finished="All steps are done.",
-                stopped="It was asked to stop.",
-                converged="The stopping rule is met: the critic can no longer tell.",
-            )[reason],
-        )
+        self.keeper.note(reason, _ENDS[reason])
         return reason
 
     def _passes(self, stop):
-        steps, reason = self.trainer.settings.steps, "converged" if self.rule and self.rule.met else None
-        with tqdm(
-            total=steps, initial=int(self.trainer.step), unit="step", desc="train", disable=not self.writes
-        ) as bar:
+        """Passes until the run ends; it is saved then."""
+        reason = "converged" if self.rule and self.rule.met else None
+        quiet = not self.keeper.writes
+        with tqdm(total=self.steps, initial=int(self.trainer.step), unit="step", desc="train", disable=quiet) as bar:
             while reason is None:
-                reason = self._pass(stop, bar, steps)
-        self._save(final=True)
+                reason = self._pass(stop, bar)
+        self.keeper.save(final=True)
         return reason
 
-    def _pass(self, stop, bar, steps):
+    def _pass(self, stop, bar):
         """Steps until the run ends or goes back to a checkpoint; the reason of the end, or None."""
-        for content, style, mask in self._readable(self.make_feed(start=int(self.trainer.step))):
-            if int(self.trainer.step) >= steps:
+        for batch in self._readable(self.make_feed(start=int(self.trainer.step))):
+            if int(self.trainer.step) >= self.steps:
                 return "finished"
-            row = self._advance(content, style, mask)
+            row = self._advance(batch)
             bar.set_postfix({name: f"{row[name]:.3f}" for name in ("content", "style", "critic_gap")}, refresh=False)
             bar.update()
-            if self.divergence(row):
-                self._go_back()
+            if self.keeper.divergence(row):
+                self.keeper.go_back()
+                self._replay()
                 bar.n = int(self.trainer.step)
                 return None
             if self.rule and self.rule.look(row.get("held_out_gap", float("nan"))):
@@ -180,30 +166,24 @@ class _Loop:
             yield from feed
         except tf.errors.OpError as error:
             raise TrainingError(
-                f"reading pictures failed: {str(error.message).strip().splitlines()[-1]} {self._rescue()}. Mend the"
-                " folders, then resume the run."
+                f"reading pictures failed: {str(error.message).strip().splitlines()[-1]} {self.keeper.rescue()}. Mend"
+                " the folders, then resume the run."
             ) from error
 
-    def _advance(self, content, style, mask):
-        started, rate = time.perf_counter(), float(self.trainer.generator_optimizer.learning_rate)
-        style, targets = self.pairings(content, style)
-        losses = self.trainer.train_step(content, style, mask, targets)
-        step = int(self.trainer.step)
-        row, look = (
-            dict(losses, step=step, learning_rate=rate),
-            self.writes and (step % self.grid_every == 0 or step == self.trainer.settings.steps),
-        )
-        if look and self.held_out:
-            row.update(self._check())
-        row["seconds"] = time.perf_counter() - started
-        if self.writes:
-            self.history.append(row)
-            if step % self.checkpoint_every == 0 or time.monotonic() - self.saved_at >= self.patience:
-                self._save()
+    def _advance(self, batch):
+        """One step, written down and shown; its row."""
+        losses, row = self.step(batch)
+        due = row["step"] % self.keeper.schedule.grid_every == 0 or row["step"] == self.steps
+        look = self.keeper.writes and due
+        if look:
+            started = time.perf_counter()
+            row.update(self.keeper.check())
+            row["seconds"] += time.perf_counter() - started
+        self.keeper.record(row)
         try:
-            self._show(step, losses, row["seconds"], look)
+            self._show(row["step"], losses, row["seconds"], look)
         except Exception:  # a picture, a panel or a bad folder must not cost the steps since the last checkpoint
-            self._rescue()
+            self.keeper.rescue()
             raise
         return row
 
@@ -211,169 +191,76 @@ class _Loop:
         """What a step has to tell: pictures that went bad, the grid of this step, and whatever the callback does with
         it.
         """
-        self.watch(self._rescue)
+        self.keeper.watch(self.keeper.rescue)
         picture = None
         if look:
-            picture = picture_grid(self.trainer, self.pairs)
-            (self.run / "grids").mkdir(exist_ok=True)
-            save_picture(picture, self.run / "grids" / f"step-{step:08d}.png")
+            picture, place = picture_grid(self.trainer, self.pairs), self.keeper.run.grid(step)
+            place.parent.mkdir(exist_ok=True)
+            save_picture(picture, place)
         if self.callback:
-            self.callback(Progress(step, self.trainer.settings.steps, losses, seconds, picture))
-
-    def _check(self):
-        """Held-out figures of the state at hand; kept for the checkpoint of the same step."""
-        figures = held_out_check(
-            self.trainer, *(tf.constant(part) for part in (self.pairs.content, self.pairs.style, self.pairs.mask))
-        )
-        self.scored = int(self.trainer.step), figures["held_out_total"]
-        return figures
-
-    def _go_back(self):
-        """The state of the last checkpoint, with half the rate; what is dropped from the history is said."""
-        failed, rate = int(self.trainer.step), 0.5 * float(self.trainer.rate_scale)
-        take_up(self.trainer, self.run, told=partial(self._note, "passed over"))
-        self.trainer.rate_scale.assign(rate)
-        # later checkpoints, if there are any, are broken: they are saved again
-        self.scored, self.saved = (None, None), int(self.trainer.step)
-        if self.writes:
-            self.history.rewind(int(self.trainer.step))
-        self._replay()
-        text = (
-            f"losses were not finite up to step {failed}: back to step {int(self.trainer.step)} with {rate:g} of the"
-            " learning rate"
-        )
-        warnings.warn(text, stacklevel=2)
-        self._note("gone back", f"{text}. The last finite totals: {self.divergence.shown}.")
-
-    def _save(self, final=False):
-        """A checkpoint of this step, if there is none.
-
-        Amid steps that are not finite only a `final` one: the state may be broken, and must not push out a good one.
-        """
-        step = int(self.trainer.step)
-        if self.writes and self.saved != step and (final or self.divergence.in_a_row == 0):
-            if self.held_out and self.scored[0] != step:
-                self._check()
-            self.history.sync()
-            save_checkpoint(self.trainer, self.run, score=self.scored[1], held_out=self.held_out)
-            self.saved, self.saved_at = step, time.monotonic()
-            if news := self.watch.news():
-                self._note("bad pictures", news)
-
-    def _rescue(self):
-        """Save before an error ends the run; in words, what is on the disk then."""
-        try:
-            self._save(final=True)
-            return "The run is saved" if self.writes else "The first worker saves the run"
-        except TrainingError as error:
-            return f"What came after step {self.saved} is not saved ({str(error).rstrip('.')})"
+            self.callback(Progress(step, self.steps, losses, seconds, picture))
 
 # %% ../../nbs/runs/loop.ipynb #d2c3e2f7
-def train(
-    run,
-    settings=None,
-    contents=None,
-    styles=None,
-    *,
-    held_out=None,
-    vgg_weights=None,
-    resume=False,
-    strategy=None,
-    callback=None,
-    grid_every=200,
-    checkpoint_every=200,
-    checkpoint_minutes=30,
-    stop_gap=None,
-    stop_checks=5,
-    workers=2,
-    xla=False,
-    stop=None,
-    opened=None,
-    start_weights=None,
-):
-    """Train a generator and its critic; RUN then holds settings.json, history.csv, grids/, checkpoints/ and
-    events.jsonl.
+def _feed(contents, styles, settings, workers):
+    """Function of `start=` that gives the batches of a run."""
+    return partial(
+        batches,
+        contents,
+        styles,
+        batch_size=settings.batch * settings.critic_steps,
+        size=settings.size,
+        seed=settings.seed,
+        workers=workers,
+        augment=settings.augment,
+        repeats=settings.pairings,
+    )
 
-    The events say when the run was opened, resumed and with what changes, what went wrong on the way, and how it ended;
+
+def train(
+    run: Path | str,
+    settings: TrainingSettings | None = None,
+    contents: PictureSource | None = None,
+    styles: PictureSource | None = None,
+    *,
+    held_out: Batch | None = None,
+    start: Start = Start(),
+    schedule: Schedule = Schedule(),
+    watchers: Watchers = Watchers(),
+) -> RunResult:
+    """Train a generator and its critic.
+
+    RUN then holds settings.json, history.csv, grids/, checkpoints/ and events.jsonl. The events say when the run was
+    opened, resumed and with what changes, what went wrong on the way, and how it ended;
     see `read_events`.
 
     Args:
         run: folder of the run; made if it is missing. One process writes to it at a time.
         settings: `TrainingSettings`; when resuming, None keeps those of the run.
         contents, styles: `PictureSource`s to train on.
-        vgg_weights, xla: see `Trainer`. workers: batches prepared at the same time.
         held_out: `Batch` of pairs that are not trained on, for grids, held-out figures and the best checkpoint; None:
-            grids of training
-            pictures, and no held-out figures.
-        resume: go on from the newest whole checkpoint of `run`.
-        strategy: a `tf.distribute.Strategy` for several devices; of several workers only the first writes.
-        callback, opened: called with a `Progress` after every step; called with the trainer once the run is locked and
-            its networks are built, before its first checkpoint (never if it is refused).
-        grid_every, checkpoint_every: steps between picture grids (and held-out checks) and between checkpoints.
-        checkpoint_minutes: a checkpoint is also saved when the last one is so old (> 0), for steps that take long;
-            None: only by steps.
-        stop_gap, stop_checks: the flow chart's rule, see `StoppingRule`; None: run all steps.
-        start_weights: list of arrays, `generator.get_weights()` of a trained generator that a new run begins with; the
-            critic starts afresh.
-        stop: a `Stop` whose `asked` ends the run after the step in progress; default: a new one.
+            grids of training pictures, and no held-out figures.
+        start: what it starts from and on which devices; `Start(resume=True)` goes on with an old run.
+        schedule: when it draws, saves and stops.
+        watchers: who looks on, and may stop it.
+
     Returns:
         `RunResult`; reason is "finished", "converged" or "stopped".
+
     Raises:
         TrainingError: for arguments that make no sense, a folder that holds another run or is being written to,
-            unusable checkpoints, a full disk, losses that stay non-finite,
-            a batch that does not fit into memory, pictures most of which went bad, or a worker that is lost.
+            unusable checkpoints, a full disk, losses that stay non-finite, a batch that does not fit into memory,
+            pictures most of which went bad, or a worker that is lost.
     """
-    run, writes = Path(run), is_chief(strategy)
-    check_arguments(
-        contents,
-        styles,
-        checkpoint_minutes,
-        grid_every=grid_every,
-        checkpoint_every=checkpoint_every,
-        stop_checks=stop_checks,
-        workers=workers,
-    )
-    if stop_gap is not None:
-        check_rule(held_out, strategy)
+    writes = is_chief(start.strategy)
+    check_sources(contents, styles)
+    if schedule.stop_gap is not None:
+        check_rule(held_out, start.strategy)
     with writer_lock(run) if writes else nullcontext():
-        trainer = open_run(
-            run,
-            settings,
-            vgg_weights=vgg_weights,
-            resume=resume,
-            strategy=strategy,
-            xla=xla,
-            start_weights=start_weights,
-            opened=opened,
-        )
+        trainer = open_run(run, settings, start, opened=watchers.opened)
         settings = trainer.settings
-        make_feed = partial(
-            batches,
-            contents,
-            styles,
-            batch_size=settings.batch * settings.critic_steps,
-            size=settings.size,
-            seed=settings.seed,
-            workers=workers,
-            augment=settings.augment,
-            repeats=settings.pairings,
-        )
         pairs = held_out or held_out_pairs(contents, styles, 6, size=settings.size, seed=settings.seed)
-        rule = None if stop_gap is None else StoppingRule(stop_gap, stop_checks)
-        loop = _Loop(
-            run,
-            trainer,
-            make_feed,
-            pairs,
-            held_out and held_out_digest(held_out),
-            rule,
-            PictureWatch(contents, styles),
-            callback,
-            grid_every,
-            checkpoint_every,
-            checkpoint_minutes,
-            writes,
-        )
-        with closing(loop), stop or Stop() as stop:
+        keeper = RunKeeper(run, trainer, schedule, held_out, PictureWatch(contents, styles), writes)
+        with closing(keeper), watchers.stop or Stop() as stop:
+            loop = _Loop(keeper, _feed(contents, styles, settings, schedule.workers), pairs, watchers.callback)
             reason = loop.go(stop)
     return RunResult(read_history(run) if writes else [], reason, trainer)

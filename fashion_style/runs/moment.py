@@ -6,26 +6,42 @@
 __all__ = ['patch_overlay', 'look_at', 'fig_live']
 
 # %% ../../nbs/runs/moment.ipynb #fdce450e
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from ..data import Batch
 from ..drawing.sheets import contact_sheet
 from ..images import resize_picture
 from ..losses import lock_to_mask, mask_focus, real_pictures
 from .history import draw_curves
+from ..training import Trainer
 from ..wasserstein import adversarial_loss, generator_loss
 
 # %% ../../nbs/runs/moment.ipynb #500b6654
-def patch_overlay(picture, scores, middle=0.0, limit=None, focus=1.0):
-    """The critic's map over a picture: purple where it takes the patch for a real print, orange where for a generated
-    one, stronger where the score is farther from the middle.
+def patch_overlay(
+    picture: np.ndarray,
+    scores: np.ndarray,
+    middle: float = 0.0,
+    limit: float | None = None,
+    focus: np.ndarray | float = 1.0,
+) -> np.ndarray:
+    """The critic's map over a picture.
 
-    Args: picture: (H, W, 3) in [-1, 1]; scores: (h, w) or (h, w, 1); middle: the score between real and generated;
-        limit: distance from it that is
-        coloured fully, None: the largest in this map; focus: how much each place counts, (H, W, 1) or a number, in [0,
-            1].
-    Returns: (H, W, 3) in [-1, 1].
+    Purple where it takes the patch for a real print, orange where for a generated one, stronger where the score is
+    farther from the middle.
+
+    Args:
+        picture: (H, W, 3) in [-1, 1].
+        scores: (h, w) or (h, w, 1).
+        middle: the score between real and generated.
+        limit: distance from it that is coloured fully; None: the largest in this map.
+        focus: how much each place counts, (H, W, 1) or a number, in [0, 1].
+
+    Returns:
+        (H, W, 3) in [-1, 1].
     """
     scores = np.asarray(scores, "float32").reshape(*np.shape(scores)[:2], 1) - np.float32(middle)
     sure = np.clip(
@@ -56,15 +72,21 @@ def _where_sure(real, fake, focus):
     return 0.5 * sum(means), max(0.5 * gap, 2 * variance / gap) if gap else float("inf")
 
 
-def look_at(trainer, pairs, size=96):
-    """One moment of a training: contact sheet (uint8) of held-out pairs, garment | print | design | critic's map, and
-    the held-out gap (float).
+def look_at(trainer: Trainer, pairs: Batch, size: int = 96) -> tuple[np.ndarray, float]:
+    """One moment of a training: held-out pairs, garment | print | design | critic's map.
 
     The critic judges as in training and in `held_out_check`, whose gap this is: the design locked to the mask, each
-    place as much as it counts.
-    The column "design" shows the generated picture as it is, beside the garment too. The map has strong colours only if
-    the critic can tell real from
-    generated on these pairs: a gap that is small against the spread of the scores leaves it grey.
+    place as much as it counts. The column "design" shows the generated picture as it is, beside the garment too. The
+    map has strong colours only if the critic can tell real from generated on these pairs: a gap that is small against
+    the spread of the scores leaves it grey.
+
+    Args:
+        trainer: a `Trainer`.
+        pairs: held-out `Batch`.
+        size: height and width of each picture, pixels.
+
+    Returns:
+        (contact sheet, uint8 (height, width, 3); the held-out gap).
     """
     content, style, mask = (tf.constant(part) for part in (pairs.content, pairs.style, pairs.mask))
     share = trainer.settings.mask_share
@@ -85,9 +107,16 @@ def look_at(trainer, pairs, size=96):
     )
 
 
-def fig_live(history, changes=(), *, width=7.0):
-    """Loss curves and critic gap of a running training; a dotted line where a setting was changed. matplotlib Figure,
-    no pyplot.
+def fig_live(history: list[dict], changes: Sequence[tuple] = (), *, width: float = 7.0) -> Figure:
+    """Loss curves and critic gap of a running training; a dotted line where a setting was changed.
+
+    Args:
+        history: rows so far.
+        changes: (step, text) of each change.
+        width: of the figure, inches.
+
+    Returns:
+        matplotlib Figure, no pyplot.
     """
     figure = Figure(figsize=(width, 2.1), dpi=75, layout="constrained")
     smooth = max(1, len(history) // 20)

@@ -8,24 +8,33 @@ __all__ = ['StoppingRule', 'Divergence', 'PictureWatch']
 # %% ../../nbs/runs/stopping.ipynb #fdce450e
 import warnings
 from collections import deque
+from collections.abc import Callable
 
 from ..errors import TrainingError
+from ..reading.sources import PictureSource
 
 # %% ../../nbs/runs/stopping.ipynb #a2c1fd17
 class StoppingRule:
-    """The article's flow chart: stop when the critic can no longer tell, |held-out critic gap| < `threshold` for
-    `checks` checks in a row.
+    """The article's flow chart: stop when the critic can no longer tell.
+
+    That is |held-out critic gap| < `threshold` for `checks` checks in a row.
+
+    Args:
+        threshold: score units.
+        checks: at least 1.
     """
 
-    def __init__(self, threshold, checks):
-        self.threshold, self.checks, self.passed = threshold, checks, 0
+    def __init__(self, threshold: float, checks: int) -> None:
+        self.threshold = threshold
+        self.checks = checks
+        self.passed = 0
 
     @property
-    def met(self):
+    def met(self) -> bool:
         """Whether enough checks in a row have passed."""
         return self.passed >= self.checks
 
-    def look(self, gap):
+    def look(self, gap: float) -> bool:
         """Note one check (NaN: there was none) and say whether the rule is met."""
         if gap == gap:
             self.passed = self.passed + 1 if abs(gap) < self.threshold else 0
@@ -37,19 +46,23 @@ class Divergence:
     restorations the run must end.
     """
 
-    def __init__(self, patience=20, returns=3):
-        self.patience, self.returns, self.in_a_row, self.restored = patience, returns, 0, 0
+    def __init__(self, patience: int = 20, returns: int = 3) -> None:
+        self.patience = patience
+        self.returns = returns
+        self.in_a_row = 0
+        self.restored = 0
         self.totals = deque(maxlen=20)
 
     @property
-    def shown(self):
+    def shown(self) -> str:
         """The last finite totals, as a text."""
         return ", ".join(f"{total:.4g}" for total in self.totals) or "none"
 
-    def __call__(self, losses):
+    def __call__(self, losses: dict) -> bool:
         """Note one step; True: restore now.
 
-        Raises TrainingError, with the last 20 finite losses, when restoring has not helped.
+        Raises:
+            TrainingError: with the last 20 finite losses, when restoring has not helped.
         """
         if not losses["skipped"]:
             self.in_a_row = 0
@@ -69,17 +82,22 @@ class Divergence:
 
 # %% ../../nbs/runs/stopping.ipynb #bad00002
 class PictureWatch:
-    """Looks at the sources of a run after every step: warns once when pictures are bad, and raises TrainingError when
-    hardly any can be read any more.
+    """Looks at the sources of a run after every step.
 
-    `rescue`: called before that error; saves the run and says in words what is on the disk, such as "The run is saved".
+    It warns once when pictures are bad, and raises TrainingError when hardly any can be read any more. It is called
+    with `rescue`, which is called before that error: it saves the run and says in words what is on the
+    disk, such as "The run is saved".
+
+    Args:
+        sources: the run's `PictureSource`s.
     """
 
-    def __init__(self, *sources):
-        self.sources, self.known = sources, [source.skipped.total for source in sources]
+    def __init__(self, *sources: PictureSource) -> None:
+        self.sources = sources
+        self.known = [source.skipped.total for source in sources]
         self.noted = list(self.known)
 
-    def __call__(self, rescue):
+    def __call__(self, rescue: Callable) -> None:
         for number, source in enumerate(self.sources):
             if self.known[number] is not None and source.skipped.total > self.known[number]:
                 self.known[number] = None  # said once; the run's last words count them all
@@ -90,7 +108,7 @@ class PictureWatch:
                     " folder, then resume."
                 )
 
-    def news(self):
+    def news(self) -> str:
         """What bad pictures there are, as a text, if there are more than when it was last asked; else ""."""
         before, self.noted = self.noted, [source.skipped.total for source in self.sources]
         return "; ".join(source.report() for source, known, now in zip(self.sources, before, self.noted) if now > known)

@@ -20,8 +20,8 @@ import numpy as np
 from ..bounded_files import ArrayLimits, file_bytes, parse_json, read_npz
 from ..errors import FileError, TrainingError
 from .checkpoints import assign_arrays, newest_checkpoint
+from .networks import build_generator_of
 from ..settings import TrainingSettings
-from ..training import build_generator_of
 from ..writing import write_whole
 
 # %% ../../nbs/runs/weights.ipynb #d200ed56

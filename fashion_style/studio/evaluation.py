@@ -26,8 +26,10 @@ from ..errors import DesignError
 from ..features import Extractor, load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
+from ..runs.folder import SETTINGS_FILE
 from ..runs.history import fig_history
 from ..runs.loop import train
+from ..runs.plan import Watchers
 from ..settings import LossWeights, TrainingSettings
 from ..writing import free_folder, write_whole
 
@@ -144,7 +146,7 @@ def write_evaluation(
         )
         texts = {
             "scorecard.md": evaluation.to_markdown(),
-            "settings.json": json.dumps(settings.to_dict(), indent=1),
+            SETTINGS_FILE: json.dumps(settings.to_dict(), indent=1),
             "scorecard_whole.csv": evaluation.whole.to_csv(),
             "scorecard_garment.csv": evaluation.inside.to_csv(),
         }
@@ -179,7 +181,7 @@ def claimed_folder(wanted: Path | str, settings: TrainingSettings) -> Iterator[P
         folder = free_folder(wanted)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError), open(folder / "settings.json", "x", encoding="utf-8") as file:
+            with contextlib.suppress(FileExistsError), open(folder / SETTINGS_FILE, "x", encoding="utf-8") as file:
                 file.write(json.dumps(settings.to_dict(), indent=1))
                 break
             folder = None  # another process was faster
@@ -191,8 +193,8 @@ def claimed_folder(wanted: Path | str, settings: TrainingSettings) -> Iterator[P
         yield folder
     except BaseException:
         with contextlib.suppress(OSError):
-            if os.listdir(folder) == ["settings.json"]:
-                (folder / "settings.json").unlink()
+            if os.listdir(folder) == [SETTINGS_FILE]:
+                (folder / SETTINGS_FILE).unlink()
                 folder.rmdir()
         raise
 
@@ -276,8 +278,7 @@ def _train_on_drawings(run, settings, callback, opened):
         settings,
         *_drawn_sources("train", 80, settings.seed),
         held_out=watched,
-        callback=callback,
-        opened=opened and (lambda trainer: opened(run)),
+        watchers=Watchers(callback=callback, opened=opened and (lambda trainer: opened(run))),
     )
     if result.reason == "stopped":
         print(

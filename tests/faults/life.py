@@ -22,6 +22,7 @@ from fashion_style.errors import FashionStyleError
 from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.runs.checkpoints import list_checkpoints
 from fashion_style.runs.loop import train
+from fashion_style.runs.plan import Schedule, Start, Watchers
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer
 
@@ -35,16 +36,16 @@ def say(word, rest=""):
 
 def report_batches():
     """Let every step say the digest of its batch."""
-    train_step = Trainer.train_step
+    advance = Trainer.advance
 
     def told(trainer, *batch, **more):
         digest = hashlib.sha256()
         for part in batch[:3]:
             digest.update(np.asarray(part).tobytes())
         say("batch", f"{int(trainer.step)} {digest.hexdigest()}")
-        return train_step(trainer, *batch, **more)
+        return advance(trainer, *batch, **more)
 
-    Trainer.train_step = told
+    Trainer.advance = told
 
 
 def live(order):
@@ -66,11 +67,10 @@ def live(order):
             order["run"],
             None if resume else TrainingSettings(steps=order["steps"], **SMALL | order.get("changes", {})),
             *sources,
-            resume=resume,
             held_out=held_out_pairs(*others, 2, size=SMALL["size"]),
-            callback=lambda progress: say("step", progress.step),
-            grid_every=order["grid_every"],
-            checkpoint_every=order["checkpoint_every"],
+            start=Start(resume=resume),
+            watchers=Watchers(callback=lambda progress: say("step", progress.step)),
+            schedule=Schedule(grid_every=order["grid_every"], checkpoint_every=order["checkpoint_every"]),
         )
     except FashionStyleError as error:
         say("error", " ".join(str(error).split()))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from harness import Campaign, Reference, Server, Surprise
 
-from fashion_style.runs.folder import read_events
+from fashion_style.runs.events import read_events
 
 STEPS = 40
 
