@@ -52,8 +52,8 @@ class QuickTrainer:
     waits = threading.Event()  # set by a step that waits
     fail = None  # an exception that a step raises
 
-    def __init__(self, settings, *, steered):
-        assert steered, "every weight can be turned up"
+    def __init__(self, settings, *, steered=False):
+        self.steered = steered
         QuickTrainer.built += 1
         self.weights = {name: tf.Variable(float(value)) for name, value in asdict(settings.weights).items()}
         self.settings, self.step, self.rate_scale, self.generator_rate = (
@@ -152,6 +152,7 @@ def test_weights_and_rate_change_between_steps_without_a_new_trace(session):
     session.settings = replace(SMALL, learning_rate=5e-4, weights=LossWeights(style=5.0), constraint="none")
     row = session.advance()
     assert QuickTrainer.built == 1 and session.trainer.weight.numpy()[0] == pytest.approx(LossWeights().style + 5.0)
+    assert session.trainer.steered, "every weight can be turned up"
     assert (
         float(session.trainer.generator_rate) == pytest.approx(5e-4)
         and row["learning_rate"] == pytest.approx(0.25 * 5e-4)
