@@ -14,9 +14,8 @@ import tensorflow as tf
 
 from fashion_style.errors import TrainingError
 from fashion_style.runs import checkpoints
+from fashion_style.runs.arrays import architecture_fingerprint, assign_arrays
 from fashion_style.runs.checkpoints import (
-    architecture_fingerprint,
-    assign_arrays,
     best_checkpoint,
     find_checkpoint,
     list_checkpoints,

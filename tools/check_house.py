@@ -41,7 +41,7 @@ FLOORS = (
     "runs.devices runs.networks runs.gradients",
     "training",
     (
-        "runs.pairings runs.steps runs.events runs.history runs.checkpoints runs.plan runs.opening runs.stopping"
+        "runs.pairings runs.steps runs.events runs.history runs.arrays runs.checkpoints runs.plan runs.opening runs.stopping"
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
     "health runs.dashboard scorecard comparison design",

@@ -18,8 +18,8 @@ import numpy as np
 from ..bounded_files import read_json
 from ..errors import TrainingError
 from ..features import layer_shapes
+from .arrays import assign_arrays
 from fashion_style.runs.checkpoints import (
-    assign_arrays,
     best_checkpoint,
     find_checkpoint,
     read_checkpoint,

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from ..bounded_files import read_json
 from ..errors import TrainingError
-from .checkpoints import assign_arrays, list_checkpoints, newest_checkpoint, save_checkpoint
+from .arrays import assign_arrays
+from .checkpoints import list_checkpoints, newest_checkpoint, save_checkpoint
 from .devices import is_chief
 from .events import add_event
 from .folder import RunFolder

@@ -15,7 +15,8 @@ import numpy as np
 from ..data import make_batch
 from ..errors import TrainingError
 from ..reading.sources import PictureSource
-from .checkpoints import assign_arrays, newest_checkpoint
+from .arrays import assign_arrays
+from .checkpoints import newest_checkpoint
 from .history import weighted_shares
 from .steps import Stepper
 from ..settings import LossWeights, TrainingSettings, settings_difference

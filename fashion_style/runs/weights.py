@@ -19,7 +19,8 @@ import numpy as np
 
 from ..bounded_files import ArrayLimits, file_bytes, parse_json, read_npz
 from ..errors import FileError, TrainingError
-from .checkpoints import assign_arrays, newest_checkpoint
+from .arrays import assign_arrays
+from .checkpoints import newest_checkpoint
 from .networks import build_generator_of
 from ..settings import TrainingSettings
 from ..writing import write_whole
