@@ -15,7 +15,6 @@ import warnings
 import hostile
 import numpy as np
 import pytest
-from fashion_style.reading.run_sources import EMBEDDED
 from PIL import Image
 
 from fashion_style import cli
@@ -38,6 +37,7 @@ from fashion_style.commands import (
 from fashion_style.data import distinct_pairs
 from fashion_style.errors import PictureError, TrainingError
 from fashion_style.reading import pictures as places
+from fashion_style.reading.run_sources import EMBEDDED
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fashion_style.studio.proposals import propose
 from skimage.color import rgb2lab
 
 from fashion_style import design as design_room
@@ -29,6 +28,7 @@ from fashion_style.runs.weights import export_generator
 from fashion_style.settings import TrainingSettings
 from fashion_style.studio import evaluation as demo
 from fashion_style.studio.evaluation import rival_differences, run_demo, verdict
+from fashion_style.studio.proposals import propose
 from fashion_style.style_generator import build_style_generator
 from fashion_style.training import Trainer, build_networks
 

@@ -11,11 +11,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from fashion_style.reading.run_sources import picture_sources
 
 from fashion_style.design import load_designer
 from fashion_style.images import open_picture, to_uint8
 from fashion_style.reading.pictures import read_places
+from fashion_style.reading.run_sources import picture_sources
 from fashion_style.runs.checkpoints import newest_checkpoint
 from fashion_style.runs.folder import read_events
 from fashion_style.runs.history import read_history
