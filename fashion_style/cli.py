@@ -8,8 +8,6 @@ __all__ = ['PatientStream', 'take_free_descriptors', 'main']
 # %% ../nbs/cli.ipynb #c5f48349
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
 
 # %% ../nbs/cli.ipynb #c4d2b7e3
 class PatientStream:
@@ -18,7 +16,7 @@ class PatientStream:
     Once that cannot be written any more, words are dropped; `lost` is the error, unless it is a closed pipe.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: object) -> None:
         self.stream = stream
         self.lost = None
         self._open = stream is not None
@@ -92,7 +90,7 @@ def _run(argv):
         return code
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """The `fashion-style` command.
 
     Args:

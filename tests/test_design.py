@@ -8,7 +8,6 @@ import pytest
 from skimage.color import rgb2lab
 
 from fashion_style import design as design_room
-from fashion_style import training as training_room
 from fashion_style.comparison import ScorecardTable
 from fashion_style.design import (
     Designer,
@@ -23,6 +22,7 @@ from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator
 from fashion_style.images import to_uint8
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+from fashion_style.runs import networks
 from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style.runs.networks import build_networks
 from fashion_style.runs.weights import export_generator
@@ -382,7 +382,7 @@ def test_a_designer_builds_no_critic(monkeypatch):
         raise AssertionError("a critic is built")
 
     for name in ("build_discriminator", "build_style_critic"):
-        monkeypatch.setattr(training_room, name, refuse)
+        monkeypatch.setattr(networks, name, refuse)
     assert load_designer().sha256
     with pytest.raises(AssertionError, match="a critic is built"):  # training does
         build_networks(TrainingSettings(width=4))
@@ -455,7 +455,7 @@ def test_demo_writes_everything_and_never_over_an_old_one(tmp_path, monkeypatch)
 def test_the_demo_watches_pairs_that_it_does_not_train_on(tmp_path, monkeypatch):
     seen = {}
 
-    def remember(run, settings, contents, styles, *, held_out, callback, opened):
+    def remember(run, settings, contents, styles, *, held_out, watchers):
         seen.update(contents=contents, styles=styles, held_out=held_out)
         raise TrainingError("enough")
 
