@@ -395,7 +395,8 @@ def test_repeated_batches_come_so_many_times_in_a_row(embedded, start):
 
 def test_data_set_has_static_shapes_and_can_be_read_twice(embedded):
     dataset = batches(*embedded, batch_size=4, size=24)
-    assert [tuple(spec.shape) for spec in dataset.element_spec] == [(4, 24, 24, 3), (4, 24, 24, 3), (4, 24, 24, 1)]
+    shapes = [tuple(spec.shape) for spec in dataset.element_spec]
+    assert shapes == [(4, 24, 24, 3), (4, 24, 24, 3), (4, 24, 24, 1), (4,), (4,)], "pictures, mask, picture numbers"
     first, second = (next(iter(dataset))[0].numpy() for _ in range(2))
     assert (first == second).all()
 

@@ -124,8 +124,8 @@ def test_a_stopped_demo_says_how_to_go_on_and_is_an_interrupt(tmp_path, monkeypa
         class trainer:
             step = 7
 
-    def train(run, settings, *sources, opened, **more):
-        opened(None)
+    def train(run, settings, *sources, watchers, **more):
+        watchers.opened(None)
         return Result
 
     noted = []

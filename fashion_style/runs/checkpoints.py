@@ -218,7 +218,7 @@ def read_checkpoint(checkpoint: Path | str) -> tuple[TrainingSettings, dict[str,
     checkpoint = Path(checkpoint)
     try:
         manifest, state = _read_sealed(checkpoint)
-        arrays = read_npz(state, checkpoint / "state.npz", STATE_LIMITS)
+        arrays = read_npz(state, checkpoint / STATE_FILE, STATE_LIMITS)
         if manifest.get("architecture", architecture_fingerprint(arrays)) != architecture_fingerprint(arrays):
             raise ValueError("state.npz holds another architecture than its manifest says")
         if not all(np.isfinite(array).all() for array in arrays.values()):
