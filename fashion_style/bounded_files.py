@@ -43,7 +43,7 @@ def open_file(path: Path | str, *, least: int = 0, most: float = math.inf) -> It
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         _check_kind(path, os.fstat(handle), least, most)
-    except FileError:
+    except BaseException:
         os.close(handle)
         raise
     with open(handle, "rb") as file:
@@ -71,14 +71,16 @@ def file_bytes(path: Path | str, *, least: int = 0, most: int) -> bytes:
         OSError: as `open_file`.
     """
     with open_file(path, least=least, most=most) as file:
-        data = file.read(most + 1)
+        data = file.read(os.fstat(file.fileno()).st_size)  # Python allocates what it is asked for, not what is there
+        while len(data) <= most and (more := file.read(1_000_000)):  # it grows meanwhile
+            data += more
     if len(data) > most:
         raise FileError(path, f"the file grows while it is read, beyond {most:,} bytes", "Wait until it is written")
     return data
 
 # %% ../nbs/bounded_files.ipynb #bd34179f
 JSON_BYTES, JSON_DEPTH = 4_000_000, 40
-_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # a text without its end too
 
 
 def json_depth(data: bytes) -> int:
@@ -214,7 +216,7 @@ def read_h5(
     Args:
         path: of the file.
         groups: names of groups at its top.
-        limits: see `ArrayLimits`; a file larger than their memory is not opened.
+        limits: see `ArrayLimits`; they hold for the file and for all groups together.
     Returns:
         {group: [arrays, those of most axes first]}.
     Raises:
@@ -222,33 +224,39 @@ def read_h5(
         OSError: as `open_file`.
     """
     import h5py
+    import numpy as np
 
-    with open_file(path, least=1, most=limits.memory):
-        pass  # of the right kind and size; HDF5 opens files by their paths
     try:
-        with h5py.File(path, "r") as file:
-            return {group: _arrays_below(path, file, group, limits) for group in groups}
-    except FileError:
+        with open_file(path, least=1, most=limits.memory) as opened, h5py.File(opened, "r") as file:
+            found = {group: _arrays_below(path, file, group, limits) for group in groups}
+            _check_sum(path, [item for items in found.values() for item in items], limits)
+            return {
+                group: sorted((item[()] for item in items), key=np.ndim, reverse=True) for group, items in found.items()
+            }
+    except (FileError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # HDF5 raises OSError, KeyError, RuntimeError and ValueError, as it happens
         raise FileError(path, f"it is damaged, or no such HDF5 file ({error})", "Fetch it again") from error
 
 
 def _arrays_below(path, file, group, limits):
-    """Arrays of one group of an open HDF5 file, those of most axes first."""
+    """Arrays of one group of an open HDF5 file, not read yet; each is checked by its header."""
     import h5py
-    import numpy as np
 
     found = []
     if not isinstance(file.get(group, getlink=True), h5py.HardLink):
         raise FileError(path, f"it has no group {group!r} of its own", "Fetch it again")
     file[group].visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
-    taken = 0
     for item in found:
         if item.external or item.is_virtual:
             raise FileError(path, f"{item.name!r} is kept in another file", "Fetch it again")
-        taken += limits.check(path, item.name, item.dtype, item.shape)
+        limits.check(path, item.name, item.dtype, item.shape)
         limits.check(path, item.name, item.dtype, item.chunks or ())
-    if len(found) > limits.arrays or taken > limits.memory:
-        raise FileError(path, f"{len(found):,} arrays of {taken:,} bytes in {group!r}", "Fetch it again")
-    return sorted((item[()] for item in found), key=np.ndim, reverse=True)
+    return found
+
+
+def _check_sum(path, items, limits):
+    """Raise `FileError` for arrays that are too many, or too large together."""
+    taken = sum(limits.check(path, item.name, item.dtype, item.shape) for item in items)
+    if len(items) > limits.arrays or taken > limits.memory:
+        raise FileError(path, f"{len(items):,} arrays of {taken:,} bytes", "Fetch it again")

@@ -70,8 +70,7 @@ def _cut_window(array, side, top, left, size, flips, *, outside=None):
     """Square window of `side` pixels of a picture or mask (uint8) -> size x size, flipped (left to right, upside down).
 
     Where the window is larger than the picture, the picture stands in its middle, and around it are repeated edge
-    pixels,
-    or the value `outside`.
+    pixels, or the value `outside`.
     """
     inner = array[top : top + side, left : left + side]
     height, width = (max(1, round(length * size / side)) for length in inner.shape[:2])

@@ -145,7 +145,7 @@ def download_vgg19_weights() -> Path:
         ) from problem
 
 # %% ../nbs/05_features.ipynb #700d67f3
-VGG19_LIMITS = ArrayLimits(arrays=4, memory=1_000_000_000, dimensions=4, kinds="f")  # of one layer, and of the file
+VGG19_LIMITS = ArrayLimits(arrays=64, memory=1_000_000_000, dimensions=4, kinds="f")
 EMBEDDED_BYTES = 100_000_000
 
 

@@ -207,9 +207,8 @@ def train_step(
 
     Critic steps with the generator fixed, then one generator step with the critic fixed.
     Wasserstein training may need several critic steps, each on pairs of its own, so the batch holds `critic_steps`
-    groups of pairs.
-    The generator learns on the last group; with `update="together"` both learn there from one forward pass, as in the
-    article's code.
+    groups of pairs. The generator learns on the last group; with `update="together"` both learn there from one
+    forward pass, as in the article's code.
 
     Args:
         trainer: a `Trainer`.

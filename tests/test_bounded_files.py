@@ -21,6 +21,8 @@ from fashion_style.bounded_files import (
 )
 from fashion_style.errors import FashionStyleError, FileError, TrainingError, WeightsError
 from fashion_style.features import read_embedded_weights, read_vgg19_weights
+from fashion_style.runs.events import read_events
+from fashion_style.runs.history import read_history
 from fashion_style.runs.weights import load_generator
 from fashion_style.settings import read_settings
 
@@ -153,3 +155,40 @@ def test_every_reader_of_strangers_files_refuses_a_pipe_and_a_claim_with_its_own
         for name in ("pipe", "claims.npz", "deep.json"):
             with pytest.raises(kind, match=name):
                 read(tmp_path / name)
+
+
+def test_a_limit_allocates_nothing(tmp_path):
+    """Python's `read(n)` asks for n bytes before it looks: the limit must not be what is asked for."""
+    (tmp_path / "note").write_bytes(b"abc")
+    tracemalloc.start()
+    try:
+        assert file_bytes(tmp_path / "note", most=200_000_000_000) == b"abc"
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_depth_is_counted_in_one_pass_also_where_a_text_has_no_end():
+    """Quadratic time would take hours here; the guard of the test run would end it."""
+    assert json_depth(b'["' + b'\\"' * 2_000_000) == 1
+    assert json_depth(b'["' + b"\\") == 1 and json_depth(b'{"a\\"[[[": [1]}') == 2
+
+
+def test_arrays_of_several_groups_are_counted_together(tmp_path):
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        for group in "ab":
+            file.create_dataset(f"{group}/numbers", data=np.zeros(600, "float32"), compression="gzip")
+    one = ArrayLimits(memory=40_000)
+    assert sorted(read_h5(tmp_path / "many.h5", "ab", one)) == ["a", "b"]
+    with pytest.raises(FileError, match="2 arrays of 4,800 bytes"):
+        read_h5(tmp_path / "many.h5", "ab", ArrayLimits(arrays=1, memory=40_000))
+
+
+def test_a_diary_and_a_history_that_are_pipes_do_not_hang(tmp_path):
+    for name, read in (("events.jsonl", read_events), ("history.csv", read_history)):
+        os.mkfifo(tmp_path / name)
+        if name == "history.csv":
+            assert read(tmp_path) == []
+        else:
+            with pytest.raises(TrainingError, match="not a regular file"):
+                read(tmp_path)

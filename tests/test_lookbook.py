@@ -12,10 +12,11 @@ from PIL import Image
 
 from fashion_style.cli import main
 from fashion_style.design import Designer, load_designer
-from fashion_style.errors import DesignError, TrainingError
+from fashion_style.errors import DesignError, PictureError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.images import open_picture, save_picture
 from fashion_style.patterns import draw_pattern
+from fashion_style.studio import lookbook
 from fashion_style.studio.lookbook import TABLE, choose_pairs, make_lookbook
 from fashion_style.studio.recipes import RECIPE_FIELD, dress, file_sha256, read_recipe, reproduce, save_dressed
 from fashion_style.writing import writer_lock
@@ -343,3 +344,19 @@ def test_a_lookbook_opens_each_garment_once_and_a_print_once_a_design(designer, 
     assert len(book.rows) == len(garments) * len(prints)
     assert {counts[os.path.realpath(path)] for path in garments} == {1}
     assert {counts[os.path.realpath(path)] for path in prints} == {len(garments)}
+
+
+def test_a_design_that_cannot_be_written_ends_the_work(designer, files, monkeypatch):
+    """Not one line among the bad pictures: the disk would refuse the other pairs too."""
+    written = []
+
+    def write(dressed, path):
+        written.append(path)
+        if len(written) == 2:
+            raise PictureError(str(path), "it cannot be written (no space left)", "Free some space")
+        save_dressed(dressed, path)
+
+    monkeypatch.setattr(lookbook, "save_dressed", write)
+    with pytest.raises(PictureError, match="cannot be written"):
+        make_lookbook(designer, files / "garments", files / "prints", files / "out", size=48)
+    assert len(written) == 2

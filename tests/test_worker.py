@@ -139,3 +139,35 @@ def test_in_the_callers_thread(worker, errors):
     with pytest.raises(ZeroDivisionError):
         worker.run_here(lambda: 1 / 0, lambda: None, 20)
     assert not errors and not worker.running
+
+
+def test_the_error_of_a_step_is_told_though_showing_fails_too(worker, errors):
+    def step():
+        raise ValueError("the step")
+
+    def show():
+        raise OSError("the picture")
+
+    worker.repeat(step, show)
+    assert worker.wait(5) and [str(error) for error in errors] == ["the step"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_that_waits_is_run_though_telling_an_error_failed():
+    at_work, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    def tell(error):
+        raise RuntimeError("nobody listens")
+
+    def fail():
+        at_work.set()
+        go_on.wait(5)
+        raise ValueError("the job")
+
+    worker = Worker(tell)
+    worker.run(fail)
+    assert at_work.wait(5)
+    worker.repeat(lambda: False, done.set)
+    go_on.set()
+    assert done.wait(5) and worker.wait(5)
+    worker.close()

@@ -6,6 +6,7 @@
 __all__ = ['Worker', 'shows_threads']
 
 # %% ../../nbs/panels/worker.ipynb #f94f946c
+import contextlib
 import functools
 import math
 import sys
@@ -25,9 +26,13 @@ def _repeat(
             if time.monotonic() - shown >= 1 / per_second:
                 show()
                 shown = time.monotonic()
-    finally:
+    except BaseException:
         ending.set()
-        show()
+        with contextlib.suppress(Exception):  # the step's own error is the one to tell
+            show()
+        raise
+    ending.set()
+    show()
 
 # %% ../../nbs/panels/worker.ipynb #1be12955
 class Worker:
@@ -130,8 +135,11 @@ class Worker:
                     job()
                 except Exception as error:
                     self._on_error(error)
-        except BaseException:  # of `on_error` itself: the next job gets a new thread
-            self._busy = False
+        except BaseException:  # of `on_error` itself: a job that waits gets a new thread
+            with self._lock:
+                waits, self._busy = self._next, False
+                if waits is not None:
+                    self._begin(waits)
             raise
 
 # %% ../../nbs/panels/worker.ipynb #55376c69

@@ -178,6 +178,7 @@ def _walk_once(folder, walked):
     skipped = SkippedFiles()
     for error in closed:
         skipped.add(error)
+    skipped.total = closed.total  # more than are kept
     return files, skipped
 
 

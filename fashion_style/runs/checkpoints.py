@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..bounded_files import ArrayLimits, file_bytes, read_json, read_npz
-from ..errors import TrainingError
+from ..errors import FileError, TrainingError
 from .arrays import architecture_fingerprint
 from .folder import MANIFEST_FILE, STATE_FILE, RunFolder
 from ..settings import TrainingSettings
@@ -225,9 +225,9 @@ def read_checkpoint(checkpoint: Path | str) -> tuple[TrainingSettings, dict[str,
             raise ValueError("state.npz holds values that are not finite")
         return TrainingSettings.from_dict(manifest["settings"]), arrays
     except (OSError, ValueError, KeyError, TypeError, TrainingError) as error:
+        what = f"{Path(error.name).name}: {error.reason}" if isinstance(error, FileError) else error
         raise TrainingError(
-            f"checkpoint {checkpoint} cannot be used: {getattr(error, 'reason', error)}. Use another checkpoint"
-            " of the run."
+            f"checkpoint {checkpoint} cannot be used: {what}. Use another checkpoint of the run."
         ) from error
 
 # %% ../../nbs/runs/checkpoints.ipynb #f76cb680

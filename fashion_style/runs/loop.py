@@ -230,8 +230,7 @@ def train(
     """Train a generator and its critic.
 
     RUN then holds settings.json, history.csv, grids/, checkpoints/ and events.jsonl. The events say when the run was
-    opened, resumed and with what changes, what went wrong on the way, and how it ended;
-    see `read_events`.
+    opened, resumed and with what changes, what went wrong on the way, and how it ended; see `read_events`.
 
     Args:
         run: folder of the run; made if it is missing. One process writes to it at a time.

@@ -69,8 +69,7 @@ class Pairings:
     """Lets a batch serve `settings.pairings` steps, its styles moved on by one row each time.
 
     It keeps what can be kept of the targets. With `augment=False` pictures come back unchanged in later batches too:
-    then their targets are kept in a
-    `TargetCache`.
+    then their targets are kept in a `TargetCache`.
 
     Args:
         trainer: a `Trainer`: has `settings`, `step` and `targets`.

@@ -7,6 +7,7 @@ __all__ = ['TrainingSession']
 
 # %% ../../nbs/runs/session.ipynb #21f000fe
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
@@ -143,7 +144,7 @@ class TrainingSession:
             FashionStyleError: what reading pictures, building networks or the step itself raises.
         """
         self._follow_wishes()
-        settings = self._applied
+        settings, started = self._applied, time.perf_counter()
         batch = make_batch(
             self.contents,
             self.styles,
@@ -154,7 +155,8 @@ class TrainingSession:
             augment=settings.augment,
         )
         losses, row = self._stepper(batch)
-        row = dict(row, **weighted_shares(losses, settings.weights))
+        seconds = time.perf_counter() - started  # with the batch, which a run has prepared beside its steps
+        row = dict(row, seconds=seconds, **weighted_shares(losses, settings.weights))
         self.history.append(row)
         return row
 

@@ -85,8 +85,8 @@ class PictureWatch:
     """Looks at the sources of a run after every step.
 
     It warns once when pictures are bad, and raises TrainingError when hardly any can be read any more. It is called
-    with `rescue`, which is called before that error: it saves the run and says in words what is on the
-    disk, such as "The run is saved".
+    with `rescue`, which is called before that error: it saves the run and says in words what is on
+    the disk, such as "The run is saved".
 
     Args:
         sources: the run's `PictureSource`s.

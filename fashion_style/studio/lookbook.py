@@ -224,28 +224,35 @@ class _Desk:
         if {garment, style} & self.refused:
             return
         try:
-            self._make_or_keep(*self._read(garment, style))
+            files = self._read(garment, style)
+            row, picture, dressed = self._made_or_kept(*files)
         except PictureError as error:
             self.refused.update(path for path in (garment, style) if PictureError(path, "", "").name == error.name)
             self.bad.add(error)
+            return
         except DesignError as error:  # the two do not go together, such as a print of 2 pixels
             self.bad.add(
                 PictureError(f"{garment} in {style}", str(error).rstrip("."), "The other pairs are not affected")
             )
+            return
+        # What cannot be written ends the work: the disk would refuse the other pairs too.
+        if dressed is not None:
+            save_dressed(dressed, self.out / row["design"])
+        self._note(row, *files, picture)
+        if dressed is not None:
+            done = {row["design"] for row in self.rows}
+            _write_rows(self.rows + [row for name, row in self.before.items() if name not in done], self.out)
 
-    def _make_or_keep(self, garment: PictureFile, style: PictureFile):
-        """The design of one pair, as it was left or made now. Raises PictureError, DesignError."""
+    def _made_or_kept(self, garment: PictureFile, style: PictureFile):
+        """(row, uint8 picture, what was dressed now or None) of one pair. Raises PictureError, DesignError."""
         name = _file_name(garment, style)
         plan, old = plan_recipe(self.designer, garment, [style], **self.settings), _made_by_us(self.out / name)
         if old and name in self.before and _still_good(self.before[name], old[0], plan):
             self.kept += 1
-            return self._note(self.before[name], garment, style, old[1])
+            return self.before[name], old[1], None
         dressed = dress(self.designer, garment, [style], **self.settings)
         row = _row(name, garment, style, dressed, self.extractor)
-        save_dressed(dressed, self.out / name)
-        self._note(row, garment, style, to_uint8(dressed.design.picture))
-        done = {row["design"] for row in self.rows}
-        _write_rows(self.rows + [row for name, row in self.before.items() if name not in done], self.out)
+        return row, to_uint8(dressed.design.picture), dressed
 
 
 def make_lookbook(
