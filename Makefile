@@ -1,6 +1,6 @@
 # make demo    train a small network on the embedded pictures and write designs/ (at most 5 minutes on 2 cores)
 # make test    everything that CI runs
-# make check   the house rules alone, in seconds: export in step, format, lint, floors, circles, sizes
+# make check   for daily work, in about two minutes: export in step, format, lint, the rules of the house, quick tests
 # make lab     JupyterLab on the notebooks
 # make export  format, then notebooks -> fashion_style/ and README.md
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
@@ -12,7 +12,7 @@
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
-.PHONY: help install check demo test lab export bench ablations faults check-export check-format check-notebooks check-wheel pytest clean
+.PHONY: help install check demo test lab export bench ablations faults check-house check-export check-format check-notebooks check-wheel pytest clean
 
 PYTHON ?=
 EXTRAS ?=
@@ -82,12 +82,19 @@ faults: $(STAMP)
 
 # One after the other, also under "make -j"; pytest last, so that its summary closes the log.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check-house
 	@$(MAKE) --no-print-directory check-notebooks
 	@$(MAKE) --no-print-directory check-wheel
 	@$(MAKE) --no-print-directory pytest
 
+# Tests of rooms that need no training; the whole is make test.
+QUICK := $(addprefix tests/test_,house.py package.py images.py files.py garments.py patterns.py drawing_digests.py bounded_files.py worker.py)
+
 check: $(STAMP)
+	@$(MAKE) --no-print-directory check-house
+	MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(QUICK)
+
+check-house: $(STAMP)
 	@$(MAKE) --no-print-directory check-export
 	@$(MAKE) --no-print-directory check-format
 	$(BIN)/python tools/check_house.py
