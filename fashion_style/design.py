@@ -163,7 +163,7 @@ def _one_trace(network):
     trace.
     """
     signature = tf.nest.map_structure(lambda tensor: tf.TensorSpec((1, *tensor.shape[1:]), tf.float32), network.input)
-    return tf.function(network, input_signature=[signature])
+    return tf.function(network, input_signature=[signature], autograph=False)
 
 
 class Designer:

