@@ -126,7 +126,7 @@ def test_stopped_and_resumed_is_equal_to_the_bit(straight, sources, unseen, tmp_
 
 
 def test_resuming_in_the_middle_of_a_batch_s_pairings_is_equal_to_the_bit(sources, tmp_path):
-    settings = replace(SMALL, pairings=2)
+    settings = replace(QUICK, pairings=2)
     whole = train(tmp_path / "whole", settings, *sources)
     train(tmp_path / "half", settings, *sources, watchers=stop_at(3))
     rest = train(tmp_path / "half", None, *sources, start=Start(resume=True))
