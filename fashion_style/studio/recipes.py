@@ -205,7 +205,7 @@ def read_recipe(source: Path | str | PictureFile) -> dict:
     try:
         with Image.open(io.BytesIO(file.data)) as image:
             recipe = parse_json(getattr(image, "text", {})[RECIPE_FIELD], file.path)
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # no such field, no JSON, or a text that Pillow cannot read: it raises a dozen kinds
         recipe = None
     if not is_recipe(recipe):
         raise DesignError(
