@@ -30,11 +30,11 @@ def _shown(letter):
 # %% ../nbs/errors.ipynb #9ef65fb9
 class FashionStyleError(Exception):
     """Root of every error that a user of this package can cause: it says what was received, what was expected and what
-    to do, in one line that a terminal only shows.
+    to do, in one line that a terminal only shows and that fits on a screen.
     """
 
     def __str__(self):
-        return printable(super().__str__())
+        return _shortened(printable(super().__str__()), 4_000)  # a file may hold a text of megabytes
 
 
 class _NamedError(FashionStyleError):
@@ -73,6 +73,11 @@ class FileError(_NamedError, ValueError):
 def _one_line(text, limit=300):
     """`text` without unprintable characters, cut in the middle to about `limit` characters."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return _shortened(line, limit)
+
+
+def _shortened(line, limit):
+    """A line, cut in the middle to about `limit` characters: the remedy at its end stays."""
     return line if len(line) <= limit else line[: limit // 2] + " ... " + line[-limit // 2 :]
 
 # %% ../nbs/errors.ipynb #b9ab61c0

@@ -33,9 +33,9 @@ def true_cell(cell: str) -> str:
 
 # %% ../nbs/tables.ipynb #8d846ebc
 def table_text(rows: Iterable[Iterable]) -> str:
-    """Rows of cells as CSV text, the names of the columns first; every cell is guarded."""
+    """Rows of cells as CSV text (RFC 4180, lines end with CR LF), the names of the columns first; all are guarded."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # with a line feed alone, Python 3.11 would not quote a name that holds a CR
     writer.writerows([guarded_cell(cell) for cell in row] for row in rows)
     return text.getvalue()
 

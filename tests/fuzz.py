@@ -146,15 +146,14 @@ def keep_escapes(folder, seed, results):
 
 
 def table(results):
-    """A table of counts by kind, and the slowest file, as text."""
-    counts = collections.Counter((kind, outcome) for _, kind, outcome, *_ in results)
-    lines = ["kind         opened  refused  escaped"]
+    """A table of counts and seconds by kind, and the slowest file, as text."""
+    lines = ["kind         opened  refused  escaped  seconds"]
     for kind in [*dict.fromkeys(kind for _, kind, *_ in results), "all"]:
-        numbers = [
-            sum(count for (one, what), count in counts.items() if kind in (one, "all") and what == outcome)
-            for outcome in OUTCOMES
-        ]
-        lines.append(f"{kind:12s} {numbers[0]:6d}  {numbers[1]:7d}  {numbers[2]:7d}")
+        ours = [result for result in results if kind in (result[1], "all")]
+        counts = collections.Counter(outcome for _, _, outcome, *_ in ours)
+        numbers = [counts[outcome] for outcome in OUTCOMES]
+        seconds = sum(seconds for *_, seconds in ours)
+        lines.append(f"{kind:12s} {numbers[0]:6d}  {numbers[1]:7d}  {numbers[2]:7d}  {seconds:7.1f}")
     slowest = max(results, key=lambda result: result[-1])
     return "\n".join([*lines, f"slowest: number {slowest[0]} ({slowest[1]}), {slowest[-1]:.1f} s"])
 

@@ -48,7 +48,7 @@ def test_every_short_text_comes_back():
 
 def test_numbers_are_written_as_numbers():
     text = table_text([["name", "value"], ["=x", -0.25], ["y", np.float32(-1.5)], ["z", -3]])
-    assert text == "name,value\n'=x,-0.25\ny,-1.5\nz,-3\n"
+    assert text == "name,value\r\n'=x,-0.25\r\ny,-1.5\r\nz,-3\r\n"
     assert [row[1] for row in csv.reader(text.splitlines())][1:] == ["-0.25", "-1.5", "-3"]
 
 

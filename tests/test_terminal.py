@@ -90,6 +90,11 @@ def test_the_text_of_every_error_of_ours_is_one_line_that_steers_nothing():
     assert FileError.__mro__.index(ValueError) and str(DesignError("plain: 旗袍")) == "plain: 旗袍"
 
 
+def test_a_text_of_megabytes_is_cut_and_keeps_its_remedy():
+    said = str(DesignError(f"received {'x' * 1_000_000}. Name another."))
+    assert len(said) < 5000 and said.startswith("received x") and said.endswith("Name another.")
+
+
 def test_what_the_command_says_of_an_error_is_one_line():
     for error in (
         OSError(2, "No such file", HOSTILE),
@@ -169,7 +174,7 @@ def test_a_recipe_of_a_stranger_steers_nothing(shell, tmp_path, field):
     recipe = dict(garment=part, styles=[part], mask=None, generator=part, settings={}, pixels="1" * 64, version="0.1.0")
     steering = "\x1b[2J\x1b]0;owned\x07"
     recipe |= {"version": steering} if field == "version" else {}
-    recipe |= {"garment": dict(part, name=steering)} if field == "name" else {}
+    recipe |= {"garment": dict(name=steering, sha256="2" * 64)} if field == "name" else {}
     recipe |= {"generator": dict(part, name=steering)} if field == "generator" else {}
     save_picture(np.zeros((8, 8, 3), np.uint8), tmp_path / "x.png", metadata={RECIPE_FIELD: json.dumps(recipe)})
     code, said = shell("reproduce", str(tmp_path / "x.png"))
