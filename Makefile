@@ -5,6 +5,7 @@
 # make export  format, then notebooks -> fashion_style/ and README.md
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
 # make ablations  train without each part of the method and score the rest, for the tutorial (about half an hour of two idle cores)
+# make fuzz    open two thousand spoilt files as a user would (about five minutes)
 # make faults  kill, tear and fill up training runs a hundred times (about twenty minutes)
 #
 # demo and lab install the package alone; everything else installs the developer's tools too.
@@ -12,7 +13,7 @@
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
-.PHONY: help install check demo test lab export bench ablations faults check-house check-export check-format check-notebooks check-wheel pytest clean
+.PHONY: help install check demo test lab export bench ablations faults fuzz check-house check-export check-format check-notebooks check-wheel pytest clean
 
 PYTHON ?=
 EXTRAS ?=
@@ -79,6 +80,9 @@ ablations: $(STAMP)
 
 faults: $(STAMP)
 	$(BIN)/python tests/faults/harness.py --kills 100
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/fuzz.py --files 2000
 
 # One after the other, also under "make -j"; pytest last, so that its summary closes the log.
 test: $(STAMP)

@@ -11,7 +11,7 @@ import sys
 
 # %% ../nbs/cli.ipynb #c4d2b7e3
 class PatientStream:
-    """A text stream around another one (None: nothing is shown).
+    """A text stream around another one (None: nothing is shown), to which nothing passes that steers a terminal.
 
     Once that cannot be written any more, words are dropped; `lost` is the error, unless it is a closed pipe.
     """
@@ -39,10 +39,19 @@ class PatientStream:
             pass
 
     def write(self, text: str) -> int:
-        """Write what the stream can show; characters that it lacks are written as escapes."""
+        """Write lines of letters; what the stream lacks or what would steer a terminal is written as its escape."""
+        from fashion_style.errors import printable  # not before the net is spread
+
+        begin = text[:1] if text.startswith("\r") else ""  # a progress bar writes over itself
+        shown = begin + "\n".join(map(printable, text[len(begin) :].split("\n")))
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        self._try(lambda: self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding)))
+        self._try(lambda: self.stream.write(shown.encode(encoding, "backslashreplace").decode(encoding)))
         return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write several texts, each as `write` does."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Hand on what is buffered."""
@@ -66,7 +75,7 @@ def take_free_descriptors() -> None:
 
 # %% ../nbs/cli.ipynb #4af83683
 def _run(argv):
-    """Do what the words ask for. Returns the exit code; every exception but --debug's becomes one line on stderr."""
+    """Do what the words ask for. Returns the exit code; every exception becomes one line on stderr."""
     try:
         from fashion_style.commands.parser import build_parser, spoken_warnings
 
@@ -76,18 +85,24 @@ def _run(argv):
     except SystemExit as leaving:  # --help and --version
         return int(leaving.code or 0)
     except KeyboardInterrupt:
-        if "--debug" in argv:
-            raise
+        _trace_if_asked(argv)
         print("fashion-style: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if "--debug" in argv:
-            raise
+        _trace_if_asked(argv)
         from fashion_style.commands.options import explain
 
         code, line = explain(error)
         print(f"fashion-style: {line}", file=sys.stderr)
         return code
+
+
+def _trace_if_asked(argv):
+    """With --debug: where the exception in progress comes from, through the same gate as all words."""
+    if "--debug" in argv:
+        import traceback
+
+        traceback.print_exc()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,7 +111,8 @@ def main(argv: list[str] | None = None) -> int:
     Args:
         argv: list of words after the command's name; None: those of this process.
     Returns:
-        exit code: 0 done, 1 the work failed, 2 bad use, 130 interrupted. Errors are one line on stderr.
+        exit code: 0 done, 1 the work failed or something was left out, 2 bad use, 130 interrupted. Errors are one line
+            on stderr; --debug puts a traceback before it.
     """
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
     take_free_descriptors()

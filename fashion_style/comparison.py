@@ -21,6 +21,7 @@ from .garments import paste_and_shade
 from .gram import gram_matrix
 from .reading.checked_pairs import check_pairs
 from .scorecard import score_rows
+from .tables import table_rows, table_text
 
 # %% ../nbs/20_comparison.ipynb #97367a53
 BASELINES = ("identity", "style picture", "paste and shade")
@@ -139,17 +140,16 @@ class ScorecardTable:
         )
 
     def to_csv(self) -> str:
-        """Every row and pair as CSV text: extractor, region, row, pair, then the figures."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["extractor", "region", "row", "pair", *self.figures])
+        """Every row and pair as CSV text: extractor, region, row, pair, then the figures; names as `table_text` guards
+        them.
+        """
         region = "garment" if self.inside_mask else "picture"
-        writer.writerows(
+        lines = [
             [self.extractor, region, row, pair, *map(float, figures)]
             for row, pairs in zip(self.rows, self.values)
             for pair, figures in enumerate(pairs)
-        )
-        return text.getvalue()
+        ]
+        return table_text([["extractor", "region", "row", "pair", *self.figures], *lines])
 
     @classmethod
     def from_csv(cls, text: str) -> "ScorecardTable":
@@ -158,8 +158,8 @@ class ScorecardTable:
         Raises:
             ScoreError: for text that is no such table.
         """
-        first, *lines = csv.reader(io.StringIO(text)) if text.strip() else [[]]
         try:
+            first, *lines = table_rows(io.StringIO(text, newline="")) if text.strip() else [[]]
             if first[:4] != ["extractor", "region", "row", "pair"] or not lines:
                 raise ValueError(f"its first line is {','.join(first)[:80]!r}")
             rows = tuple(dict.fromkeys(line[2] for line in lines))
@@ -171,7 +171,7 @@ class ScorecardTable:
                 values.reshape(len(rows), -1, len(first) - 4),
                 lines[0][1] == "garment",
             )
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, csv.Error) as error:
             raise ScoreError(
                 f"text: received no table of to_csv ({error}); expected the columns extractor, region, row, pair and"
                 " figures, every row with as many pairs. Read a file that to_csv made."

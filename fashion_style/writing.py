@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import uuid
 from collections.abc import Iterator
@@ -24,21 +25,54 @@ from .errors import DesignError, TrainingError
 from .runs.folder import RunFolder
 
 # %% ../nbs/writing.ipynb #31b6056f
+def _hand_on(old, handle):
+    """Give an open file the owner, the group and the permissions of the file that it replaces, where we may."""
+    for owner in (old.st_uid, -1):  # root may give it away; others can at least keep a group of theirs
+        with suppress(OSError, AttributeError):  # AttributeError: a system without owners
+            os.fchown(handle, owner, old.st_gid)
+            break
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    if os.fstat(handle).st_gid != old.st_gid:  # our group is not the one that was trusted
+        mode = mode & 0o707 | (mode & 0o007) << 3 & mode
+    with suppress(OSError, AttributeError):  # a disk without permissions
+        os.fchmod(handle, mode)
+
+
+def _file_there(path):
+    """What the system says of a regular file, or None if nothing is there. Raises OSError for what must stay."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(there.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(there.st_mode):
+        raise OSError(errno.EINVAL, "this is no regular file", str(path))
+    if not os.access(path, os.W_OK):  # a rename would not ask
+        raise PermissionError(errno.EACCES, "the file there is write-protected", str(path))
+    return there
+
+
 def write_whole(path: Path | str, data: bytes) -> None:
     """Write the bytes `data` aside in the same folder, fsync, rename: `path` is whole or as it was.
+
+    A file that was there hands on its permissions, and its owner and group where the system allows it. A link stays,
+    and the file that it leads to is replaced.
 
     Args:
         path: the file to write.
         data: its whole content.
     Raises:
-        OSError: also for a write-protected old file.
+        OSError: also for a write-protected old file, for anything there that is no regular file, and for links in a
+            circle.
     """
-    path = Path(path)
-    if path.exists() and not os.access(path, os.W_OK):  # a rename would not ask
-        raise PermissionError(errno.EACCES, "the file there is write-protected", str(path))
+    path = Path(os.path.realpath(path))
+    old = _file_there(path)
     aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with open(aside, "xb") as file:
+            if old:
+                _hand_on(old, file.fileno())
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -89,6 +89,7 @@ BAD_USE = [
     ["stylize", "dress.png", "dots.png"],
     ["stylize", "dress.png", "dots.png", "-o", "out.docx"],
     ["stylize", "dress.png", "dots.png", "-o", "out"],
+    ["stylize", "dress.png", *["dots.png"] * 9, "-o", "out.png"],
     ["stylize", "dress.png", "dots.png", "-o", "nowhere/out.png"],
     *(
         ["stylize", "dress.png", "dots.png", "-o", "out.png", *words]
@@ -300,8 +301,8 @@ def test_unexpected_errors_and_interrupts(shell, monkeypatch):
     code, _, errors = shell("demo")
     assert code == 1 and len(errors) == 1 and "IndexError" in errors[0] and "--debug" in errors[0]
     for words in (["demo", "--debug"], ["--debug", "demo"]):
-        with pytest.raises(IndexError):
-            cli.main(words)
+        code, _, errors = shell(*words)
+        assert code == 1 and errors[0].startswith("Traceback") and errors[-1].startswith("fashion-style: IndexError")
     monkeypatch.setattr(parser, "command_demo", raising(KeyboardInterrupt()))
     assert shell("demo") == (130, "", ["fashion-style: interrupted"])
     monkeypatch.setattr(parser, "command_demo", raising(OSError(28, "No space left on device")))
@@ -1088,8 +1089,12 @@ def test_lab_starts_jupyter_of_this_python(shell, tmp_path, monkeypatch):
 
     monkeypatch.setattr(course.subprocess, "Popen", Lab)
     before = signal.getsignal(signal.SIGINT)
-    assert shell("lab", tmp_path / "course", "--no-browser", "--port", "9999")[0] == 3
-    assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "course"), "--no-browser", "--port=9999"]]
+    words = ["--no-browser", "--port=9999", "--allow-root"]
+    assert shell("lab", tmp_path / "course", *words)[0] == 3
+    assert started == [[sys.executable, "-m", "jupyterlab", str(tmp_path / "course"), *words]]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    assert shell("lab", tmp_path / "course", "--no-browser")[0] == 3
+    assert started[1] == [sys.executable, "-m", "jupyterlab", str(tmp_path / "course"), "--no-browser"]
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -1151,3 +1156,38 @@ def test_designs_goes_on_and_reproduce_compares(shell, pictures, tmp_path):
     assert code == 2 and "was made from" in errors[0] and len(errors) == 1 and garment.read_bytes() == before
     code, out, errors = shell("reproduce", tmp_path / "prints" / "dots.png")
     assert code == 1 and "holds no recipe" in errors[0]
+
+
+def test_designs_does_the_rest_and_names_what_it_left_out(shell, pictures, tmp_path):
+    for place in ("garments", "prints"):
+        (tmp_path / place).mkdir()
+    shutil.copy(pictures / "dress.png", tmp_path / "garments")
+    shutil.copy(pictures / "dots.png", tmp_path / "prints")
+    for number in range(7):
+        (tmp_path / "prints" / f"torn-{number}.png").write_bytes(b"torn")
+    (tmp_path / "garments" / "empty.jpg").touch()
+    words = [
+        "--garments",
+        tmp_path / "garments",
+        "--styles",
+        tmp_path / "prints",
+        "--out",
+        tmp_path / "out",
+        "--size",
+        "16",
+    ]
+    for kept in (0, 1):
+        code, out, errors = shell("designs", *words)
+        lines = out.splitlines()
+        assert code == 1 and f"1 designs, {kept} of them kept" in out and lines[-1].startswith("left out in all: 8")
+        named = [line for line in lines if line.startswith("left out: ")]
+        assert len(named) == 8 and all(sum(f"torn-{number}.png" in line for line in named) == 1 for number in range(7))
+        assert sum("empty.jpg: " in line for line in named) == 1
+    (tmp_path / "prints" / "dots.png").unlink()
+    code, out, errors = shell("designs", *words)
+    assert code == 1 and out.count("left out: ") == 8 and "none of 14 pairs" in errors[-1]
+
+
+def test_exit_codes_stand_in_the_help(shell):
+    for words in (["--help"], ["designs", "--help"], ["lab", "--help"]):
+        assert "2 the command itself is wrong" in " ".join(shell(*words)[1].split())

@@ -1,8 +1,11 @@
 """Recipes and lookbooks: the same pixels again, interrupts, bad files."""
 
 import contextlib
+import csv
+import io
 import json
 import os
+import subprocess
 import sys
 from collections import Counter
 
@@ -204,6 +207,29 @@ def test_a_contact_sheet_of_somebody_else_is_not_written_over(designer, files):
     assert (files / "out" / "contact_sheet.png").read_bytes() == b"mine"
 
 
+def test_a_contact_sheet_that_leads_elsewhere_is_not_followed(designer, files):
+    make_lookbook(designer, files / "garments", files / "prints", files / "out", size=16)
+    (files / "diary").write_bytes(b"mine")
+    (files / "out" / "contact_sheet.png").unlink()
+    (files / "out" / "contact_sheet.png").symlink_to(files / "diary")
+    with pytest.raises(DesignError, match="contact_sheet.png is a link"):
+        make_lookbook(designer, files / "garments", files / "prints", files / "out", size=16)
+    assert (files / "diary").read_bytes() == b"mine"
+
+
+def test_names_that_a_spreadsheet_would_run(designer, files):
+    os.rename(files / "garments" / "dress.png", files / "garments" / "=HYPERLINK(1).png")
+    os.rename(files / "prints" / "gingham.png", files / "prints" / "@SUM(A1).png")
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out", size=16)
+    text = (files / "out" / TABLE).read_text(encoding="utf-8")
+    cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in "=+@\t\r" and cell]
+    assert "'=HYPERLINK(1).png" in cells and "'@SUM(A1).png" in cells
+    assert {row["garment"] for row in book.rows} == {"=HYPERLINK(1).png", "shirt.png"}
+    again = make_lookbook(designer, files / "garments", files / "prints", files / "out", size=16)
+    assert again.kept == 4 and again.rows == book.rows
+
+
 def test_a_second_writer_is_refused(designer, files):
     with writer_lock(files / "out"), pytest.raises(TrainingError, match="another process is writing"):
         make_lookbook(designer, files / "garments", files / "prints", files / "out")
@@ -265,6 +291,69 @@ def test_an_edited_recipe_is_one_clear_error_that_names_the_picture(designer, fi
         reproduce(files / "edited.png", [files])
 
 
+def test_a_recipe_is_refused_before_anything_is_read(designer, files, monkeypatch):
+    made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"])
+    style = made.recipe["styles"][0]
+    for number, change in enumerate(
+        (
+            dict(styles=[style] * 3000),
+            dict(styles=[style] * 9),
+            dict(garment=dict(made.recipe["garment"], name="x" * 300)),
+            dict(garment=dict(made.recipe["garment"], sha256="0" * 63)),
+            dict(pixels="?" * 64),
+            dict(version="1" * 50),
+            dict(settings=dict(made.recipe["settings"], lock=1)),
+            dict(settings=dict(made.recipe["settings"], keep_colours="no")),
+            dict(settings=dict(made.recipe["settings"], size=16.5)),
+            dict(settings=dict(made.recipe["settings"], strength=float("nan"))),
+            dict(settings=dict(made.recipe["settings"], weights=[10**400])),
+            dict(settings=dict(made.recipe["settings"], weights=[[1]])),
+        )
+    ):
+        path = files / f"edited-{number}.png"
+        save_picture(made.design.picture, path, metadata={RECIPE_FIELD: json.dumps(made.recipe | change)})
+        with monkeypatch.context() as patch:
+            for name in ("find_inputs", "load_designer", "dress"):
+                patch.setattr(f"fashion_style.studio.recipes.{name}", lambda *_, **__: pytest.fail("it was begun"))
+            with pytest.raises(DesignError, match=f"edited-{number}.png: its recipe asks.*Received"):
+                reproduce(path, [files])
+
+
+def test_a_mix_has_one_limit_everywhere(designer, files):
+    from fashion_style.studio.wishes import MOST_STYLES
+
+    garment, style = files / "garments" / "dress.png", files / "prints" / "gingham.png"
+    made = dress(designer, garment, [style] * MOST_STYLES, size=16)
+    save_dressed(made, files / "out.png")
+    assert reproduce(files / "out.png", [files]).differences == ()
+    for paint in (
+        lambda count: dress(designer, "none", ["none"] * count),
+        lambda count: designer.stylize("none", ["none"] * count),
+    ):
+        for count in (0, MOST_STYLES + 1, 3000):
+            with pytest.raises(DesignError, match="a mix has 1 to 8 styles. Received"):
+                paint(count)
+
+
+def test_the_number_of_styles_costs_no_memory(designer, files):
+    """A recipe of 25 kB once took 8.8 GB."""
+    made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"], size=16)
+    many = dict(made.recipe, styles=made.recipe["styles"] * 3000)
+    save_picture(made.design.picture, files / "many.png", metadata={RECIPE_FIELD: json.dumps(many)})
+    script = (
+        "import os, resource, sys\n"
+        "from fashion_style.studio.recipes import reproduce\n"
+        "now = int(open('/proc/self/statm').read().split()[0]) * os.sysconf('SC_PAGE_SIZE')\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (now + 2_000_000_000,) * 2)\n"
+        "try:\n    reproduce(sys.argv[1], [sys.argv[2]])\n"
+        "except Exception as error:\n    print(type(error).__name__, error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(files / "many.png"), str(files)], capture_output=True, text=True, timeout=300
+    )
+    assert said.stdout.startswith("DesignError") and "Received: 3,000" in said.stdout, said
+
+
 # --- a picture file is read once --------------------------------------------------------------------------------------
 opened_files = []  # paths of all files opened while the list below is "on"
 watching = []
@@ -305,6 +394,17 @@ def test_stylize_opens_each_picture_once(stylize_words, files):
         assert main(words) == 0
     assert [counts[os.path.realpath(path)] for path in inputs] == [1, 1, 1]
     assert [item["sha256"] for item in read_recipe(files / "out.png")["styles"]] == [file_sha256(inputs[1])]
+
+
+def test_a_print_that_is_named_three_times_is_read_once(files):
+    garment, style = files / "garments" / "dress.png", files / "prints" / "gingham.png"
+    words = ["stylize", garment, style, style, style, "--size", "16", "--out", files / "out.png"]
+    with counted_opens() as counts:
+        assert main([str(word) for word in words]) == 0
+    assert counts[os.path.realpath(style)] == 1
+    with counted_opens() as counts:
+        assert main(["reproduce", str(files / "out.png"), "--look-in", str(files), str(files / "prints")]) == 0
+    assert counts[os.path.realpath(style)] == 1
 
 
 def test_an_opened_file_is_counted(files):

@@ -21,7 +21,7 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 FLOORS = (
     "errors",
     "runs.folder",
-    "writing bounded_files",
+    "writing bounded_files tables",
     "decoding.pixels",
     "images",
     (
@@ -30,6 +30,7 @@ FLOORS = (
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
     "cloth.masks",
+    "studio.wishes",
     "garments patterns",
     (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"

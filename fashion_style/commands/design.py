@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 from .options import import_quietly, number, path_name, say, share_list
-from ..errors import BadUse
+from ..errors import BadUse, DesignError
 
 # %% ../../nbs/commands/design.ipynb #ce54ea2e
 EXACT_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -35,7 +35,12 @@ def _check_target(target, suffixes, sources):
 def _check_stylize(options):
     """What can be checked before anything is loaded. Raises `BadUse`."""
     from fashion_style.images import PICTURE_SUFFIXES
+    from fashion_style.studio.wishes import check_mix
 
+    try:
+        check_mix(len(options.styles))
+    except DesignError as error:
+        raise BadUse(str(error)) from error
     sources = [options.garment, *options.styles] + [options.mask] * bool(options.mask)
     _check_target(options.out, PICTURE_SUFFIXES, sources)
     if options.save_mask:
@@ -65,7 +70,8 @@ def command_stylize(options: argparse.Namespace) -> int:
     from fashion_style.reading.picture_file import read_picture_file
 
     _check_stylize(options)
-    garment, *styles = [read_picture_file(name) for name in (options.garment, *options.styles)]
+    read = {name: read_picture_file(name) for name in dict.fromkeys([options.garment, *options.styles])}
+    garment, styles = read[options.garment], [read[name] for name in options.styles]
     for file in (garment, *styles):
         _ = file.pixels  # bad pictures are refused before a network is loaded
     import_quietly("tensorflow")
@@ -155,7 +161,7 @@ def stylize_options(parser: argparse.ArgumentParser) -> None:
     """
     add = parser.add_argument
     add("garment", type=path_name, metavar="GARMENT", help="picture of a garment")
-    add("styles", nargs="+", type=path_name, metavar="STYLE", help="pictures of styles; several are mixed")
+    add("styles", nargs="+", type=path_name, metavar="STYLE", help="pictures of styles; up to eight are mixed")
     add(
         "-o",
         "--out",
@@ -203,29 +209,20 @@ def _check_out_folder(out, sources):
 def command_designs(options: argparse.Namespace) -> int:
     """`fashion-style designs`: every garment in every style, or a sample of the pairs.
 
-    Returns the exit code: 130 if it was stopped.
+    Returns the exit code: 130 if it was stopped, 1 if anything was left out, else 0.
     """
     _check_out_folder(options.out, options.garments + options.styles)
     import_quietly("tensorflow")
-    from fashion_style.design import load_designer
-    from fashion_style.studio.lookbook import make_lookbook
-    from fashion_style.writing import Stop
+    from fashion_style.reading.files import SkippedFiles
+    from fashion_style.studio.lookbook import MOST_PAIRS
 
-    with Stop() as stop:
-        book = make_lookbook(
-            load_designer(options.run),
-            options.garments,
-            options.styles,
-            options.out,
-            count=options.count,
-            seed=options.seed,
-            stop=stop,
-            **_wishes(options),
-        )
-    for error in book.bad[:5]:
-        say(f"left out: {error}")
-    if len(book.bad) > 5:
-        say(f"left out: {len(book.bad) - 5} more bad pictures")
+    bad = SkippedFiles()
+    bad.kept = MOST_PAIRS  # every one is named
+    try:
+        book = _made_book(options, bad)
+    finally:  # also when none could be dressed
+        for error in bad:
+            say(f"left out: {error}")
     say(
         f"{options.out}: {len(book.rows)} designs, {book.kept} of them kept from before; figures in"
         f" {Path(options.out, 'designs.csv')}"
@@ -233,7 +230,29 @@ def command_designs(options: argparse.Namespace) -> int:
     if not book.finished:
         say("stopped; the same command goes on")
         return 130
-    return 0
+    if bad:
+        say(f"left out in all: {bad.total}; the reasons stand above")
+    return 1 if bad else 0
+
+
+def _made_book(options, bad):
+    """The `Lookbook` that was asked for; what is left out is noted in `bad`."""
+    from fashion_style.design import load_designer
+    from fashion_style.studio.lookbook import make_lookbook
+    from fashion_style.writing import Stop
+
+    with Stop() as stop:
+        return make_lookbook(
+            load_designer(options.run),
+            options.garments,
+            options.styles,
+            options.out,
+            count=options.count,
+            seed=options.seed,
+            stop=stop,
+            bad=bad,
+            **_wishes(options),
+        )
 
 
 def designs_options(parser: argparse.ArgumentParser) -> None:
@@ -256,7 +275,10 @@ def designs_options(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=path_name,
         metavar="DIR",
-        help="folder for the designs, designs.csv and contact_sheet.png; what is there and still right is kept",
+        help=(
+            "folder for the designs, designs.csv and contact_sheet.png; what is there and still right is kept. Pictures"
+            " that cannot be used are named and left out; the exit code is then 1"
+        ),
     )
     add(
         "--count",

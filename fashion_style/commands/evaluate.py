@@ -57,8 +57,8 @@ def command_evaluate(options: argparse.Namespace) -> int:
         say(f"dressing {len(pairs.content)} garments that {options.run} has not seen, at {options.size} px")
         evaluation = evaluate(load_designer(options.run), pairs, load_extractor(settings.extractor, weights=weights))
         paths = write_evaluation(evaluation, read_history(options.run), out, settings)
-    say(evaluation.to_markdown())
-    say(verdict(evaluation))
+    for line in f"{evaluation.to_markdown()}\n{verdict(evaluation)}".split("\n"):
+        say(line)
     say(f"look at {paths['sheet']}")
     return 0
 

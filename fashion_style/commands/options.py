@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn
 
-from ..errors import BadUse, FashionStyleError
+from ..errors import BadUse, FashionStyleError, printable
 
 # %% ../../nbs/commands/options.ipynb #12d58cbe
 class Parser(argparse.ArgumentParser):
@@ -26,6 +26,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+        self.color = False  # Python 3.14 would colour the help with escapes
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse for every mistake it finds. Raises BadUse."""
@@ -128,8 +129,8 @@ def given_settings(options: argparse.Namespace, settings_class: type, suffix: st
 
 # %% ../../nbs/commands/options.ipynb #dbe6c85a
 def one_line(text: Any) -> str:
-    """Text without line breaks and runs of spaces."""
-    return " ".join(str(text).split())
+    """Text without line breaks, runs of spaces and what steers a terminal."""
+    return printable(" ".join(str(text).split()))
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -154,9 +155,9 @@ def typed(path: os.PathLike | str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line that every terminal can show, also when a file's name holds characters that it lacks."""
+    """Print one line that every terminal can show, and that steers none, whatever the names in it hold."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 # %% ../../nbs/commands/options.ipynb #86f2aed8
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..cloth.masks import garment_mask
-from ..design import Design, Designer, checked_number, checked_shares, load_designer
+from ..design import Design, Designer, load_designer
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError
 from ..garments import GARMENT_KINDS, draw_garment
@@ -28,6 +28,7 @@ from .picture_choice import PictureChoice
 from .pictures import picture_widget
 from .samples import embedded_garments, embedded_patterns
 from .tray import Tray, recipe_text
+from ..studio.wishes import checked_number, checked_shares
 
 # %% ../../nbs/panels/design.ipynb #d0a235b4
 def wipe(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:

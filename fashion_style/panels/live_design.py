@@ -16,12 +16,11 @@ import tensorflow as tf
 from fashion_style.design import (
     Design,
     Designer,
-    checked_number,
-    checked_shares,
     keep_garment_colours,
     lock_garment,
     tile_style,
 )
+from ..studio.wishes import checked_number, checked_shares
 from ..style_generator import StyleGenerator, mix_style_codes
 
 # %% ../../nbs/panels/live_design.ipynb #9698e3bd

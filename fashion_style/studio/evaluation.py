@@ -22,7 +22,7 @@ from ..comparison import ScorecardTable, scorecard
 from ..data import Batch, held_out_pairs
 from ..design import Designer, load_designer
 from ..drawing.sheets import contact_sheet
-from ..errors import DesignError
+from ..errors import DesignError, printable
 from ..features import Extractor, load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
@@ -252,8 +252,9 @@ def run_demo(
     settings = TrainingSettings.from_dict(dict(DEMO_SETTINGS.to_dict(), steps=steps, seed=seed))
     with claimed_folder(out, settings) as out:
         first = save_first_look(out, held_out_pairs(*_drawn_sources("held_out", size, seed), 6, size=size, seed=seed))
-        print(f"{first}: six garments dressed by the generator that the package ships")
-        print(f"training {steps} steps at {settings.size} px on drawn garments and patterns; results go to {out}")
+        print(printable(f"{first}: six garments dressed by the generator that the package ships"))
+        told = f"training {steps} steps at {settings.size} px on drawn garments and patterns; results go to {out}"
+        print(printable(told))
         result = _train_on_drawings(out / "run", settings, callback, opened)
         print(f"dressing {count} garments it has not trained on, at {size} px")
         evaluation = evaluate(
@@ -264,7 +265,7 @@ def run_demo(
         paths = write_evaluation(evaluation, result.history, out, settings)
     print("\n" + evaluation.to_markdown())
     print(verdict(evaluation))
-    print(f"look at {paths['sheet']}; the loss curves are in {paths['curves']}")
+    print(printable(f"look at {paths['sheet']}; the loss curves are in {paths['curves']}"))
     return evaluation, out
 
 
@@ -281,10 +282,11 @@ def _train_on_drawings(run, settings, callback, opened):
         watchers=Watchers(callback=callback, opened=opened and (lambda trainer: opened(run))),
     )
     if result.reason == "stopped":
-        print(
+        told = (
             f"stopped after step {int(result.trainer.step)}; go on with: fashion-style train --resume"
             f" {run}, then fashion-style evaluate {run}"
         )
+        print(printable(told))
         raise KeyboardInterrupt
     return result
 

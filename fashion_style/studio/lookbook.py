@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..bounded_files import file_bytes, parse_json
+from ..bounded_files import open_file, parse_json
 from ..design import Designer
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, PictureError
@@ -29,6 +29,7 @@ from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
 from ..scorecard import score
 from .recipes import dress, pixels_sha256, plan_recipe, read_recipe, save_dressed
+from ..tables import table_rows, table_text
 from ..writing import Stop, write_whole, writer_lock
 
 # %% ../../nbs/studio/lookbook.ipynb #9ccb8684
@@ -87,13 +88,13 @@ class Lookbook(NamedTuple):
     Attributes:
         rows: of designs.csv, as dicts.
         kept: how many were kept from before.
-        bad: the `PictureError` of each picture left out.
+        bad: the `PictureError` of each picture left out, in a `SkippedFiles`.
         finished: False if it was stopped.
     """
 
     rows: list
     kept: int
-    bad: list
+    bad: SkippedFiles
     finished: bool
 
 
@@ -108,14 +109,20 @@ def _file_name(garment, style):
 def _read_rows(out):
     """{design: row} of an older designs.csv; damaged lines are left out.
 
-    Raises DesignError for a table that is not ours: it would be written over.
+    Raises DesignError for what is not ours, and would be written over.
     """
+    if os.path.islink(out / SHEET):
+        raise DesignError(
+            f"{out / SHEET} is a link, and what it leads to is not written over. Move it away, or name another folder"
+            " with --out."
+        )
     try:
-        text = file_bytes(out / TABLE, most=TABLE_BYTES).decode("utf-8")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError("its columns are not those of a lookbook")
-        return {row["design"]: row for row in reader if set(row) == set(COLUMNS) and None not in row.values()}
+        with open_file(out / TABLE, most=TABLE_BYTES) as file:
+            rows = table_rows(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+            if tuple(next(rows, ())) != COLUMNS:
+                raise ValueError("its columns are not those of a lookbook")
+            whole = [dict(zip(COLUMNS, row)) for row in rows if len(row) == len(COLUMNS)]
+        return {row["design"]: row for row in whole}
     except FileNotFoundError:
         if os.path.lexists(out / SHEET):
             raise DesignError(
@@ -132,12 +139,9 @@ def _read_rows(out):
 
 def _write_rows(rows, out):
     """Write designs.csv whole; letters that no encoding has, from odd file names, as escapes."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
+    text = table_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)])
     try:
-        write_whole(out / TABLE, text.getvalue().encode("utf-8", "backslashreplace"))
+        write_whole(out / TABLE, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise DesignError(
             f"{out / TABLE}: cannot be written ({error.strerror or error}). Designs made so far are kept; free some"
@@ -265,6 +269,7 @@ def make_lookbook(
     seed: int = 0,
     size: int | None = None,
     stop: Stop | None = None,
+    bad: SkippedFiles | None = None,
     **settings: Any,
 ) -> Lookbook:
     """Dress garments in prints, pair by pair, into a folder of PNGs, `designs.csv` and `contact_sheet.png`.
@@ -279,12 +284,13 @@ def make_lookbook(
         seed: of their choice.
         size: short side of the designs, pixels; None: as the garments.
         stop: an object whose `asked` ends the work after the design in progress.
+        bad: where to note each picture that is left out, for who wants them also when an error ends the work.
         settings: strength, motif_scale, keep_colours, lock, as of `Designer.stylize`.
     Raises:
         DataError: for folders without pictures.
         DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
     """
-    bad, out = SkippedFiles(), Path(out)
+    bad, out = SkippedFiles() if bad is None else bad, Path(out)
     pairs = choose_pairs(list(list_pictures(garments, bad)), list(list_pictures(styles, bad)), count, seed=seed)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -308,7 +314,7 @@ def _make_all(desk, pairs, stop):
         _write_rows(desk.rows, desk.out)  # lines of designs that are not asked for any more go
     if desk.rows:
         save_picture(_sheet(desk.shown), desk.out / SHEET)
-    return Lookbook(desk.rows, desk.kept, list(desk.bad), finished)
+    return Lookbook(desk.rows, desk.kept, desk.bad, finished)
 
 
 def _sheet(shown):

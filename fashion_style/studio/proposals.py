@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..design import Design, Designer, checked_number, checked_shares
+from ..design import Design, Designer
 from ..errors import DesignError
+from .wishes import checked_number, checked_shares
 
 # %% ../../nbs/studio/proposals.ipynb #8ec017b1
 def propose(

@@ -10,6 +10,7 @@ __all__ = ['RECIPE_FIELD', 'WAYS', 'way_of', 'file_sha256', 'pixels_sha256', 're
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from ..errors import DesignError, FileError, PictureError
 from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
+from .wishes import check_mix, check_recipe, is_recipe
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
 RECIPE_FIELD = "fashion_style"
@@ -140,12 +142,13 @@ def dress(
     Args:
         designer: a `Designer`.
         garment, mask: paths, or from `read_picture_file`.
-        styles: list of such.
+        styles: list of such, at most `MOST_STYLES`.
         size, settings: as of `plan_recipe`.
     Raises:
         PictureError: for a picture that cannot be read or used.
-        DesignError: for numbers that make no sense.
+        DesignError: for numbers that make no sense, or more styles.
     """
+    check_mix(len(styles))  # before they are read
     garment, styles = read_picture_file(garment), [read_picture_file(style) for style in styles]
     mask = None if mask is None else read_picture_file(mask)
     plan = plan_recipe(designer, garment, styles, mask=mask, size=size, **settings)
@@ -185,15 +188,6 @@ class Reproduction(NamedTuple):
     differences: tuple[str, ...]
 
 
-def _is_recipe(recipe):
-    """Whether what somebody wrote into a PNG has the shape of a recipe; anybody can write anything there."""
-    inputs = [recipe["garment"], *recipe["styles"]] + ([recipe["mask"]] if recipe["mask"] else [])
-    texts = [item[key] for item in [*inputs, recipe["generator"]] for key in ("name", "sha256")] + [recipe["pixels"]]
-    return (
-        bool(recipe["styles"]) and isinstance(recipe["settings"], dict) and all(isinstance(text, str) for text in texts)
-    )
-
-
 def read_recipe(source: Path | str | PictureFile) -> dict:
     """The recipe in a PNG.
 
@@ -201,7 +195,8 @@ def read_recipe(source: Path | str | PictureFile) -> dict:
         source: path, or from `read_picture_file`.
     Raises:
         PictureError: if the file cannot be read.
-        DesignError: if it holds no whole recipe of this package.
+        DesignError: if it holds no whole recipe of this package, or one that asks for what cannot be made
+            (`check_recipe`).
     """
     from PIL import Image
 
@@ -210,14 +205,19 @@ def read_recipe(source: Path | str | PictureFile) -> dict:
     try:
         with Image.open(io.BytesIO(file.data)) as image:
             recipe = parse_json(getattr(image, "text", {})[RECIPE_FIELD], file.path)
-        known = _is_recipe(recipe)
-    except (KeyError, TypeError, ValueError):
-        known = False
-    if not known:
+    except Exception:  # no such field, no JSON, or a text that Pillow cannot read: it raises a dozen kinds
+        recipe = None
+    if not is_recipe(recipe):
         raise DesignError(
             f"{file.path} holds no recipe. Only PNG files that `fashion-style stylize` and `fashion-style designs`"
             " wrote do, as long as no other program has saved them anew."
         )
+    try:
+        check_recipe(recipe)
+    except DesignError as error:
+        raise DesignError(
+            f"{file.path}: its recipe asks for what cannot be made, so somebody changed it. {error}"
+        ) from error
     return recipe
 
 
@@ -237,7 +237,10 @@ def find_inputs(recipe: dict, folders: Iterable[Path | str]) -> tuple[dict[str, 
     folders = [str(folder) for folder in folders]
     pictures = sorted(map(Path, list_pictures(folders, SkippedFiles())), key=lambda path: path.name not in names)
     found = {}
-    for path in dict.fromkeys([Path(folder, name) for folder in folders for name in sorted(names)] + pictures):
+    paths = {}
+    for path in [Path(folder, name) for folder in folders for name in sorted(names)] + pictures:
+        paths.setdefault(os.path.abspath(path), path)  # a folder may be named twice, a file is read once
+    for path in paths.values():
         if len(found) == len(wanted):
             break
         try:
@@ -293,12 +296,7 @@ def _dress_again(path, recipe, found, designer):
         return dress(designer, garment, styles, mask=mask, **recipe["settings"])
     except DesignError as error:
         raise DesignError(
-            f"{path}: its recipe asks for what cannot be made, so somebody changed it. {error}"
-        ) from error
-    except TypeError as error:
-        raise DesignError(
-            f"{path}: its recipe has settings that this version does not know ({error}). Use version"
-            f" {recipe.get('version')}."
+            f"{path}: its recipe asks for what cannot be made of these pictures, so somebody changed it. {error}"
         ) from error
 
 
