@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import tensorflow as tf
 
 from fashion_style.design import (
     Design,
@@ -23,6 +22,8 @@ from fashion_style.design import (
     tile_style,
 )
 from ..style_generator import StyleGenerator, mix_style_codes
+
+import tensorflow as tf
 
 # %% ../../nbs/panels/live_design.ipynb #9698e3bd
 T = TypeVar("T")
