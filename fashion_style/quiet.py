@@ -14,30 +14,36 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 # %% ../nbs/quiet.ipynb #5ebe3014
-_ALL_WENT_WELL = b"\0all went well\0"
+_WELL, _FAILED = b"\0all went well\0", b"\0it failed\0"
 _WITNESS = f"""
-import os
-kept = b""
+import os, sys
+kept, told_to = b"", int(sys.argv[1])
 while more := os.read(0, 65536):
     kept += more
-    if kept.endswith({_ALL_WENT_WELL!r}):
+    if kept.endswith({_WELL!r}):
         os._exit(0)
+    if kept.endswith({_FAILED!r}):
+        kept, told_to = kept.removesuffix({_FAILED!r}), 2
+        break
 while kept:
-    kept = kept[os.write(2, kept):]
+    kept = kept[os.write(told_to, kept):]
 """
 
 
 def _call_witness(stderr):
-    """A process that reads what is written to its `stdin`, and repeats it to the descriptor `stderr` unless it ends
-    with the words that all went well.
+    """A process that keeps what is written to its `stdin`. It repeats it to the descriptor `stderr` if it is told that
+    something failed, and to a descriptor that outlives this process if it is told nothing more.
     """
     import subprocess  # late: `import fashion_style` is instant
 
+    # in a notebook, descriptor 2 is a pipe that the kernel itself reads; this one is behind it
+    lasting = getattr(sys.stderr, "_original_stdstream_copy", None)
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _WITNESS],
+        [sys.executable, "-I", "-S", "-c", _WITNESS, str(2 if lasting is None else lasting)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
+        pass_fds=() if lasting is None else (lasting,),
         start_new_session=True,  # Ctrl-C is not meant for it
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
@@ -64,11 +70,13 @@ def told_on_failure() -> Iterator[None]:
     if sys.stderr is not None:
         sys.stderr.flush()
     os.dup2(witness.stdin.fileno(), 2)
+    end = _FAILED
     try:
         yield
-        with suppress(OSError):  # a witness that was killed
-            os.write(2, _ALL_WENT_WELL)
+        end = _WELL
     finally:
+        with suppress(OSError):  # a witness that was killed
+            os.write(2, end)
         os.dup2(before, 2)
         os.close(before)
         with suppress(OSError):

@@ -115,6 +115,7 @@ class QuickTrainer:
 def quick(monkeypatch):
     monkeypatch.setattr(sessions, "Trainer", QuickTrainer)
     QuickTrainer.built, QuickTrainer.gate, QuickTrainer.fail = 0, None, None
+    QuickTrainer.waits.clear()
     yield QuickTrainer
     QuickTrainer.gate = QuickTrainer.fail = None
 

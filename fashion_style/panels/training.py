@@ -100,7 +100,7 @@ class TrainingPanel(Panel):
     def _new_session(self):
         self.worker = Worker(self.say_error, name=self.kind)  # its own: an old one may still trace a step
         self.session = TrainingSession(self.dials.settings, *self._sources, run=self._run_folder, say=self.say)
-        self.session.wait = functools.partial(self._show_wait, self.session)
+        self.session.tell_wait = functools.partial(self._show_wait, self.session)
         self.snapshots.clear()
         self.curves.say("", "Press Start. Before the first step the networks and the step itself are built.")
         self.say(

@@ -42,8 +42,8 @@ class TrainingSession:
         contents, styles: sources of garments and of styles.
         run: folder of a run to go on from (only read), or None.
         say: called with a text when something happens that a reader should know.
-        wait: called with words while networks are built and a step is traced, and with "" when that is over; the words
-            come from another thread too.
+        tell_wait: called with words while networks are built and a step is traced, from another thread too, and with
+            "" when that is over.
 
     Attributes:
         settings: as wished; assign new ones at any time.
@@ -61,14 +61,14 @@ class TrainingSession:
         *,
         run: str | None = None,
         say: Callable = print,
-        wait: Callable = lambda words: None,
+        tell_wait: Callable = lambda words: None,
     ) -> None:
         self.settings = settings
         self.contents = contents
         self.styles = styles
         self.run = run
         self.say = say
-        self.wait = wait
+        self.tell_wait = tell_wait
         self.history = []
         self.changes = []
         self.trainer = None
@@ -92,7 +92,7 @@ class TrainingSession:
         """(trainer, its networks as they were built) for these settings; the last three stay traced."""
         key = _trace_of(settings)
         if key not in self._traced:
-            with told_wait(self.wait, "building the networks: {} s"):
+            with told_wait(self.tell_wait, "building the networks: {} s"):
                 trainer = Trainer(key, steered=True)
             self._traced[key] = trainer, _as_built(trainer)
             self._traced = dict(list(self._traced.items())[-3:])
@@ -118,7 +118,7 @@ class TrainingSession:
             return
         self.trainer, text = self._trainer_for(wished)
         if self._stepper is None or self._stepper.trainer is not self.trainer:
-            self._stepper = Stepper(self.trainer, tell=self.wait)
+            self._stepper = Stepper(self.trainer, tell=self.tell_wait)
         self._turn(wished)
         self._applied = wished
         if not applied and text:
