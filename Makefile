@@ -59,7 +59,7 @@ export: $(STAMP)
 	$(BIN)/python tools/make_readme.py
 	$(BIN)/ruff format .
 	$(BIN)/nbdev_clean
-	$(BIN)/python tools/slim_figures.py
+	$(BIN)/python tools/slim_figures.py  # of changed notebooks
 	$(BIN)/nbdev_export
 
 # PyTorch lives in an environment of its own, for the comparison only. TORCH= leaves its rows out.

@@ -101,3 +101,8 @@ def test_only_figures_change_and_only_once(notebook):
     text = notebook.read_bytes()
     assert slim_figures.slim_notebook(notebook) == 0 and notebook.read_bytes() == text
     assert [path.name for path in notebook.parent.iterdir()] == [notebook.name]
+
+
+def test_a_figure_that_is_called_by_another_name_is_refused():
+    with pytest.raises(ValueError, match="image/jpeg is called image/png: name its format"):
+        slim_figures.slim_figure("image/png", encoded(clouds(), "JPEG"))
