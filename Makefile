@@ -2,7 +2,7 @@
 # make test    everything that CI runs
 # make check   for daily work, in about two minutes: export in step, format, lint, the rules of the house, quick tests
 # make lab     JupyterLab on the notebooks
-# make export  format, then notebooks -> fashion_style/ and README.md
+# make export  README.md, format, small figures, then notebooks -> fashion_style/
 # make bench   measure speed and memory into benchmarks/results/ (about an hour; an idle machine, please)
 # make ablations  train without each part of the method and score the rest, for the tutorial (about half an hour of two idle cores)
 # make fuzz    open two thousand spoilt files as a user would (about five minutes)
@@ -13,7 +13,7 @@
 # TORCH= leaves PyTorch out of bench.
 
 .DEFAULT_GOAL := help
-.PHONY: help install check demo test lab export bench ablations faults fuzz check-house check-export check-format check-notebooks check-wheel pytest clean
+.PHONY: help install check demo test lab export bench ablations faults fuzz check-house check-export check-format check-notebooks check-wheel check-quick pytest clean
 
 PYTHON ?=
 EXTRAS ?=
@@ -23,10 +23,14 @@ PACKAGE := $(VENV)/.package
 STAMP := $(VENV)/.installed
 # Two notebooks, or files of tests, at a time, one TensorFlow thread each: faster on two cores than one with two threads.
 WORKERS ?= 2
+ONE_THREAD := MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONUTF8 := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# $(call timed,WORDS,COMMAND): does it, and says how long it took; the command's failure is the recipe's.
+timed = @started=$$(date +%s); $(2); code=$$?; echo "$(1): $$(($$(date +%s) - started)) s"; exit $$code
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -56,6 +60,7 @@ export: $(STAMP)
 	$(BIN)/python tools/make_readme.py
 	$(BIN)/ruff format .
 	$(BIN)/nbdev_clean
+	$(BIN)/python tools/slim_figures.py  # of changed notebooks
 	$(BIN)/nbdev_export
 
 # PyTorch lives in an environment of its own, for the comparison only. TORCH= leaves its rows out.
@@ -70,6 +75,7 @@ $(TORCH)/.installed:
 
 bench: $(STAMP) $(TORCH_STAMP)
 	$(BIN)/python benchmarks/speed.py $(if $(TORCH),--torch-python $(TORCH)/bin/python) $(if $(VGG),--vgg-weights $(VGG))
+	$(BIN)/python benchmarks/speed.py --first-steps $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/precision.py
@@ -95,30 +101,31 @@ test: $(STAMP)
 QUICK := $(addprefix tests/test_,house.py package.py images.py files.py garments.py patterns.py drawing_digests.py bounded_files.py worker.py)
 
 check: $(STAMP)
-	@$(MAKE) --no-print-directory check-house
-	MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(QUICK)
+	$(call timed,make check,$(MAKE) --no-print-directory check-house && $(MAKE) --no-print-directory check-quick)
 
 check-house: $(STAMP)
 	@$(MAKE) --no-print-directory check-export
 	@$(MAKE) --no-print-directory check-format
-	$(BIN)/python tools/check_house.py
+	$(call timed,rules of the house,$(BIN)/python tools/check_house.py)
 
 check-format: $(STAMP)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(call timed,format and lint,$(BIN)/ruff format --check . && $(BIN)/ruff check .)
 
 check-export: $(STAMP)
-	$(BIN)/python tools/check_export.py
+	$(call timed,export in step,$(BIN)/python tools/check_export.py)
+
+check-quick: $(STAMP)
+	$(call timed,quick tests,$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(QUICK))
 
 check-notebooks: $(STAMP)
-	MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --timing --do_print
+	$(ONE_THREAD) $(BIN)/nbdev_test --n_workers $(WORKERS) --timing --do_print
 
 check-wheel: $(STAMP)
 	$(BIN)/python tools/check_wheel.py
 
 # A file of tests stays together, for what its tests share is costly; tests/conftest.py says which files come first.
 pytest: $(STAMP)
-	MPLBACKEND=agg TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache designs

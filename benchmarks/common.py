@@ -99,14 +99,15 @@ def time_steps(step, count):
 def measure_steps(step, count, warm_up=1, base=None):
     """Time `count` steps after `warm_up` >= 1 others: (start of a row, [what every step returned]).
 
-    The row: seconds of the `first` step and, as a list, of the timed ones; `base_mib` and `peak_mib`, the largest
-    memory before and after. `base`: that memory, noted earlier by loops that keep targets: what computing them needs
-    belongs to the steps that use them.
+    The row: seconds of the `first` step, in which a framework may trace, of the `second` (None without one) and, as a
+    list, of the timed ones; `base_mib` and `peak_mib`, the largest memory before and after. `base`: that memory, noted
+    earlier by loops that keep targets: what computing them needs belongs to the steps that use them.
     """
     base = peak_memory_mib() if base is None else base
     warm, early = time_steps(step, warm_up)
     seconds, late = time_steps(step, count)
-    return dict(first=warm[0], seconds=seconds, base_mib=base, peak_mib=peak_memory_mib()), early + late
+    second = next(iter((warm + seconds)[1:]), None)
+    return dict(first=warm[0], second=second, seconds=seconds, base_mib=base, peak_mib=peak_memory_mib()), early + late
 
 
 def best_gflops(multiply, repeats=12):

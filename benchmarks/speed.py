@@ -9,6 +9,11 @@ First checks that the article's step, ours and PyTorch's are the same step: loss
 differently. Then times every row in a fresh process, one after the other, in rounds, so that a slow minute of the
 machine does not fall on one row alone. On a machine that others use as well, --processor-time gives ratios that hardly
 depend on them. Writes speed.md, speed.png and speed.json into results/. Without PyTorch its rows say so.
+
+    python benchmarks/speed.py --first-steps [--before FOLDER WORDS]
+
+How long does a person wait for the first step of a training, which builds the graph? This part alone, in minutes: it
+writes first_step.md and leaves the other files as they are. FOLDER is a checkout to compare with, WORDS say which.
 """
 
 import json
@@ -39,6 +44,9 @@ ROWS = {
 }
 
 
+FIRST_STEPS = ("recipe demo", "recipe real")  # what a person trains, and waits for
+
+
 # Measuring ------------------------------------------------------------------------------------------------------------
 def make_start(folder, chosen):
     """Write the start file of a run; returns (path, what start.py reports)."""
@@ -47,8 +55,8 @@ def make_start(folder, chosen):
     return path, common.must(common.run_row("start.py", "--out", path, "--size", chosen.size, "--batch", BATCH, *vgg))
 
 
-def run(name, start, chosen, *more):
-    """One row by its name in ROWS, in a fresh process."""
+def run(name, start, chosen, *more, tree=None):
+    """One row by its name in ROWS, in a fresh process; with the package of another `tree`, if that is given."""
     script, arguments = ROWS[name]
     given = (
         ["--size", chosen.recipe_size, "--vgg-weights", f"{start}.h5"]
@@ -62,7 +70,10 @@ def run(name, start, chosen, *more):
         *arguments,
         *more,
         python=python,
-        environment=common.PROCESSOR_TIME if chosen.processor_time else None,
+        environment={
+            **(common.PROCESSOR_TIME if chosen.processor_time else {}),
+            **({"PYTHONPATH": str(tree)} if tree else {}),
+        },
     )
 
 
@@ -130,6 +141,22 @@ def measure(start, chosen):
                 )
             rows[name] = row
     return rows
+
+
+def measure_first_steps(start, chosen):
+    """{(row, tree): [(seconds of the first step, of the second)]}, in fresh processes, trees in turns."""
+    trees = {"now": common.HERE.parent, **({"before": chosen.before} if chosen.before else {})}
+    found = {(name, which): [] for name in FIRST_STEPS for which in trees}
+    for number in range(chosen.rounds):
+        for name, which in found:
+            row = common.must(run(name, start, chosen, "--steps", 1, tree=trees[which]))
+            found[name, which].append((row["first"], row["second"]))
+            print(
+                f"round {number + 1}, {name}, {which}: first step {row['first']:.1f} s, second {row['second']:.2f} s"
+                f" (load {common.load_average()})",
+                flush=True,
+            )
+    return found
 
 
 # Judging --------------------------------------------------------------------------------------------------------------
@@ -236,7 +263,7 @@ def rows_table(rows):
     lines = []
     for name, row in rows.items():
         if "failed" in row:
-            lines.append((name, f"not measured: {row['failed']}", *[""] * 7))
+            lines.append((name, f"not measured: {row['failed']}", *[""] * 8))
             continue
         share, seconds = share_of_peak(name, rows), row["seconds"]
         lines.append(
@@ -248,6 +275,7 @@ def rows_table(rows):
                 number(pixel_speed(rows, name), 4),
                 f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})",
                 number(row["first"], 1),
+                number(row["second"], 2),
                 f"{row['peak_mib']:.0f} ({row['base_mib']:.0f})",
                 "-" if share is None else f"{100 * share:.0f} %",
             )
@@ -261,6 +289,7 @@ def rows_table(rows):
             "Mpx/s",
             "seconds a step: median (range)",
             "first step, s",
+            "second, s",
             "peak memory, MiB (at the start)",
             "of the matrix product's speed",
         ],
@@ -364,6 +393,34 @@ def report_text(rows, same, facts, start):
     )
 
 
+def spread(seconds, digits):
+    """Median and range as text."""
+    median, low, high = (number(pick(seconds), digits) for pick in (statistics.median, min, max))
+    return f"{median} ({low} to {high})"
+
+
+def first_steps_text(found, chosen, facts):
+    """The whole Markdown page of the first steps; `found` as from `measure_first_steps`."""
+    lines = [
+        (name, which, *(spread(seconds, digits) for seconds, digits in zip(zip(*pairs), (1, 2))))
+        for (name, which), pairs in found.items()
+    ]
+    before = f" Before: {chosen.before_words}." if chosen.before else ""
+    return "\n".join(
+        [
+            "# The first step of a training\n",
+            common.facts_text(common.versions("tensorflow", "keras", "numpy"), **facts),
+            "",
+            common.markdown_table(["row", "tree", "first step, s: median (range)", "second step, s"], lines),
+            (
+                f"Recipes at {chosen.recipe_size} px, every row in a fresh process, trees in turns. The first step"
+                f" builds the graph that all others run; networks and imports are not counted.{before}"
+            ),
+            "",
+        ]
+    )
+
+
 def draw_plot(rows, path):
     """Bars of pictures per second (logarithmic) and of peak memory, one line a row."""
     from matplotlib.figure import Figure  # late: see common's docstring on memory
@@ -415,13 +472,37 @@ def options_of(arguments=None):
         action="store_true",
         help="for a busy machine: one thread each, and processor seconds instead of seconds passed",
     )
+    options.add_argument("--first-steps", action="store_true", help="only the first steps, into first_step.md")
+    options.add_argument(
+        "--before",
+        nargs=2,
+        metavar=("FOLDER", "WORDS"),
+        help="for --first-steps: a checkout to compare with, and what it is",
+    )
     options.add_argument(
         "--quick", action="store_true", help="64 px, one round, one step: does everything run? The ratios mean nothing"
     )
     chosen = common.parse(options, arguments)
+    chosen.before, chosen.before_words = chosen.before or (None, None)
     if chosen.quick:
         chosen.rounds, chosen.size, chosen.recipe_size = 1, 64, 32
     return chosen
+
+
+def run_facts(chosen, before):
+    """What every page says of its run; `before`: the machine's load when it began."""
+    return {
+        "load before": before,
+        "rounds": chosen.rounds,
+        "seconds": "of the processor, one thread" if chosen.processor_time else "passed, all cores",
+    }
+
+
+def report_first_steps(found, chosen, before):
+    """Writes first_step.md, and prints it."""
+    text = first_steps_text(found, chosen, run_facts(chosen, before))
+    common.write_text(chosen.out / "first_step.md", text)
+    print(text)
 
 
 def main():
@@ -429,13 +510,11 @@ def main():
     before = common.load_average()
     with common.scratch() as folder:
         start, described = make_start(pathlib.Path(folder), chosen)
+        if chosen.first_steps:
+            return report_first_steps(measure_first_steps(start, chosen), chosen, before)
         same = check_same_step(start, chosen)
         rows = measure(start, chosen)
-    facts = {
-        "load before": before,
-        "rounds": chosen.rounds,
-        "seconds": "of the processor, one thread" if chosen.processor_time else "passed, all cores",
-    }
+    facts = run_facts(chosen, before)
     text = report_text(rows, same, facts, described)
     common.write_text(chosen.out / "speed.md", text)
     common.write_text(

@@ -1,10 +1,15 @@
 """Dress a garment in any pattern with a network that you train yourself.
 
 The article's names and `load_designer` are found here too. They are imported when they are first asked for, so that
-`import fashion_style` stays instant: TensorFlow takes seconds.
+`import fashion_style` stays instant: TensorFlow takes seconds. What TensorFlow says about processors and CUDA while it
+is imported is told only if the import fails; `TF_CPP_MIN_LOG_LEVEL=0` shows all of it.
 """
 
+from .quiet import import_tensorflow_quietly as _import_tensorflow_quietly
+
 __version__ = "0.2.0"
+
+_import_tensorflow_quietly()
 
 _ROOMS = {
     "build_generator": "generator",

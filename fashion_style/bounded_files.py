@@ -40,7 +40,12 @@ def open_file(path: Path | str, *, least: int = 0, most: float = math.inf) -> It
         FileError: for a folder, pipe, socket or device, and for another size.
         OSError: as the system says it: no such file, no permission.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except PermissionError as error:  # as Windows says it of a folder
+        if os.path.isdir(path):
+            raise FileError(path, "this is a folder", "Name a file") from error
+        raise
     try:
         _check_kind(path, os.fstat(handle), least, most)
     except BaseException:

@@ -8,8 +8,9 @@ __all__ = ['content_loss', 'relative_content_loss', 'total_variation', 'invert_f
 # %% ../nbs/07_content.ipynb #470a8a21
 from collections.abc import Callable
 
-import keras
 import numpy as np
+
+import keras
 import tensorflow as tf
 
 # %% ../nbs/07_content.ipynb #9552b0ac

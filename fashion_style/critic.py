@@ -11,12 +11,13 @@ __all__ = ['build_dense_critic', 'build_discriminator', 'ReceptiveFieldRow', 're
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
+
+import keras
+import tensorflow as tf
 
 # %% ../nbs/13_critic.ipynb #79555d4f
 def _check_size(size, smallest=8):

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from .errors import DataError
 from .images import to_float
 from .reading.files import FIRST_LOOK
 from .reading.sources import PictureSource
+
+import tensorflow as tf
 
 # %% ../nbs/04_data.ipynb #cef098f0
 class Batch(NamedTuple):

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from skimage.color import lab2rgb, rgb2lab
 
 from .cloth.masks import garment_mask
@@ -25,6 +23,9 @@ from .networks.large_prints import WORKING_PIXELS, paint_large
 from .runs.weights import load_generator
 from .studio.wishes import check_mix, checked_number, checked_shares
 from .style_generator import StyleGenerator, mix_style_codes
+
+import keras
+import tensorflow as tf
 
 # %% ../nbs/21_design.ipynb #c3c15ce5
 # garment, print and result then take about 0.6 GB; the style generator chapter keeps everything else small

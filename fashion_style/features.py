@@ -17,12 +17,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from matplotlib.figure import Figure
 
 from .bounded_files import ArrayLimits, file_bytes, read_h5, read_npz
 from .errors import FeatureError, FileError, WeightsError
+
+import keras
 
 # %% ../nbs/05_features.ipynb #4858e64d
 VGG_MEAN_BGR = np.array([103.939, 116.779, 123.68], "float32")

@@ -9,8 +9,9 @@ __all__ = ['build_generator', 'ResizeLike', 'convolution_layer', 'build_unet_gen
 # %% ../nbs/11_generator.ipynb #d6595f87
 import time
 
-import keras
 import numpy as np
+
+import keras
 import tensorflow as tf
 from keras import layers
 

@@ -9,10 +9,11 @@ __all__ = ['STYLE_STATISTICS', 'resize_mask', 'gram_matrix', 'fig_gram', 'style_
 # %% ../nbs/08_gram.ipynb #f10c47ae
 from collections.abc import Sequence
 
-import tensorflow as tf
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+import tensorflow as tf
 
 # %% ../nbs/08_gram.ipynb #48c07a19
 def _rank_4(tensor, name, expected):

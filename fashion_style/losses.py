@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from .content import content_loss, relative_content_loss, total_variation
 from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
 from .networks.constraints import gradient_penalty
@@ -23,6 +21,8 @@ from fashion_style.wasserstein import (
     vanilla_critic_loss,
     vanilla_generator_loss,
 )
+
+import tensorflow as tf
 
 # %% ../nbs/15_losses.ipynb #07fc9155
 def mask_focus(mask: tf.Tensor, mask_share: float) -> tf.Tensor | None:

@@ -10,13 +10,14 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import FeatureError
 from .features import check_weights, load_extractor, read_embedded_weights
 from .images import resize_picture
+
+import keras
 
 # %% ../nbs/06_recogniser.ipynb #a2d88015
 class Recogniser(NamedTuple):

@@ -10,13 +10,14 @@ __all__ = ['CODE_KEYS', 'PATHS', 'GENERATORS', 'ChannelMoments', 'AdaptiveInstan
 from collections.abc import Sequence
 from functools import cached_property
 
-import keras
 import numpy as np
-import tensorflow as tf
-from keras import layers
 from numpy.typing import ArrayLike
 
 from .generator import ResizeLike, build_generator, build_unet_generator, convolution_layer
+
+import keras
+import tensorflow as tf
+from keras import layers
 
 # %% ../nbs/12_style_generator.ipynb #79418b9b
 class ChannelMoments(layers.Layer):

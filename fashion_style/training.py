@@ -9,8 +9,6 @@ __all__ = ['Trainer', 'train_step', 'held_out_check']
 from dataclasses import asdict
 from functools import partial
 
-import tensorflow as tf
-
 from .errors import TrainingError
 from .features import load_extractor
 from fashion_style.losses import (
@@ -28,6 +26,8 @@ from .runs.gradients import replica_gradients
 from .runs.networks import build_networks, build_optimizer
 from .settings import TrainingSettings
 from .wasserstein import adversarial_loss
+
+import tensorflow as tf
 
 # %% ../nbs/17_training.ipynb #dd93296c
 class Trainer:
@@ -160,6 +160,11 @@ class Trainer:
             if self.strategy.num_replicas_in_sync > 1:
                 raise worker_lost(error) from error
             raise
+
+    @property
+    def traced(self) -> bool:
+        """Whether a step has been traced; the first one is, and takes many times as long as any other."""
+        return self._function.experimental_get_tracing_count() > 0
 
     def variables(self) -> dict[str, tf.Variable]:
         """Every variable that a run needs to go on, by a unique name."""

@@ -8,10 +8,11 @@ __all__ = ['wasserstein_linear_program', 'wasserstein_histograms', 'wasserstein_
 
 # %% ../nbs/10_wasserstein.ipynb #1280684f
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.special import rel_entr
+
+import tensorflow as tf
 
 # %% ../nbs/10_wasserstein.ipynb #a2d13174
 def _histograms(p, q, same_bins=True):

@@ -82,9 +82,17 @@ def write_whole(path: Path | str, data: bytes) -> None:
             aside.unlink()
 
 # %% ../nbs/writing.ipynb #6a1acfec
+_WINDOWS = os.name == "nt"
+
+
 def sync_to_disk(path: Path | str) -> None:
-    """Wait until a file's content, or a folder's list of names, lies on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until a file's content, or a folder's list of names, lies on the disk.
+
+    Windows keeps a journal of names by itself and opens no folder; it writes out only files that may be written.
+    """
+    if _WINDOWS and os.path.isdir(path):
+        return
+    handle = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -119,13 +127,10 @@ def check_disk_space(folder: Path | str, needed: int) -> None:
 # %% ../nbs/writing.ipynb #b074273c
 def is_running(process: int) -> bool:
     """Whether another process has this number now."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it runs under another user
-        return True
-    return process != os.getpid()  # a number that came again: this process is not writing now
+    import psutil  # late; and not `os.kill(process, 0)`, which only asks on POSIX: on Windows it ends the process
+
+    # our own is a number that came again: this process is not writing now
+    return process != os.getpid() and psutil.pid_exists(process)
 
 
 def clear_asides(folder: Path) -> None:

@@ -4,6 +4,7 @@ what they are called.
 
 import pathlib
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -91,3 +92,30 @@ def test_an_aim_is_judged_by_the_whole_range():
         33.0: "missed in the whole range",
     }
     assert speed.verdict(None, 3.0) == "not measured"
+
+
+# First steps ----------------------------------------------------------------------------------------------------------
+def test_a_row_tells_its_first_and_its_second_step(monkeypatch):
+    row, results = common.measure_steps(iter(range(9)).__next__, 2)
+    assert results == [0, 1, 2] and row["second"] == row["seconds"][0] and row["first"] > 0
+    monkeypatch.setattr(common, "time_steps", lambda step, count: ([next(clock) for _ in range(count)], [None] * count))
+    clock = iter([9.0, 0.5, 0.4, 0.3])
+    row, _ = common.measure_steps(None, 2, warm_up=2)
+    assert (row["first"], row["second"], row["seconds"]) == (9.0, 0.5, [0.4, 0.3])
+    clock = iter([9.0])
+    assert common.measure_steps(None, 0)[0]["second"] is None
+
+
+def test_first_steps_are_told_tree_by_tree_with_their_range():
+    chosen = SimpleNamespace(recipe_size=128, before="there", before_words="traced with AutoGraph")
+    found = {("recipe demo", "now"): [(9.0, 0.5), (11.0, 0.4)], ("recipe demo", "before"): [(14.0, 0.5)]}
+    text = speed.first_steps_text(found, chosen, {"rounds": 2})
+    assert "| recipe demo | now | 10.0 (9.0 to 11.0) | 0.45 (0.40 to 0.50) |" in text
+    assert "| recipe demo | before | 14.0 (14.0 to 14.0) | 0.50 (0.50 to 0.50) |" in text
+    assert "Before: traced with AutoGraph." in text and "rounds 2" in text
+
+
+def test_first_steps_are_a_part_of_their_own():
+    chosen = speed.options_of(["--first-steps", "--before", "there", "an older tree"])
+    assert (chosen.first_steps, chosen.before, chosen.before_words) == (True, "there", "an older tree")
+    assert not speed.options_of([]).first_steps and speed.options_of([]).before is None

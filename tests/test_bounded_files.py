@@ -44,10 +44,14 @@ def archive(*members):
     return buffer.getvalue()
 
 
+NEEDS_PIPES = pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+
+
 def header(shape, descr="<f8"):
     return dict(descr=descr, fortran_order=False, shape=shape)
 
 
+@NEEDS_PIPES
 def test_only_regular_files_of_the_right_size_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
@@ -142,6 +146,7 @@ def test_h5_links_and_claims_are_not_followed(tmp_path):
             read_h5(tmp_path / "bad.h5", [group])
 
 
+@NEEDS_PIPES
 def test_every_reader_of_strangers_files_refuses_a_pipe_and_a_claim_with_its_own_error(tmp_path):
     (tmp_path / "claims.npz").write_bytes(PLANTED["claims a terabyte"])
     (tmp_path / "deep.json").write_text("[" * 100_000)
@@ -184,6 +189,7 @@ def test_arrays_of_several_groups_are_counted_together(tmp_path):
         read_h5(tmp_path / "many.h5", "ab", ArrayLimits(arrays=1, memory=40_000))
 
 
+@NEEDS_PIPES
 def test_a_diary_and_a_history_that_are_pipes_do_not_hang(tmp_path):
     for name, read in (("events.jsonl", read_events), ("history.csv", read_history)):
         os.mkfifo(tmp_path / name)

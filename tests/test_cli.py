@@ -1108,14 +1108,6 @@ def test_lab_into_a_file_or_without_notebooks(shell, tmp_path, monkeypatch):
 
 
 # options --------------------------------------------------------------------------------------------------------------
-def test_quiet_stderr_gives_the_descriptor_back(capfd):
-    with pytest.raises(ZeroDivisionError), options.quiet_stderr():
-        os.write(2, b"noise")
-        raise ZeroDivisionError
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"
-
-
 def test_say_survives_a_terminal_without_unicode(monkeypatch):
     done = command("--version", env=dict(os.environ, PYTHONIOENCODING="ascii", PYTHONUTF8="0"))
     assert done.returncode == 0

@@ -15,7 +15,7 @@ import make_readme
 import measured
 
 NOTEBOOKS = sorted(path for path in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-NOTEBOOK_BYTES, ALL_NOTEBOOKS_BYTES = 300_000, 10_000_000
+NOTEBOOK_BYTES, ALL_NOTEBOOKS_BYTES = 300_000, 6_000_000
 KERAS_METHODS = ("build", "call", "compute_output_shape", "get_config")  # Keras says what they do
 
 
@@ -518,8 +518,90 @@ def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def test_readme_links_lead_somewhere():
+ADDRESS = re.compile(re.escape(make_readme.repository_address("")).replace("/blob/", "/(?:blob|raw)/") + "(.+)")
+
+
+def links_of(text):
+    """Targets of all links and pictures of a Markdown text, outside code."""
+    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    return re.findall(r"\]\(([^)\s]+)[^)]*\)", text) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
+
+
+def slug(heading):
+    """The anchor of a heading, as the pages of a repository make it."""
+    return re.sub(r"[^\w -]", "", heading.lstrip("# ").lower()).replace(" ", "-")
+
+
+def markdown_of(path):
+    """The Markdown text of a notebook or a Markdown file."""
+    if path.suffix != ".ipynb":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def leads_somewhere(path, anchor):
+    """Whether a file is there, and the heading in it that is meant."""
+    if not anchor or not path.is_file():
+        return path.exists()
+    return anchor in map(slug, re.findall(r"^#+ .+", markdown_of(path), re.MULTILINE))
+
+
+def test_an_anchor_is_that_of_a_heading(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One page\n\n## What it is: `this`, then that\n")
+    assert leads_somewhere(page, "") and leads_somewhere(page, "what-it-is-this-then-that")
+    assert not leads_somewhere(page, "what-else") and not leads_somewhere(tmp_path / "none.md", "")
+
+
+def test_relative_links_become_addresses_of_the_repository(tmp_path):
+    (tmp_path / "settings.ini").write_text("[DEFAULT]\ngit_url = https://example.org/us/ours/\nbranch = trunk\n")
+    text = (
+        '![a sheet](tutorials/sheet.jpg) [gram](08_gram.ipynb#try-it), [card](../CARD.md); <img src="a.png">'
+        " [there](https://example.org/x) [here](#install) [mail](mailto:a@example.org)"
+    )
+    assert make_readme.with_addresses(text, root=tmp_path) == (
+        "![a sheet](https://example.org/us/ours/raw/trunk/nbs/tutorials/sheet.jpg)"
+        " [gram](https://example.org/us/ours/blob/trunk/nbs/08_gram.ipynb#try-it),"
+        " [card](https://example.org/us/ours/blob/trunk/CARD.md);"
+        ' <img src="https://example.org/us/ours/raw/trunk/nbs/a.png">'
+        " [there](https://example.org/x) [here](#install) [mail](mailto:a@example.org)"
+    )
+
+
+def test_readme_links_lead_to_files_of_the_tree_wherever_readme_is_read():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r"src=\"([^\"]+)\"", text)
-    dead = [link for link in links if not re.match(r"https?:|mailto:", link) and not (ROOT / link).exists()]
-    assert links and not dead, dead
+    links = links_of(text)
+    ours = [ADDRESS.fullmatch(link)[1] for link in links if ADDRESS.fullmatch(link)]
+    assert len(ours) > 100 and not [link for link in links if not re.match(r"https?:|mailto:|#", link)]
+    dead = [link for link in ours if not leads_somewhere(ROOT / link.partition("#")[0], link.partition("#")[2])]
+    dead += [link for link in links if link[0] == "#" and not leads_somewhere(ROOT / "README.md", link[1:])]
+    assert not dead, dead
+    wrong = [link for link in links if ("/raw/" in link) != link.endswith(make_readme.PICTURES)]
+    assert not wrong, wrong
+
+
+PAGES = [*NOTEBOOKS, *ROOT.glob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_pages_are_relative_and_lead_somewhere(path):
+    links = [link for link in links_of(markdown_of(path)) if not re.match(r"https?:|mailto:|attachment:|data:", link)]
+    dead = []
+    for link in links:
+        name, _, anchor = link.partition("#")
+        if not leads_somewhere(path.parent / name if name else path, anchor):
+            dead.append(link)
+    assert not dead, dead
+    if path.suffix == ".ipynb":
+        assert not [link for link in links_of(markdown_of(path)) if ADDRESS.match(link)], "relative links, please"
+
+
+def test_tensorflow_s_greeting_is_kept_back_in_every_notebook():
+    """The first import of ours stands before the first of TensorFlow, or Keras, which imports it."""
+    early = {}
+    for path in NOTEBOOKS:
+        source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+        found = re.findall(r"^\s*(?:import|from) (tensorflow|keras|fashion_style)\b", source, re.MULTILINE)
+        if found and found[0] != "fashion_style":
+            early[path.name] = found[0]
+    assert not early, f"imported before anything of fashion_style: {early}"

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -142,6 +143,7 @@ def test_an_old_python_is_told_what_to_do(tmp_path):
     assert done.returncode == 0 and pathlib.Path(done.stdout.strip()).samefile(sys.executable)
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_knows_every_target_that_is_told():
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", ".ci/run")]
     targets = sorted(set(re.findall(r"\bmake ([a-z][\w-]*)", "\n".join(code_of(text) for text in texts))))
@@ -157,7 +159,30 @@ def code_of(text):
     return "\n".join(re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL))
 
 
+def workflow_steps():
+    """{job: [command of each step]} of the workflow."""
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    jobs = re.split(r"^  ([a-z]+):$", text.partition("\njobs:\n")[2], flags=re.MULTILINE)[1:]
+    return {name: re.findall(r"^\s*- run: (.+)$", steps, re.MULTILINE) for name, steps in zip(jobs[::2], jobs[1::2])}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs bash")
 def test_the_workflow_runs_what_ci_runs():
-    steps = re.findall(r"^\s*- run: (.+)$", (ROOT / ".github" / "workflows" / "test.yml").read_text(), re.MULTILINE)
+    steps = workflow_steps()["test"]
     assert steps == [".ci/run"] and os.access(ROOT / steps[0], os.X_OK)
     subprocess.run(["bash", "-n", ROOT / steps[0]], check=True)
+
+
+def test_on_other_systems_the_workflow_does_what_readme_says_without_make():
+    steps = workflow_steps()["elsewhere"]
+    told = re.search(r"Without `make`(.+)", (ROOT / "README.md").read_text(encoding="utf-8"))[1]
+    told = [words for words in re.findall(r"`([^`]+)`", told) if words.startswith(("pip ", "fashion-style "))]
+    assert told == ["pip install -e .", "fashion-style demo"]
+    assert all(any(words in step for step in steps) for words in told), (told, steps)
+    quick = re.search(
+        r"^QUICK := .*addprefix (\S+),(.+)\)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    (tests,) = (step.split()[3:] for step in steps if step.startswith("python -m pytest "))
+    assert tests == [quick[1] + name for name in quick[2].split()], "the quick tests, as make check"
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert all(word in text for word in ("windows-latest", "macos-latest", "continue-on-error: true"))

@@ -1,5 +1,6 @@
 """Runs: history, events, checkpoints and resuming survive stops, kills and broken files."""
 
+import io
 import json
 import os
 import shutil
@@ -90,6 +91,17 @@ def test_a_run_leaves_history_grids_settings_and_checkpoints(straight):
     assert [path.name for path in list_checkpoints(run)][-2:] == ["step-00000004", "step-00000006"]
     assert all(np.isfinite(row["total"]) and row["seconds"] > 0 for row in read_history(run))
     assert np.isfinite(read_history(run)[2]["held_out_gap"]) and np.isnan(read_history(run)[1]["held_out_gap"])
+
+
+def test_the_bar_says_what_the_first_step_waits_for_and_then_no_more(sources, tmp_path, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(loop, "tqdm", partial(loop.tqdm, file=shown))
+    train(tmp_path / "run", replace(QUICK, steps=3), *sources)
+    looks = shown.getvalue().split("\r")
+    done = next(number for number, look in enumerate(looks) if " 1/3 " in look)
+    told = [look for look in looks if "building the training step: " in look]
+    assert told and " 0/3 " in told[0] and told[0] in looks[:done]
+    assert not [look for look in looks[done:] if "building" in look] and "critic_gap" in looks[-1]
 
 
 def test_stopped_and_resumed_is_equal_to_the_bit(straight, sources, unseen, tmp_path):
@@ -757,7 +769,7 @@ def test_the_flow_chart_s_rule_needs_checks_in_a_row(sources, unseen, tmp_path):
         train(tmp_path / "other", SMALL, *sources, schedule=Schedule(stop_gap=1.0))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_one_clear_error(sources, tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(TrainingError, match="cannot write"):

@@ -48,6 +48,7 @@ class QuickTrainer:
     """Looks like a `Trainer`: counts steps, and its one weight grows by the style weight that the session turns."""
 
     built = 0
+    traced = True
     gate = None  # an Event that a step waits for
     waits = threading.Event()  # set by a step that waits
     fail = None  # an exception that a step raises
@@ -114,6 +115,7 @@ class QuickTrainer:
 def quick(monkeypatch):
     monkeypatch.setattr(sessions, "Trainer", QuickTrainer)
     QuickTrainer.built, QuickTrainer.gate, QuickTrainer.fail = 0, None, None
+    QuickTrainer.waits.clear()
     yield QuickTrainer
     QuickTrainer.gate = QuickTrainer.fail = None
 
@@ -425,6 +427,34 @@ def test_the_panel_answers_while_a_step_takes_long(panel, quick):
     assert time.monotonic() - begun < HANG_GUARD / 2 and panel.worker.running, "stop does not wait for ever"
     quick.gate.set()
     assert panel.run(1, HANG_GUARD).session.step == 2 and panel.session.settings.weights.content == 2.0
+
+
+def test_the_wait_for_the_first_step_is_told_below_the_pictures_and_goes(panel, quick, monkeypatch):
+    monkeypatch.setattr(quick, "traced", False)
+    seen = []
+    panel.snapshots.caption.observe(lambda change: seen.append(change["new"]), "value")
+    quick.gate = threading.Event()
+    panel.step()
+    assert quick.waits.wait(HANG_GUARD) and panel.session.step == 0
+    assert (
+        panel.snapshots.caption.value.startswith("building the training step: ")
+        and "From step 1 on: 1 step," in panel.said
+    )
+    quick.gate.set()
+    assert panel.session.wait(HANG_GUARD) and panel.snapshots.caption.value.startswith("step 1, ")
+    assert seen[0] == "building the networks: 0 s" and not [words for words in seen[-1:] if "building" in words]
+
+
+def test_the_wait_of_a_training_that_was_given_up_is_not_told(panel, quick, monkeypatch):
+    monkeypatch.setattr(quick, "traced", False)
+    quick.gate = threading.Event()
+    panel.start()
+    assert quick.waits.wait(HANG_GUARD)
+    worker = panel.worker
+    panel.start_over()  # a step that is being built takes longer than it waits
+    panel.snapshots.caption.value = "of the new one"
+    quick.gate.set()
+    assert worker.wait(HANG_GUARD) and panel.snapshots.caption.value == "of the new one"
 
 
 def test_snapshots_can_be_looked_at_again(panel):

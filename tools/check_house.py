@@ -19,7 +19,7 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
-    "errors",
+    "errors quiet",
     "runs.folder",
     "writing bounded_files tables",
     "decoding.pixels",

@@ -1,9 +1,13 @@
-"""Builds the wheel and tries it as a stranger would: in a new environment, outside the checkout."""
+"""Builds source archive and wheel and tries them as a stranger would, outside the checkout: quick tests from the
+unpacked archive, then the wheel in a new environment.
+"""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import venv
@@ -13,10 +17,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 1200
 
 
-def call(*command, cwd, expect=0):
-    """Runs a command, returns what it wrote (stdout, stderr); stops the check when the exit code is another."""
+def call(*command, cwd, expect=0, modules=None):
+    """Runs a command, returns what it wrote (stdout, stderr); stops the check when the exit code is another.
+
+    `modules`: folder in which Python looks for modules first.
+    """
     started = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONPATH")}
+    if modules:
+        environment["PYTHONPATH"] = str(modules)
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -33,10 +42,34 @@ def call(*command, cwd, expect=0):
     return done.stdout, done.stderr
 
 
-def build_wheel(folder):
-    """Builds source archive and wheel (the wheel from the archive, so that old files in build/ cannot slip in)."""
+def build(folder):
+    """(source archive, wheel); the wheel is built from the archive, so that old files in build/ cannot slip in."""
     call(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
-    return next(folder.glob("*.whl"))
+    return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
+
+
+SOURCE_TESTS = ("tests/test_house.py", "tests/test_package.py", "tests/test_images.py")
+
+
+def missing_from(tree):
+    """Files that git keeps and an unpacked source archive lacks; without git none are known."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return []
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split("\0") if name and (ROOT / name).exists() and not (tree / name).exists()]
+
+
+def try_source(archive, folder):
+    """Unpacks the source archive and runs a few of its tests there, with the packages that are installed here."""
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    tree = folder / archive.name.removesuffix(".tar.gz")
+    missing = missing_from(tree)
+    if missing:
+        sys.exit(f"{archive.name} lacks {', '.join(missing[:20])}: mend MANIFEST.in")
+    quick = ("-p", "no:cacheprovider", "--durations=0", "--durations-min=2")
+    said, _ = call(sys.executable, "-m", "pytest", *quick, *SOURCE_TESTS, cwd=tree, modules=tree)
+    print(said.strip().splitlines()[-1])
 
 
 def notebook_names(folder):
@@ -80,11 +113,13 @@ def try_wheel(wheel, folder):
 
 
 def main():
-    """Builds and tries the wheel in a temporary folder."""
+    """Builds and tries both in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="fashion_style_wheel_") as name:
         folder = pathlib.Path(name).resolve()
-        wheel = build_wheel(folder)
-        print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")
+        archive, wheel = build(folder)
+        for built in (archive, wheel):
+            print(f"{built.name}: {built.stat().st_size / 1e6:.2f} MB")
+        try_source(archive, folder)
         check_contents(wheel)
         try_wheel(wheel, folder)
 

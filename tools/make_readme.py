@@ -1,9 +1,12 @@
 """Writes the map of the notebooks and the table of measured figures into nbs/index.ipynb, and README.md from it.
 
-nbdev's own way needs quarto.
+nbdev's own way needs quarto. README is read on package indexes too, which know nothing of the files beside it, so its
+links and pictures are addresses in the repository that settings.ini names.
 """
 
+import configparser
 import pathlib
+import posixpath
 import re
 
 import measured
@@ -88,11 +91,33 @@ def with_tables(notebook, root=ROOT):
     return notebook
 
 
+PICTURES = (".jpg", ".png", ".svg", ".gif")
+
+
+def repository_address(path, root=ROOT):
+    """Address of a file of the tree, "nbs/08_gram.ipynb#summary", in the repository that settings.ini names; of a
+    picture: of its bytes.
+    """
+    parser = configparser.ConfigParser(delimiters=["="], interpolation=None)
+    parser.read(root / "settings.ini", encoding="utf-8")
+    settings = parser["DEFAULT"]
+    kind = "raw" if path.partition("#")[0].endswith(PICTURES) else "blob"
+    return f"{settings['git_url'].rstrip('/')}/{kind}/{settings['branch']}/{path}"
+
+
+def with_addresses(text, folder="nbs", root=ROOT):
+    """Markdown whose relative links and pictures, written for a folder of the tree, are addresses in the repository."""
+
+    def address(found):
+        return found[1] + repository_address(posixpath.normpath(posixpath.join(folder, found[2])), root)
+
+    return re.sub(r"(\]\(|src=\")(?![a-z]+:|#|/)([^)\s\"]+)", address, text)
+
+
 def readme_of(notebook_path):
     """Markdown of a notebook without its hidden cells, and its figures: (text, {path below nbs/: bytes}).
 
-    A code cell's line '#| fig-alt: words' describes its figure for those who cannot see it. Picture and notebook links
-    are written for nbs/; the README lies one folder higher.
+    A code cell's line '#| fig-alt: words' describes its figure for those who cannot see it.
     """
     notebook = nbformat.read(notebook_path, as_version=4)
     notebook.metadata["language_info"] = {"name": "python"}
@@ -104,9 +129,7 @@ def readme_of(notebook_path):
     text = re.sub(r"\n\s*(!\[png\]\S+)\s*\n", r"\n\n\1\n\n", text)
     for words in texts:
         text = text.replace("![png]", f"![{words}]", 1)
-    text = re.sub(r"(\]\(|src=\")(?!https?:|#|/|nbs/|\.\./)", r"\1nbs/", text)
-    text = text.replace("](../", "](")
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", resources.get("outputs", {})
+    return re.sub(r"\n{3,}", "\n\n", with_addresses(text)).strip() + "\n", resources.get("outputs", {})
 
 
 def main():

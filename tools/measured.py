@@ -104,6 +104,13 @@ ANSWERS = (
         ),
     ),
     Answer(
+        "How long does a training's first step take, which builds its graph?",
+        "{0} s, the second {1} s (the demo's recipe at 128 px)",
+        "first_step.md",
+        "python benchmarks/speed.py --first-steps",
+        tuple(("recipe demo | now", column) for column in ("first step, s: median (range)", "second step, s")),
+    ),
+    Answer(
         "And against PyTorch, the same step?",
         "{0} times its fastest way",
         "speed.md",

@@ -8,13 +8,12 @@ __all__ = ['command_demo', 'demo_options']
 # %% ../../nbs/commands/demo.ipynb #fdce450e
 import argparse
 
-from .options import import_quietly, number, path_name
+from .options import number, path_name
 from ..reading.pictures import chosen_places, write_places
 
 # %% ../../nbs/commands/demo.ipynb #f2ca0240
 def command_demo(options: argparse.Namespace) -> int:
     """`fashion-style demo`: trains on the embedded pictures and writes designs, contact sheet, curves and scorecard."""
-    import_quietly("tensorflow")
     from fashion_style.studio.evaluation import run_demo
 
     def note(run):

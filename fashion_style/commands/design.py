@@ -12,7 +12,7 @@ import os
 import warnings
 from pathlib import Path
 
-from .options import import_quietly, number, path_name, say, share_list
+from .options import number, path_name, say, share_list
 from ..errors import BadUse, DesignError
 
 # %% ../../nbs/commands/design.ipynb #ce54ea2e
@@ -74,7 +74,6 @@ def command_stylize(options: argparse.Namespace) -> int:
     garment, styles = read[options.garment], [read[name] for name in options.styles]
     for file in (garment, *styles):
         _ = file.pixels  # bad pictures are refused before a network is loaded
-    import_quietly("tensorflow")
     from fashion_style.design import load_designer
     from fashion_style.studio.recipes import dress, read_mask, save_dressed
 
@@ -212,7 +211,6 @@ def command_designs(options: argparse.Namespace) -> int:
     Returns the exit code: 130 if it was stopped, 1 if anything was left out, else 0.
     """
     _check_out_folder(options.out, options.garments + options.styles)
-    import_quietly("tensorflow")
     from fashion_style.reading.files import SkippedFiles
     from fashion_style.studio.lookbook import MOST_PAIRS
 
@@ -306,7 +304,6 @@ def command_reproduce(options: argparse.Namespace) -> int:
 
     if options.out:
         _check_target(options.out, PICTURE_SUFFIXES, [options.picture])
-    import_quietly("tensorflow")
     from fashion_style.studio.recipes import file_sha256, read_recipe, reproduce
 
     picture = read_picture_file(options.picture)

@@ -10,7 +10,7 @@ import argparse
 import dataclasses
 import warnings
 
-from .options import add_folder_options, import_quietly, number, path_name, say
+from .options import add_folder_options, number, path_name, say
 from .training_options import check_memory
 from ..errors import BadUse
 from ..reading.pictures import chosen_places
@@ -37,7 +37,6 @@ def _held_out_pairs(options, settings, places):
 
 def command_evaluate(options: argparse.Namespace) -> int:
     """`fashion-style evaluate`: dresses garments that a run has not seen and scores them. Returns the exit code."""
-    import_quietly("tensorflow")
     from fashion_style.design import load_designer
     from fashion_style.features import load_extractor
     from fashion_style.runs.checkpoints import newest_checkpoint

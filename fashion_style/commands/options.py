@@ -4,18 +4,15 @@
 
 # %% auto #0
 __all__ = ['Parser', 'number', 'share_list', 'path_name', 'add_settings', 'given_settings', 'one_line', 'explain', 'typed', 'say',
-           'quiet_stderr', 'import_quietly', 'add_folder_options']
+           'add_folder_options']
 
 # %% ../../nbs/commands/options.ipynb #040982f9
 import argparse
-import contextlib
 import dataclasses
-import importlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..errors import BadUse, FashionStyleError, printable
@@ -158,30 +155,6 @@ def say(text: str) -> None:
     """Print one line that every terminal can show, and that steers none, whatever the names in it hold."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(printable(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
-
-# %% ../../nbs/commands/options.ipynb #86f2aed8
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Nothing written to file descriptor 2 is seen meanwhile, not even by C++ code. Exceptions pass through."""
-    if sys.stderr is None:  # closed by the caller: there is nothing to keep quiet
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def import_quietly(*names: str) -> list[ModuleType]:
-    """Import modules without the lines that their C++ parts write. Returns the modules."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_stderr():
-        return [importlib.import_module(name) for name in names]
 
 # %% ../../nbs/commands/options.ipynb #1245695c
 def add_folder_options(parser: argparse.ArgumentParser, default: str) -> None:

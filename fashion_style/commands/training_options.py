@@ -15,7 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_settings, given_settings, import_quietly, number, path_name
+from .options import add_settings, given_settings, number, path_name
 from ..errors import BadUse
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ RUN_OPTIONS = dict(
 
 def add_run_settings(parser: ArgumentParser) -> None:
     """One option for each setting of a run and each weight of its losses. Imports TensorFlow."""
-    import_quietly("tensorflow")
     from fashion_style.settings import LossWeights, TrainingSettings
 
     add_settings(parser.add_argument_group("settings of the run"), TrainingSettings)
@@ -45,7 +44,6 @@ def add_run_settings(parser: ArgumentParser) -> None:
 
 def add_training_options(parser: ArgumentParser) -> None:
     """Options of `fashion-style train` that come from the training rooms. Imports TensorFlow."""
-    import_quietly("tensorflow")
     from fashion_style.runs.plan import Schedule
 
     usual = {item.name: item.default for item in fields(Schedule)}
@@ -122,7 +120,6 @@ def run_settings(options: Namespace) -> "TrainingSettings":
         BadUse: for values that make no sense.
         TrainingError: for a run that cannot be resumed, or a file that cannot be used.
     """
-    import_quietly("tensorflow")
     from fashion_style.errors import TrainingError
     from fashion_style.runs.checkpoints import newest_checkpoint
     from fashion_style.settings import TrainingSettings, changed_settings, read_settings
@@ -155,7 +152,7 @@ def memory_bytes() -> float:
     with contextlib.suppress(OSError, ValueError, AttributeError):
         told.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with contextlib.suppress(OSError, ValueError):
-        told.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+        told.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return min((size for size in told if size > 0), default=float("inf"))
 
 

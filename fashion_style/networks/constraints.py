@@ -11,10 +11,10 @@ import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..wasserstein import weighted_means
+
 import keras
 import tensorflow as tf
-
-from ..wasserstein import weighted_means
 
 # %% ../../nbs/networks/constraints.ipynb #4c7258b8
 class LipschitzEstimate(NamedTuple):

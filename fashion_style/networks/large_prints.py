@@ -9,10 +9,11 @@ __all__ = ['WORKING_PIXELS', 'STRIP_PIXELS', 'enlarge_strip', 'print_maps', 'pai
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from ..images import resize_picture
 from ..style_generator import StyleGenerator, mix_style_codes
+
+import tensorflow as tf
 
 # %% ../../nbs/networks/large_prints.ipynb #194afd75
 def _neighbours(places, large, small):

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 from tqdm.auto import tqdm
 
 from ..drawing.palettes import random_palette
@@ -25,6 +23,9 @@ from ..garments import GARMENT_KINDS, draw_garment
 from ..images import to_uint8
 from ..patterns import PATTERN_FAMILIES, draw_pattern
 from ..recogniser import Recogniser
+
+import keras
+import tensorflow as tf
 
 # %% ../../nbs/networks/recogniser_training.ipynb #588d2437
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ __all__ = ['Source', 'FeaturePanel', 'feature_panel']
 from pathlib import Path
 
 import ipywidgets as widgets
-import keras
 import numpy as np
 
 from ..images import resize_picture
@@ -21,6 +20,8 @@ from .panel import StagedPanel, guarded
 from .parts import flow, labelled_button
 from .picture_choice import PictureChoice
 from .samples import embedded_garments, embedded_patterns
+
+import keras
 
 # %% ../../nbs/panels/feature.ipynb #01926088
 Source = Path | str | bytes | np.ndarray

@@ -8,7 +8,6 @@ __all__ = ['Source', 'GramPanel', 'gram_panel']
 # %% ../../nbs/panels/gram.ipynb #ed1c09af
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from ..features import STYLE_LAYERS
@@ -24,6 +23,8 @@ from .pictures import small_png
 from .samples import embedded_patterns
 from .texture import TextureDesk
 from .worker import shows_threads
+
+import keras
 
 # %% ../../nbs/panels/gram.ipynb #7c8f173d
 Source = Path | str | bytes | np.ndarray

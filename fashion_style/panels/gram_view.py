@@ -10,12 +10,13 @@ __all__ = ['SHUFFLES', 'CellMaps', 'cell_maps', 'gram_of', 'shuffle_positions', 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from ..gram import gram_matrix, relative_style_loss, style_loss
 from .cells import colour_map
+
+import keras
+import tensorflow as tf
 
 # %% ../../nbs/panels/gram_view.ipynb #59ad2f8e
 class CellMaps(NamedTuple):

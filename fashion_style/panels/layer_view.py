@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import keras
 import numpy as np
 
 from ..errors import FeatureError
 from ..features import ActivationByHand
 from ..images import to_uint8
 from .cells import cell_sheet, colour_map
+
+import keras
 
 # %% ../../nbs/panels/layer_view.ipynb #079aaf18
 def steps_to(extractor: keras.Model, layer: str) -> tuple[tuple[int, int, int], ...]:

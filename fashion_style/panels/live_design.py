@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import tensorflow as tf
 
 from fashion_style.design import (
     Design,
@@ -22,6 +21,8 @@ from fashion_style.design import (
 )
 from ..studio.wishes import checked_number, checked_shares
 from ..style_generator import StyleGenerator, mix_style_codes
+
+import tensorflow as tf
 
 # %% ../../nbs/panels/live_design.ipynb #9698e3bd
 T = TypeVar("T")

@@ -10,11 +10,12 @@ import functools
 from pathlib import Path
 
 import ipywidgets as widgets
-import keras
 
 from ..errors import FeatureError
 from ..features import layer_shapes, load_extractor
 from .layer_view import steps_to
+
+import keras
 
 # %% ../../nbs/panels/network_choice.ipynb #cbf44a00
 @functools.lru_cache(maxsize=1)

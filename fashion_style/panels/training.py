@@ -100,8 +100,9 @@ class TrainingPanel(Panel):
     def _new_session(self):
         self.worker = Worker(self.say_error, name=self.kind)  # its own: an old one may still trace a step
         self.session = TrainingSession(self.dials.settings, *self._sources, run=self._run_folder, say=self.say)
+        self.session.tell_wait = functools.partial(self._show_wait, self.session)
         self.snapshots.clear()
-        self.curves.say("", "Press Start. The first step takes a while: networks are built and the step is traced.")
+        self.curves.say("", "Press Start. Before the first step the networks and the step itself are built.")
         self.say(
             "Ready: nothing trained yet."
             if self._run_folder is None
@@ -113,6 +114,11 @@ class TrainingPanel(Panel):
         self.session.settings = self.dials.settings
         if not self.session.running:
             self.say("The next step will be taken with the new settings.")
+
+    def _show_wait(self, session, words):
+        """Below the pictures, where the figures of each step stand: what the first step is waiting for."""
+        if session is self.session:
+            self.snapshots.caption.value = words
 
     @guarded
     def _after_step(self, session):
@@ -174,6 +180,7 @@ class TrainingPanel(Panel):
     @guarded
     def step(self, steps: int = 1) -> None:
         """Take one step (or `steps`), then rest."""
+        self.say(f"From step {self.session.step + 1} on: {steps} step{'s' * (steps != 1)}, then a rest.")
         self._go(steps)
 
     @guarded

@@ -16,9 +16,9 @@ import sys
 import threading
 import time
 
-import tensorflow as tf
-
 from ..errors import TrainingError
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/devices.ipynb #a918b415
 STRATEGIES = ("none", "mirrored", "multiworker")

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-import tensorflow as tf
-
 from fashion_style.losses import (
     critic_losses,
     generator_losses,
@@ -23,6 +21,8 @@ from fashion_style.losses import (
 )
 from ..networks.constraints import uniform_mix
 from ..settings import TrainingSettings
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/gradients.ipynb #6c006483
 class Players(Protocol):

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ..data import Batch
 from ..errors import TrainingError
@@ -25,6 +24,8 @@ from .opening import take_up
 from .plan import Schedule
 from .stopping import Divergence, PictureWatch
 from ..training import Trainer, held_out_check
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/keeper.ipynb #d0b71504
 def held_out_digest(batch: Batch) -> str:

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from tqdm.auto import tqdm
 
 from ..data import Batch, batches, held_out_pairs
@@ -31,6 +30,8 @@ from .stopping import PictureWatch, StoppingRule
 from ..settings import TrainingSettings
 from ..training import Trainer
 from ..writing import Stop, writer_lock
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/loop.ipynb #d604bfdc
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class _Loop:
         reason = "converged" if self.rule and self.rule.met else None
         quiet = not self.keeper.writes
         with tqdm(total=self.steps, initial=int(self.trainer.step), unit="step", desc="train", disable=quiet) as bar:
+            self.step.tell = bar.set_postfix_str
             while reason is None:
                 reason = self._pass(stop, bar)
         self.keeper.save(final=True)

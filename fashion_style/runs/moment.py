@@ -9,7 +9,6 @@ __all__ = ['patch_overlay', 'look_at', 'fig_live']
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 
 from ..data import Batch
@@ -19,6 +18,8 @@ from ..losses import lock_to_mask, mask_focus, real_pictures
 from .history import draw_curves
 from ..training import Trainer
 from ..wasserstein import adversarial_loss, generator_loss
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/moment.ipynb #500b6654
 def patch_overlay(

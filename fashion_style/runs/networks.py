@@ -8,14 +8,15 @@ __all__ = ['build_generator_of', 'build_networks', 'ScaledRate', 'build_optimize
 # %% ../../nbs/runs/networks.ipynb #04f4ae03
 from functools import partial
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from ..critic import build_discriminator, build_style_critic
 from ..networks.constraints import normalise_spectra
 from ..settings import TrainingSettings
 from ..style_generator import GENERATORS, build_style_generator
+
+import keras
+import tensorflow as tf
 
 # %% ../../nbs/runs/networks.ipynb #4aae9fe3
 def _draw_weights(model, seed):

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ..bounded_files import read_json
 from ..errors import TrainingError
@@ -28,6 +27,8 @@ from .plan import Start
 from ..settings import TrainingSettings, settings_difference
 from ..training import Trainer
 from ..writing import write_whole
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/opening.ipynb #bb000007
 def _are_settings(note):

@@ -10,11 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from ..data import Batch
 from ..losses import Targets
 from ..training import Trainer
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/pairings.ipynb #dcd59378
 class TargetCache:

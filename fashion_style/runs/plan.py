@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from ..data import Batch
 from ..errors import TrainingError
 from ..reading.sources import PictureSource
 from ..writing import Stop
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/plan.ipynb #02ed3117
 @dataclass(frozen=True)

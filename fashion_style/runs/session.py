@@ -19,7 +19,7 @@ from ..reading.sources import PictureSource
 from .arrays import assign_arrays
 from .checkpoints import newest_checkpoint
 from .history import weighted_shares
-from .steps import Stepper
+from .steps import Stepper, told_wait
 from ..settings import LossWeights, TrainingSettings, settings_difference
 from ..training import Trainer
 
@@ -42,6 +42,8 @@ class TrainingSession:
         contents, styles: sources of garments and of styles.
         run: folder of a run to go on from (only read), or None.
         say: called with a text when something happens that a reader should know.
+        tell_wait: called with words while networks are built and a step is traced, from another thread too, and with
+            "" when that is over.
 
     Attributes:
         settings: as wished; assign new ones at any time.
@@ -59,12 +61,14 @@ class TrainingSession:
         *,
         run: str | None = None,
         say: Callable = print,
+        tell_wait: Callable = lambda words: None,
     ) -> None:
         self.settings = settings
         self.contents = contents
         self.styles = styles
         self.run = run
         self.say = say
+        self.tell_wait = tell_wait
         self.history = []
         self.changes = []
         self.trainer = None
@@ -88,12 +92,8 @@ class TrainingSession:
         """(trainer, its networks as they were built) for these settings; the last three stay traced."""
         key = _trace_of(settings)
         if key not in self._traced:
-            self.say(
-                "Building the networks and tracing a step; that takes a while, training goes on by itself."
-                if self.trainer
-                else "Building the networks and tracing the first step; that takes a while."
-            )
-            trainer = Trainer(key, steered=True)
+            with told_wait(self.tell_wait, "building the networks: {} s"):
+                trainer = Trainer(key, steered=True)
             self._traced[key] = trainer, _as_built(trainer)
             self._traced = dict(list(self._traced.items())[-3:])
         return self._traced[key]
@@ -118,7 +118,7 @@ class TrainingSession:
             return
         self.trainer, text = self._trainer_for(wished)
         if self._stepper is None or self._stepper.trainer is not self.trainer:
-            self._stepper = Stepper(self.trainer)
+            self._stepper = Stepper(self.trainer, tell=self.tell_wait)
         self._turn(wished)
         self._applied = wished
         if not applied and text:

@@ -11,12 +11,12 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import tensorflow as tf
-
 from ..errors import TrainingError
 from .folder import RunFolder
 from .history import LOSS_TERMS, weighted_shares
 from ..settings import LossWeights
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/tensorboard.ipynb #c0602fca
 def _tag(name):

@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from ..bounded_files import ArrayLimits, file_bytes, parse_json, read_npz
@@ -24,6 +23,8 @@ from .checkpoints import newest_checkpoint
 from .networks import build_generator_of
 from ..settings import TrainingSettings
 from ..writing import write_whole
+
+import keras
 
 # %% ../../nbs/runs/weights.ipynb #d200ed56
 EXPORT_BYTES = 2_000_000_000  # of a file that somebody hands over
