@@ -93,7 +93,7 @@ class TrainingSettings:
     seed: int = _setting(0, "seed of weights, batches and mixes")
     extractor: str = _setting("embedded", "network that provides features", choices=("embedded", "vgg19"))
     generator: str = _setting("style", "generator architecture", choices=tuple(GENERATORS))
-    width: int = _setting(16, "channels at full size of the 'style' generator", most=256)
+    width: int = _setting(16, "channels at full size of the 'style' generator", most=128)
     paths: str = _setting(
         "both",
         "how style travels in the 'style' generator: spatial maps, channel moments (global), or both",

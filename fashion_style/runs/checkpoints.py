@@ -27,12 +27,12 @@ from ..errors import FashionStyleError, FileError, TrainingError
 from .arrays import architecture_fingerprint
 from .folder import MANIFEST_FILE, STATE_FILE, RunFolder
 from .manifests import read_manifest, sealed
-from .state_shapes import check_headers, state_bytes, state_shapes
+from .state_shapes import check_headers, generator_shapes, state_bytes, state_shapes
 from ..settings import TrainingSettings
 from ..writing import check_disk_space, clear_asides, sync_to_disk, write_synced
 
 # %% ../../nbs/runs/checkpoints.ipynb #86bca00c
-STATE_BYTES = 4_000_000_000  # of a file that is only looked at; one that is read may have what its settings need
+STATE_BYTES = 1_200_000_000  # of a file that is only looked at; one that is read may have what its settings need
 
 # %% ../../nbs/runs/checkpoints.ipynb #37a37bca
 def _remove(checkpoint):
@@ -198,32 +198,34 @@ def _whole_ones(checkpoints):
     return whole
 
 
-def _read_arrays(checkpoint, manifest, part):
-    """{name: array} of state.npz, or of what begins with `part` and the step: of names and shapes as the settings say,
-    unpacked one by one, weights as float32.
-    """
-    path, shapes = checkpoint / STATE_FILE, state_shapes(manifest.settings)
-    limits = ArrayLimits(arrays=len(shapes), memory=min(state_bytes(shapes), STATE_BYTES), kinds="fiu")
-    with open_file(path, most=limits.memory) as file:
+def _read_arrays(checkpoint, manifest, generator_only):
+    """{name: array} of state.npz, of names and shapes as the settings say, unpacked one by one, weights as float32."""
+    path = checkpoint / STATE_FILE
+    shapes = generator_shapes(manifest.settings) if generator_only else state_shapes(manifest.settings)
+    most = STATE_BYTES if generator_only else min(state_bytes(shapes), STATE_BYTES)
+    with open_file(path, most=most) as file:
         _check_seal(checkpoint, file, manifest)
-        with open_npz(file, path, limits) as stored, np.errstate(over="ignore"):  # the infinite is refused below
-            check_headers(stored.headers, shapes, path)
+        with open_npz(file, path, ArrayLimits(memory=most, kinds="fiu")) as stored:
             fingerprint = architecture_fingerprint(stored.headers)
-            arrays = {
-                name: stored[name] if shapes[name].whole else np.asarray(stored[name], np.float32)
-                for name in stored.headers
-                if name.startswith((part, "step/"))
-            }
+            wanted = {name: header for name, header in stored.headers.items() if name in shapes or not generator_only}
+            check_headers(wanted, shapes, path)
+            with np.errstate(over="ignore"):  # the infinite is refused below
+                arrays = {
+                    name: stored[name] if shapes[name].whole else np.asarray(stored[name], np.float32)
+                    for name in wanted
+                }
     if (manifest.architecture or fingerprint) != fingerprint:
         raise FileError(path, f"{STATE_FILE} holds another architecture than its manifest says", "Use another one")
-    if "step/000" not in arrays or int(arrays["step/000"]) != manifest.step:
+    if int(arrays.get("step/000", manifest.step if generator_only else -1)) != manifest.step:
         raise FileError(path, f"{STATE_FILE} is not of step {manifest.step}, as its manifest says", "Use another one")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise FileError(path, f"{STATE_FILE} holds values that are not finite", "Use another one")
     return arrays
 
 
-def read_checkpoint(checkpoint: Path | str, *, part: str = "") -> tuple[TrainingSettings, dict[str, np.ndarray]]:
+def read_checkpoint(
+    checkpoint: Path | str, *, generator_only: bool = False
+) -> tuple[TrainingSettings, dict[str, np.ndarray]]:
     """Check one checkpoint folder and read it -> (settings, {variable name: array}).
 
     The words first: what the manifest's settings say about the network decides how large `state.npz` may be and which
@@ -231,7 +233,7 @@ def read_checkpoint(checkpoint: Path | str, *, part: str = "") -> tuple[Training
 
     Args:
         checkpoint: the folder.
-        part: how the names of the arrays begin that are wanted, such as "generator/"; the step always comes along.
+        generator_only: leave the critic, the optimisers and the step where they are.
     Raises:
         TrainingError: if a file is missing, a seal is broken, an array is not one of the network's, the architecture
             differs from its fingerprint or a value is not finite.
@@ -239,7 +241,7 @@ def read_checkpoint(checkpoint: Path | str, *, part: str = "") -> tuple[Training
     checkpoint = Path(checkpoint)
     try:
         manifest = read_manifest(checkpoint)
-        return manifest.settings, _read_arrays(checkpoint, manifest, part)
+        return manifest.settings, _read_arrays(checkpoint, manifest, generator_only)
     except (OSError, FashionStyleError) as error:
         what = f"{Path(error.name).name}: {error.reason}" if isinstance(error, FileError) else error
         raise TrainingError(
@@ -248,21 +250,21 @@ def read_checkpoint(checkpoint: Path | str, *, part: str = "") -> tuple[Training
 
 # %% ../../nbs/runs/checkpoints.ipynb #f76cb680
 def newest_checkpoint(
-    run: Path | str, told: Callable[[str], None] | None = None, *, part: str = ""
+    run: Path | str, told: Callable[[str], None] | None = None, *, generator_only: bool = False
 ) -> tuple[TrainingSettings, dict[str, np.ndarray]]:
     """Settings and arrays of a run's newest whole checkpoint; a warning names those that are broken, and the one used.
 
     Args:
         run: folder of the run.
         told: called with the words of that warning.
-        part: which arrays are wanted, see `read_checkpoint`.
+        generator_only: see `read_checkpoint`.
     Raises:
         TrainingError: if there is none.
     """
     broken = []
     for checkpoint in reversed(list_checkpoints(run)):
         try:
-            found = read_checkpoint(checkpoint, part=part)
+            found = read_checkpoint(checkpoint, generator_only=generator_only)
         except TrainingError as error:
             broken.append(str(error))
             continue

@@ -46,34 +46,39 @@ def _described(prefix, variables):
     }
 
 
-def _of_player(prefix, model):
-    """{name: `StateArray`} of a network and of its optimiser."""
+def _of_player(prefix, model, trained):
+    """{name: `StateArray`} of a network and, if it is to be `trained`, of its optimiser."""
+    network = _described(prefix, model.variables)
+    if not trained:
+        return network
     optimizer = build_optimizer(model, 1e-3, None, tf.Variable(1.0, trainable=False))
-    return _described(prefix, model.variables) | _described(f"{prefix}_optimizer", optimizer.variables)
+    return network | _described(f"{prefix}_optimizer", optimizer.variables)
 
 
 @lru_cache(maxsize=16)
-def _generator_part(generator, paths, width):
+def _small_generator(generator, paths, width, trained):
     """{name: `StateArray`} of a generator, really built."""
-    return _of_player("generator", build_generator_of(TrainingSettings(generator=generator, paths=paths, width=width)))
+    settings = TrainingSettings(generator=generator, paths=paths, width=width)
+    return _of_player("generator", build_generator_of(settings), trained)
 
 
 @lru_cache(maxsize=8)
-def _critic_part(critic, constraint):
+def _critic(critic, constraint):
     """{name: `StateArray`} of a critic, really built; no setting changes its width."""
-    return _of_player("critic", build_critic_of(TrainingSettings(critic=critic, constraint=constraint)))
+    return _of_player("critic", build_critic_of(TrainingSettings(critic=critic, constraint=constraint)), True)
 
 
-def generator_shapes(settings: TrainingSettings) -> dict[str, StateArray]:
-    """What the generator of a run is made of, and its optimiser; the network itself is not built.
+def generator_shapes(settings: TrainingSettings, *, trained: bool = False) -> dict[str, StateArray]:
+    """What the generator of a run is made of; the network itself is not built.
 
     Args:
         settings: of the run: its generator, width and paths count.
+        trained: also its optimiser.
 
     Returns:
-        {"generator/000": `StateArray`, ..., "generator_optimizer/000": ...}.
+        {"generator/000": `StateArray`, ...}.
     """
-    one, two = (_generator_part(settings.generator, settings.paths, width) for width in (1, 2))
+    one, two = (_small_generator(settings.generator, settings.paths, width, trained) for width in (1, 2))
     return {
         name: StateArray(
             tuple(side_at(settings.width, *sides) for sides in zip(array.shape, two[name].shape)), array.whole
@@ -92,7 +97,7 @@ def state_shapes(settings: TrainingSettings) -> dict[str, StateArray]:
         {name: `StateArray`}.
     """
     counters = {"step/000": StateArray((), True), "rate_scale/000": StateArray((), False)}
-    return generator_shapes(settings) | _critic_part(settings.critic, settings.constraint) | counters
+    return generator_shapes(settings, trained=True) | _critic(settings.critic, settings.constraint) | counters
 
 # %% ../../nbs/runs/state_shapes.ipynb #7f7cb316
 _HEADER_BYTES = 600  # of an array in a file: its header, twice its name, what ZIP adds

@@ -29,7 +29,7 @@ from ..settings import TrainingSettings
 from ..writing import write_whole
 
 # %% ../../nbs/runs/weights.ipynb #d200ed56
-EXPORT_BYTES = 1_000_000_000  # of a file that somebody hands over, and of its arrays
+EXPORT_BYTES = 400_000_000  # of a file that somebody hands over, and of its arrays
 _SETTINGS_LETTERS = 50_000
 SHIPPED_WEIGHTS = "generator.npz"
 SHIPPED_SHA256 = "9a7efd57776535caad8e09a51303caf09f4c921a5e1eb36d23a5f826d83faae1"
@@ -59,7 +59,7 @@ def export_generator(run: Path | str, path: Path | str) -> str:
     """
     if fault := path_fault(path):
         raise TrainingError(f"{shown_path(path)}: {fault}. Name another file.")
-    settings, arrays = newest_checkpoint(run, part="generator/")
+    settings, arrays = newest_checkpoint(run, generator_only=True)
     with np.errstate(over="ignore"):
         weights = {name: array.astype("float16") for name, array in arrays.items() if name.startswith("generator/")}
     _check_finite(weights, f"{run} as float16")
@@ -109,7 +109,6 @@ def _read_export(source, name, check=True):
 def _check_generator(headers, settings, name):
     """Raise FileError unless headers are those of the generator that the settings mean: all of it, and nothing else."""
     shapes = generator_shapes(settings)
-    shapes = {key: array for key, array in shapes.items() if key.startswith("generator/")}
     check_headers(headers, shapes, name)
     missing = sorted(set(shapes) - set(headers))
     if missing:
@@ -161,7 +160,7 @@ def read_weights(
         raise TrainingError(f"{shown_path(weights)}: {fault}. Name a run folder or a weights file.")
     place = Path(weights)
     if place.is_dir():
-        settings, arrays = newest_checkpoint(place, part="generator/")
+        settings, arrays = newest_checkpoint(place, generator_only=True)
     else:
         settings, arrays = _read_given(place)
     return settings, {key: array for key, array in arrays.items() if key.startswith("generator/")}, str(weights)
