@@ -223,7 +223,7 @@ def check_weights(arrays: dict[str, list[np.ndarray]], shapes: dict[str, tuple[i
                 f"Wrong shapes in {source} at {layer}. Received: {received}. Expected: {expected}. "
                 "Is it a file for another network?"
             )
-        if not all(np.isfinite(array).all() for array in pair):
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in pair):
             raise WeightsError(
                 f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again."
             )

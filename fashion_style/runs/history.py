@@ -146,23 +146,18 @@ def _thinned(names, lines, most):
     """The rows of all steps; if they are more than `most`, those of the first step and of every second step, or every
     fourth, and so on, and the last row.
     """
-    first = last = None
+    ends = []  # the first line and the last one
     kept, every = [], 1
     for step, line in lines:
-        last = line
-        if step % every and first:
-            continue
-        row = _parse(names, line)
-        if row and first is None:
-            first = row
-        elif row:
-            kept.append(row)
+        ends = [*ends[:1], (step, line)]
+        if step % every == 0:
+            kept.append((step, line))
         while len(kept) > most:
             every *= 2
-            kept = [row for row in kept if row["step"] % every == 0]
-    end = _parse(names, last) if last else None
-    rows = [first, *kept] if first else []
-    return rows + [end] if end and end["step"] != rows[-1]["step"] else rows
+            kept = [(step, line) for step, line in kept if step % every == 0]
+    if every > 1:
+        kept = dict([*ends[:1], *kept, *ends[1:]]).items()
+    return [row for _, line in kept if (row := _parse(names, line))]
 
 
 def read_history(run: Path | str) -> list[dict]:
