@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'DIRECT_PIXELS', 'WRAP_UP_TO', 'seam_step_ratio', 'tile_style', 'keep_garment_colours', 'lock_garment',
-           'Design', 'Designer', 'load_designer']
+           'checked_painting', 'Design', 'Designer', 'load_designer']
 
 # %% ../nbs/21_design.ipynb #943c2901
 import warnings
@@ -115,6 +115,23 @@ def lock_garment(generated: np.ndarray, garment: np.ndarray, mask: np.ndarray) -
     """Generated picture inside the mask, the garment's own pixels outside: bit-identical where the mask is 0."""
     return np.where(mask > 0, garment + mask * (generated - garment), garment).astype("float32")
 
+
+def checked_painting(painted: np.ndarray, name: str) -> np.ndarray:
+    """What a generator has painted, as it is, once every value is known to be a number.
+
+    Args:
+        painted: (H, W, 3).
+        name: of the generator, for the error.
+    Raises:
+        DesignError: for values that are not finite: written to a file, they would be a black picture without a word.
+    """
+    if not np.isfinite([painted.min(), painted.max()]).all():  # NaN is the least and the largest of all
+        raise DesignError(
+            f"the generator {name} painted values that are not finite. Received: weights that are damaged or too large"
+            " for this picture. Name others, such as those of an earlier checkpoint."
+        )
+    return painted
+
 # %% ../nbs/21_design.ipynb #72134304
 @dataclass(frozen=True)
 class Design:
@@ -188,7 +205,7 @@ class Designer:
                 largest possible.
         Raises:
             PictureError: for pictures that cannot be read.
-            DesignError: for garments too large at this size, or numbers out of range.
+            DesignError: for garments too large at this size, numbers out of range, or weights that paint no numbers.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
         motif_scale = checked_number(
@@ -225,7 +242,7 @@ class Designer:
         height, width = garment.shape[:2]
         if self._prints and height * width > WORKING_PIXELS:
             laid = [tile_style(style, height, width, motif_scale=motif_scale) for style in styles]
-            return paint_large(self.generator, garment, laid, weights, strength)
+            return checked_painting(paint_large(self.generator, garment, laid, weights, strength), self.name)
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]  # every generator halves the size at most three times
         content = tf.constant(np.pad(garment, grow, mode="symmetric")[None])
         laid = [tf.constant(tile_style(style, *content.shape[1:3], motif_scale=motif_scale)[None]) for style in styles]
@@ -235,7 +252,7 @@ class Designer:
         else:  # the article's networks have neither codes nor strength: mix and fade their pictures
             generated = sum(w * self.generator([content, style]) for w, style in zip(weights, laid))
             generated = content + strength * (generated - content)
-        return np.clip(generated[0].numpy()[:height, :width], -1, 1)
+        return np.clip(checked_painting(generated[0].numpy()[:height, :width], self.name), -1, 1)
 
 
 def _load(source):

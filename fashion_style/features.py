@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['VGG_MEAN_BGR', 'STYLE_LAYERS', 'CONTENT_LAYER', 'ARCHITECTURES', 'VGG19_FILE', 'VGG19_ADDRESS', 'VGG19_MD5',
-           'OFFLINE_HELP', 'VGG19_LIMITS', 'EMBEDDED_BYTES', 'EMBEDDED_SHA256', 'vgg_input', 'layer_shapes',
-           'Extractor', 'build_extractor', 'find_vgg19_weights', 'download_vgg19_weights', 'read_vgg19_weights',
-           'read_embedded_weights', 'check_weights', 'load_extractor', 'rank_channels', 'fig_feature_maps',
-           'ActivationByHand', 'recompute_activation']
+           'OFFLINE_HELP', 'VGG19_LIMITS', 'EMBEDDED_LIMITS', 'EMBEDDED_BYTES', 'EMBEDDED_SHA256', 'vgg_input',
+           'layer_shapes', 'Extractor', 'build_extractor', 'find_vgg19_weights', 'download_vgg19_weights',
+           'read_vgg19_weights', 'read_embedded_weights', 'check_weights', 'check_answers', 'load_extractor',
+           'rank_channels', 'fig_feature_maps', 'ActivationByHand', 'recompute_activation']
 
 # %% ../nbs/05_features.ipynb #26ad4a38
 import hashlib
@@ -20,8 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from .bounded_files import ArrayLimits, file_bytes, read_h5, read_npz
+from .bounded_arrays import ArrayLimits, read_h5, read_npz
+from .bounded_files import file_bytes
 from .errors import FeatureError, FileError, WeightsError
+from .networks.probe import gives_numbers
+from .received import path_fault, shown_path
 
 import keras
 
@@ -127,9 +130,9 @@ def find_vgg19_weights() -> Path | None:
     """
     named = os.environ.get("FASHION_STYLE_VGG19")
     if named:
-        if not Path(named).is_file():
+        if path_fault(named) or not Path(named).is_file():
             raise WeightsError(
-                f"FASHION_STYLE_VGG19 names no file. Received: {named!r}. Expected: the path of {VGG19_FILE}."
+                f"FASHION_STYLE_VGG19 names no file. Received: {shown_path(named)}. Expected: the path of {VGG19_FILE}."
             )
         return Path(named)
     cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / VGG19_FILE
@@ -146,8 +149,10 @@ def download_vgg19_weights() -> Path:
         ) from problem
 
 # %% ../nbs/05_features.ipynb #700d67f3
-VGG19_LIMITS = ArrayLimits(arrays=64, memory=1_000_000_000, dimensions=4, kinds="f")
-EMBEDDED_BYTES = 100_000_000
+# VGG19's kernels and biases are 80 MB of float32; the embedded extractor and its heads are 1.2 MB.
+VGG19_LIMITS = ArrayLimits(arrays=64, memory=200_000_000, dimensions=4, kinds="f")
+EMBEDDED_LIMITS = ArrayLimits(arrays=100, memory=20_000_000, dimensions=4, kinds="fU")
+EMBEDDED_BYTES = 20_000_000
 
 
 def read_vgg19_weights(path: Path | str, layers: Iterable[str]) -> dict[str, list[np.ndarray]]:
@@ -157,16 +162,18 @@ def read_vgg19_weights(path: Path | str, layers: Iterable[str]) -> dict[str, lis
         path: the file.
         layers: names of layers, such as "block1_conv1".
     Returns:
-        {layer: [kernel, bias]}.
+        {layer: [kernel, bias]}, float32.
     Raises:
         WeightsError: for a file that is missing, damaged or no such file.
     """
-    if not Path(path).is_file():
+    if path_fault(path) or not Path(path).is_file():
         raise WeightsError(
-            f"No VGG19 weights there. Received: {str(path)!r}. Expected: the path of {VGG19_FILE}. {OFFLINE_HELP}"
+            f"No VGG19 weights there. Received: {shown_path(path)!r}. Expected: a {VGG19_FILE}. {OFFLINE_HELP}"
         )
     try:
-        return read_h5(path, layers, VGG19_LIMITS)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused by `check_weights`
+            found = read_h5(path, layers, VGG19_LIMITS)
+            return {layer: [array.astype("float32", copy=False) for array in pair] for layer, pair in found.items()}
     except (OSError, FileError) as problem:
         raise WeightsError(
             f"{path} is damaged or not a VGG19 file ({getattr(problem, 'reason', problem)}). Expected: Keras'"
@@ -192,17 +199,18 @@ def read_embedded_weights(path: Path | str | None = None) -> dict[str, np.ndarra
     if path is None and hashlib.sha256(content).hexdigest() != EMBEDDED_SHA256:
         raise WeightsError(f"{source} is not the file this version was released with. Install fashion_style again.")
     try:
-        arrays = read_npz(content, source)
+        arrays = read_npz(content, source, EMBEDDED_LIMITS)
     except FileError as problem:
-        raise _unreadable(source, "it is damaged, or something else wrote it") from problem
-    return {name: array if array.dtype.kind == "U" else array.astype("float32") for name, array in arrays.items()}
+        raise _unreadable(source, problem.reason) from problem
+    with np.errstate(over="ignore"):  # what becomes infinite is refused by `check_weights`
+        return {name: array if array.dtype.kind == "U" else array.astype("float32") for name, array in arrays.items()}
 
 
 def _unreadable(source, reason):
     """The `WeightsError` for an embedded file that cannot be used."""
     return WeightsError(
-        f"Cannot read the embedded extractor's weights from {source}: {reason}. Expected: a file written by "
-        "the training recipe of the recogniser chapter. Without a path the package's own file is used."
+        f"Cannot read the embedded extractor's weights from {shown_path(source)}: {reason}. Expected: a file written "
+        "by the training recipe of the recogniser chapter. Without a path the package's own file is used."
     )
 
 
@@ -216,13 +224,22 @@ def check_weights(arrays: dict[str, list[np.ndarray]], shapes: dict[str, tuple[i
                 f"Wrong shapes in {source} at {layer}. Received: {received}. Expected: {expected}. "
                 "Is it a file for another network?"
             )
-        if not all(np.isfinite(array).all() for array in pair):
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in pair):
             raise WeightsError(
                 f"{source} holds values that are not finite numbers at {layer}: the file is damaged. Fetch it again."
             )
 
 # %% ../nbs/05_features.ipynb #343d24e1
 EMBEDDED_SHA256 = "358bab3db8e2dec73c46b6041c2ba0e47288966b9f88c63809533909fcb1c337"
+
+
+def check_answers(network: keras.Model, source: Path | str, size: int = 32) -> None:
+    """Raise `WeightsError` unless a network with weights from `source` answers a plain picture with numbers."""
+    if not gives_numbers(network, size):
+        raise WeightsError(
+            f"{source} holds weights that are too large to calculate with: a plain picture gives values that are not"
+            " finite. Fetch the file again, or train it again with a smaller learning rate."
+        )
 
 
 def load_extractor(
@@ -260,6 +277,8 @@ def load_extractor(
     check_weights(arrays, shapes, source)
     for layer in shapes:
         extractor.get_layer(layer).set_weights(arrays[layer])
+    if weights or name == "vgg19":  # the package's own are known
+        check_answers(extractor, source)
     return extractor
 
 # %% ../nbs/05_features.ipynb #7476e441

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .runs.history import LOSS_TERMS, column, weighted_shares
+from .runs.curves import column
+from .runs.history import LOSS_TERMS, weighted_shares
 from .settings import LossWeights
 
 # %% ../nbs/18_health.ipynb #db7a36d4

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import FeatureError
-from .features import check_weights, load_extractor, read_embedded_weights
+from .features import check_answers, check_weights, load_extractor, read_embedded_weights
 from .images import resize_picture
 
 import keras
@@ -48,7 +48,7 @@ def load_recogniser(weights: Path | str | None = None) -> Recogniser:
         weights: file of the embedded extractor; None: the package's own.
 
     Raises:
-        WeightsError: for a file that cannot be read or lacks the heads.
+        WeightsError: for a file that cannot be read, lacks the heads, or gives values that are not finite.
     """
     stored = read_embedded_weights(weights)
     extractor = load_extractor("embedded", "block5_conv1", weights=weights)
@@ -72,6 +72,8 @@ def load_recogniser(weights: Path | str | None = None) -> Recogniser:
     for head, layer in answers.items():
         layer.set_weights(heads[head])
     network.trainable = False
+    if weights:  # the package's own are known
+        check_answers(network, weights, 64)
     return Recogniser(network, names["family"], names["kind"])
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import DesignError, TrainingError
+from .received import path_fault, shown_path
 from .runs.folder import RunFolder
 
 # %% ../nbs/writing.ipynb #31b6056f
@@ -199,8 +200,10 @@ def free_folder(wanted: Path | str, *, reuse_empty: bool = True) -> Path:
     Returns:
         a path where nothing is, or an empty folder.
     Raises:
-        DesignError: for a folder that nobody may look into.
+        DesignError: for a folder that nobody may look into, or a path that no disk can have.
     """
+    if fault := path_fault(wanted):
+        raise DesignError(f"{shown_path(wanted)}: {fault}. Name another folder.")
     wanted, number = Path(wanted), 1
     # "." and ".." have no name to put a number to
     wanted = wanted if wanted.name not in ("", "..") else Path(os.path.abspath(wanted))

@@ -9,17 +9,9 @@ import pytest
 
 from fashion_style.errors import TrainingError
 from fashion_style.runs.checkpoints import save_checkpoint
+from fashion_style.runs.curves import column, fig_history, running_mean
 from fashion_style.runs.forks import fork
-from fashion_style.runs.history import (
-    HISTORY_FIELDS,
-    LOSS_TERMS,
-    History,
-    column,
-    fig_history,
-    read_history,
-    running_mean,
-    weighted_shares,
-)
+from fashion_style.runs.history import HISTORY_FIELDS, LOSS_TERMS, History, read_history, weighted_shares
 from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer
 
@@ -304,8 +296,12 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path):
         read_history(tmp_path)
 
 
-def test_no_table_and_no_folder_read_as_empty(tmp_path):
-    assert read_history(tmp_path) == read_history(tmp_path / "none") == []
+def test_a_run_without_a_table_has_an_empty_history_and_what_is_no_run_has_none(tmp_path):
+    for path in (tmp_path, tmp_path / "none", tmp_path / "none" / "history.csv"):
+        with pytest.raises(TrainingError, match="neither the folder of a run nor a table"):
+            read_history(path)
+    (tmp_path / "settings.json").write_text("{}")
+    assert read_history(tmp_path) == []
     (tmp_path / "history.csv").write_text("")
     assert read_history(tmp_path) == []
 

@@ -19,9 +19,9 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
-    "errors quiet",
+    "errors received quiet",
     "runs.folder",
-    "writing bounded_files tables",
+    "writing bounded_files bounded_arrays tables",
     "decoding.pixels",
     "images",
     (
@@ -37,14 +37,15 @@ FLOORS = (
         " reading.pairs reading.checked_pairs"
     ),
     "content gram wasserstein generator critic",
-    "networks.constraints",
+    "networks.constraints networks.probe",
     "features recogniser style_generator",
     "networks.recogniser_training networks.large_prints",
     "settings losses",
     "runs.devices runs.networks runs.gradients",
     "training",
     (
-        "runs.pairings runs.steps runs.events runs.history runs.arrays runs.checkpoints runs.plan runs.opening"
+        "runs.pairings runs.steps runs.events runs.history runs.curves runs.arrays runs.state_shapes runs.manifests"
+        " runs.checkpoints runs.plan runs.opening"
         " runs.stopping"
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),

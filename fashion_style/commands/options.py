@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..errors import BadUse, FashionStyleError, printable
+from ..received import path_fault, shown
 
 # %% ../../nbs/commands/options.ipynb #12d58cbe
 class Parser(argparse.ArgumentParser):
@@ -47,7 +48,7 @@ def number(kind: type, low: float, high: float, unit: str) -> Callable[[str], fl
         except ValueError:
             value = float("nan")
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"expected {unit} from {low} to {high}, received {text!r}")
+            raise argparse.ArgumentTypeError(f"expected {unit} from {low} to {high}, received {shown(text)}")
         return value
 
     return read
@@ -72,10 +73,12 @@ def path_name(text: str) -> str:
     """An argparse type: the path of a file or folder, as it was typed.
 
     Raises:
-        argparse.ArgumentTypeError: for an empty one.
+        argparse.ArgumentTypeError: for an empty one, and one that no disk can have.
     """
     if not text.strip():
         raise argparse.ArgumentTypeError(f"expected a path, received {text!r}")
+    if fault := path_fault(text):
+        raise argparse.ArgumentTypeError(f"{fault}, received {shown(text)}")
     return text
 
 # %% ../../nbs/commands/options.ipynb #6fcc6220
@@ -88,8 +91,8 @@ def add_settings(parser: Any, settings_class: type, suffix: str = "") -> None:
 
     Args:
         parser: an `argparse` parser or argument group.
-        settings_class: dataclass; each field has `metadata["help"]` and perhaps `metadata["choices"]`. Fields that hold
-            another dataclass are left out.
+        settings_class: dataclass; each field has `metadata["help"]`, perhaps `metadata["choices"]`, and of a number the
+            `metadata["most"]` that it may be. Fields that hold another dataclass are left out.
         suffix: joined to each name, as "-weight" in `--content-weight`.
     """
     for item in dataclasses.fields(settings_class):
@@ -106,7 +109,8 @@ def add_settings(parser: Any, settings_class: type, suffix: str = "") -> None:
                 help=f"{item.metadata['help']} (default: {'yes' if shown else 'no'})",
             )
             continue
-        kind = _comma_list if several else str if isinstance(shown, str) else number(type(shown), 0, 10**9, "a number")
+        most = item.metadata.get("most", 10**9)
+        kind = _comma_list if several else str if isinstance(shown, str) else number(type(shown), 0, most, "a number")
         choices = item.metadata.get("choices")
         parser.add_argument(
             name,

@@ -15,6 +15,7 @@ import numpy as np
 from fashion_style.design import (
     Design,
     Designer,
+    checked_painting,
     keep_garment_colours,
     lock_garment,
     tile_style,
@@ -85,7 +86,8 @@ class LiveDesigner:
         heard = [(style, share) for style, share in zip(styles, shares) if share > 0]
         codes = [self._code(style, *content.shape[1:3], motif_scale) for style, _ in heard]
         code = codes[0] if len(codes) == 1 else mix_style_codes(codes, [share for _, share in heard])
-        return np.clip(self.designer._paint([content, code, tf.ones([1, 1])])[0].numpy()[:height, :width], -1, 1)
+        painted = self.designer._paint([content, code, tf.ones([1, 1])])[0].numpy()[:height, :width]
+        return np.clip(checked_painting(painted, self.designer.name), -1, 1)
 
     def design(
         self,

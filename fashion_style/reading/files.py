@@ -20,6 +20,7 @@ import numpy as np
 from ..bounded_files import open_file
 from ..errors import DataError, FileError, PictureError
 from ..images import PICTURE_SUFFIXES
+from ..received import path_fault, shown_path
 
 # %% ../../nbs/reading/files.ipynb #f998eaaf
 FIRST_LOOK = 1024  # pictures of a folder that are found together; a smaller folder is found at once
@@ -128,8 +129,11 @@ def _walk_pictures(folder, skipped):
     once.
     """
     if not os.path.isdir(folder):
-        what = "this is a file, not a folder" if os.path.lexists(folder) else "there is no such folder"
-        raise DataError(f"{folder}: {what}. Name a folder that holds pictures ({' '.join(PICTURE_SUFFIXES)}).")
+        there = "this is a file, not a folder" if os.path.lexists(folder) else "there is no such folder"
+        what = path_fault(folder) or there
+        raise DataError(
+            f"{shown_path(folder)}: {what}. Name a folder that holds pictures ({' '.join(PICTURE_SUFFIXES)})."
+        )
 
     def closed(error):
         return skipped.add(PictureError(error.filename, error.strerror, "Make the folder readable"))

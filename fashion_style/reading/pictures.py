@@ -23,13 +23,13 @@ _NO_PLACES = dict(garments=None, styles=None, held_out=0.1, vgg_weights=None)  #
 
 def write_places(run: Path | str, places: dict[str, Any]) -> None:
     """Note in RUN/pictures.json where the pictures of a run are. Raises TrainingError: if it cannot be written."""
+    note = RunFolder(run).pictures
     try:
         Path(run).mkdir(parents=True, exist_ok=True)
-        write_whole(RunFolder(run).pictures, json.dumps(places, indent=1).encode())
+        write_whole(note, json.dumps(places, indent=1).encode())
     except OSError as error:
         raise TrainingError(
-            f"{RunFolder(run).pictures}: cannot note where the pictures are ({error.strerror}). Name a run folder"
-            " that can be written."
+            f"{note}: cannot note where the pictures are ({error.strerror}). Name a run folder that can be written."
         ) from error
 
 
@@ -39,7 +39,7 @@ def check_no_other_note(run: Path | str) -> None:
     """
     note = RunFolder(run).pictures
     try:
-        ours = not note.exists() or set(_NO_PLACES) <= set(read_json(note))
+        ours = not os.path.lexists(note) or set(_NO_PLACES) <= set(read_json(note))
     except OSError as error:
         raise TrainingError(f"{note}: nobody can look into it ({error.strerror}). Name another run folder.") from error
     except (ValueError, TypeError):

@@ -12,7 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..health import diagnose
-from .history import column, draw_curves, draw_shares, weighted_shares
+from .curves import column, draw_curves, draw_shares
+from .history import weighted_shares
 from ..settings import LossWeights
 
 # %% ../../nbs/runs/dashboard.ipynb #ccb1eedb

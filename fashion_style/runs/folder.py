@@ -6,8 +6,12 @@
 __all__ = ['SETTINGS_FILE', 'STATE_FILE', 'MANIFEST_FILE', 'RunFolder']
 
 # %% ../../nbs/runs/folder.ipynb #94719561
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..errors import TrainingError
+from ..received import path_fault, shown_path
 
 # %% ../../nbs/runs/folder.ipynb #f727e912
 SETTINGS_FILE = "settings.json"  # also of an evaluation's folder
@@ -20,9 +24,16 @@ class RunFolder:
 
     Args:
         path: the folder, as a path or a text.
+
+    Raises:
+        TrainingError: for a path that no disk can have.
     """
 
     path: Path | str
+
+    def __post_init__(self) -> None:
+        if fault := path_fault(self.path):
+            raise TrainingError(f"{shown_path(self.path)} cannot be the folder of a run: {fault}. Name another folder.")
 
     def _at(self, name):
         """The path of one name in the folder."""
@@ -76,3 +87,8 @@ class RunFolder:
     def lock(self) -> Path:
         """The file that whoever writes to the run holds locked."""
         return self._at("writer.lock")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run has begun here: its settings, checkpoints or diary are there."""
+        return any(os.path.lexists(place) for place in (self.settings, self.checkpoints, self.events))

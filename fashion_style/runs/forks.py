@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..bounded_files import read_json
-from ..errors import TrainingError
+from ..bounded_files import JSON_BYTES, file_bytes
+from ..errors import FileError, TrainingError
 from ..features import layer_shapes
-from .arrays import assign_arrays
+from .arrays import architecture_fingerprint
 from fashion_style.runs.checkpoints import (
     best_checkpoint,
     find_checkpoint,
@@ -27,25 +27,25 @@ from fashion_style.runs.checkpoints import (
     write_checkpoint,
 )
 from .events import add_event
-from .folder import MANIFEST_FILE, RunFolder
+from .folder import RunFolder
 from .history import History
-from .networks import build_networks
+from .manifests import read_manifest
+from .state_shapes import state_shapes
 from ..settings import changed_settings
 from ..writing import free_folder, sync_to_disk
 
 # %% ../../nbs/runs/forks.ipynb #1cba61d3
 def _check_networks(settings, arrays, changes):
-    """Raises TrainingError if the state does not fit the networks that `settings` build."""
-    for prefix, model in zip(("generator/", "critic/"), build_networks(settings)):
-        try:
-            assign_arrays(
-                {f"{prefix}{index:03d}": variable for index, variable in enumerate(model.variables)}, arrays, prefix
-            )
-        except TrainingError as error:
-            raise TrainingError(
-                f"a fork keeps its networks; these changes make others: {', '.join(changes) or 'none'} ({error}) Train"
-                " a new run for that."
-            ) from error
+    """Raises TrainingError if the state does not fit the networks that `settings` mean."""
+    wanted, given = (
+        {name: array for name, array in state.items() if name.startswith(("generator/", "critic/"))}
+        for state in (state_shapes(settings), arrays)
+    )
+    if architecture_fingerprint(wanted) != architecture_fingerprint(given):
+        raise TrainingError(
+            f"a fork keeps its networks; these changes make others: {', '.join(changes) or 'none'}. Train a new run for"
+            " that."
+        )
 
 
 def _check_layers(settings):
@@ -68,8 +68,8 @@ def _write_run(folder, old_run, settings, arrays, measured, changes):
     ours.fork.write_text(
         json.dumps(dict(run=str(old_run), step=step, changes=changes), indent=1, default=asdict), encoding="utf-8"
     )
-    if RunFolder(old_run).pictures.is_file():
-        shutil.copyfile(RunFolder(old_run).pictures, ours.pictures)
+    if os.path.lexists(RunFolder(old_run).pictures):
+        ours.pictures.write_bytes(file_bytes(RunFolder(old_run).pictures, most=JSON_BYTES))
     History(folder, until=step, source=old_run).close()
     write_checkpoint(folder, settings, arrays, **measured)
     add_event(
@@ -124,14 +124,18 @@ def fork(run: Path | str, step: int | str, new_run: Path | str | None = None, **
 
 def _score_of(checkpoint):
     """What a checkpoint's manifest says of its score, as arguments of `write_checkpoint`."""
-    manifest = read_json(checkpoint / MANIFEST_FILE)
-    return dict(score=manifest.get("score"), held_out=manifest.get("held_out"))
+    manifest = read_manifest(checkpoint)
+    return dict(score=manifest.score, held_out=manifest.held_out)
 
 
 def _new_folder(run, step, wanted):
     """The fork's folder: `wanted`, or the first free RUN-from-STEP. Raises TrainingError if it is there already."""
     old = Path(os.path.abspath(run))  # "." and ".." have no name
-    new = Path(wanted) if wanted else free_folder(old.with_name(f"{old.name}-from-{step}"), reuse_empty=False)
+    new = (
+        Path(RunFolder(wanted).path)
+        if wanted
+        else free_folder(old.with_name(f"{old.name}-from-{step}"), reuse_empty=False)
+    )
     if new.exists() or old in Path(os.path.abspath(new)).parents:
         raise TrainingError(f"{new} is there already, or lies in the old run. Name a new folder for the fork.")
     return new
@@ -145,7 +149,7 @@ def _move_into_place(new_run, run, settings, arrays, measured, changes):
         _write_run(aside, run, settings, arrays, measured, changes)
         os.replace(aside, new_run)
         sync_to_disk(new_run.parent)
-    except (OSError, TrainingError) as error:
+    except (OSError, FileError, TrainingError) as error:
         raise TrainingError(
             f"cannot write the fork to {new_run}: {str(error).replace(str(aside), str(new_run)).rstrip('.')}. The old"
             " run is as it was; name a folder that can be written."

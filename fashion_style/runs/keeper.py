@@ -9,6 +9,7 @@ __all__ = ['held_out_digest', 'RunKeeper']
 import hashlib
 import time
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ..errors import TrainingError
 from .checkpoints import save_checkpoint
 from .events import add_event
 from .folder import RunFolder
-from .history import History
+from .history import History, each_row
 from .opening import take_up
 from .plan import Schedule
 from .stopping import Divergence, PictureWatch
@@ -75,9 +76,9 @@ class RunKeeper:
         self._scored = None, None  # step and figure of the last held-out check
 
     @property
-    def rows(self) -> list[dict]:
-        """The run's table so far; empty where this process does not write."""
-        return self.history.rows if self.writes else []
+    def rows(self) -> Iterator[dict]:
+        """The rows of the run's table so far, one after the other; none where this process does not write."""
+        return each_row(self.history.path) if self.writes else iter(())
 
     def close(self) -> None:
         """Close the table."""

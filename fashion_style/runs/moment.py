@@ -15,7 +15,7 @@ from ..data import Batch
 from ..drawing.sheets import contact_sheet
 from ..images import resize_picture
 from ..losses import lock_to_mask, mask_focus, real_pictures
-from .history import draw_curves
+from .curves import draw_curves
 from ..training import Trainer
 from ..wasserstein import adversarial_loss, generator_loss
 

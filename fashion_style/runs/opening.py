@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bounded_files import read_json
-from ..errors import TrainingError
+from ..bounded_files import file_bytes, read_json
+from ..errors import FileError, TrainingError
 from .arrays import assign_arrays
 from .checkpoints import list_checkpoints, newest_checkpoint, save_checkpoint
 from .devices import is_chief
 from .events import add_event
 from .folder import RunFolder
-from .networks import ScaledRate
+from .networks import ScaledRate, check_paints
 from .plan import Start
 from ..settings import TrainingSettings, settings_difference
 from ..training import Trainer
@@ -124,11 +124,13 @@ def take_up(
         told: see `newest_checkpoint`.
 
     Raises:
-        TrainingError: if there is none, if it fits other networks, or if other workers took up another state.
+        TrainingError: if there is none, if it fits other networks, if its generator paints values that are not finite,
+            or if other workers took up another state.
     """
     arrays = dict(newest_checkpoint(run, told)[1] if arrays is None else arrays)
     arrays.setdefault("rate_scale/000", np.float32(1.0))  # checkpoints from before the rate could be lowered
     assign_arrays(trainer.variables(), arrays)
+    check_paints(trainer.generator, f"the checkpoint of {run}")
     _check_same_state(trainer, arrays)
 
 # %% ../../nbs/runs/opening.ipynb #bb00000e
@@ -162,12 +164,20 @@ def _say_changes(run, stored, trainer):
     return text
 
 
+def _holds(path, content):
+    """Whether a regular file holds exactly these bytes."""
+    try:
+        return file_bytes(path, most=len(content)) == content
+    except (OSError, FileError):
+        return False
+
+
 def _write_notes(run, settings):
     """RUN/grids and, if it is missing or says something else, RUN/settings.json."""
     ours, text = RunFolder(run), json.dumps(settings.to_dict(), indent=1).encode()
     try:
         ours.grids.mkdir(parents=True, exist_ok=True)
-        if not ours.settings.is_file() or ours.settings.read_bytes() != text:
+        if not _holds(ours.settings, text):
             write_whole(ours.settings, text)
     except OSError as error:
         raise TrainingError(

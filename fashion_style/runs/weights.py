@@ -16,18 +16,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bounded_files import ArrayLimits, file_bytes, parse_json, read_npz
-from ..errors import FileError, TrainingError
+from ..bounded_arrays import ArrayLimits, open_npz
+from ..bounded_files import open_file, parse_json
+from ..errors import FashionStyleError, FileError, TrainingError
+from ..received import path_fault, shown, shown_path
 from .arrays import assign_arrays
 from .checkpoints import newest_checkpoint
-from .networks import build_generator_of
+from .networks import build_generator_of, check_paints
+from .state_shapes import check_headers, generator_shapes
 from ..settings import TrainingSettings
 from ..writing import write_whole
 
 import keras
 
 # %% ../../nbs/runs/weights.ipynb #d200ed56
-EXPORT_BYTES = 2_000_000_000  # of a file that somebody hands over
+EXPORT_BYTES = 400_000_000  # of a file that somebody hands over, and of its arrays
+_SETTINGS_LETTERS = 50_000
 SHIPPED_WEIGHTS = "generator.npz"
 SHIPPED_SHA256 = "9a7efd57776535caad8e09a51303caf09f4c921a5e1eb36d23a5f826d83faae1"
 
@@ -54,7 +58,9 @@ def export_generator(run: Path | str, path: Path | str) -> str:
         TrainingError: if the run has no usable checkpoint, weights that float16 cannot hold (not finite, or above
             65,504), or the file cannot be written.
     """
-    settings, arrays = newest_checkpoint(run)
+    if fault := path_fault(path):
+        raise TrainingError(f"{shown_path(path)}: {fault}. Name another file.")
+    settings, arrays = newest_checkpoint(run, generator_only=True)
     with np.errstate(over="ignore"):
         weights = {name: array.astype("float16") for name, array in arrays.items() if name.startswith("generator/")}
     _check_finite(weights, f"{run} as float16")
@@ -69,20 +75,50 @@ def export_generator(run: Path | str, path: Path | str) -> str:
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def _read_export(data, name):
-    """(`TrainingSettings`, {name: float32 array}) from the bytes of an exported file."""
+def _settings_in(stored, name):
+    """The `TrainingSettings` in an open archive, whose text is measured before it is read."""
+    header = stored.headers.get("settings")
+    if header is None or header.dtype.kind != "U" or header.shape or header.dtype.itemsize > 4 * _SETTINGS_LETTERS:
+        raise FileError(name, f"it holds no settings of a network. Received: {shown(header)}", "Name another file")
+    return TrainingSettings.from_dict(parse_json(str(stored["settings"]), name))
+
+
+def _read_export(source, name, check=True):
+    """(`TrainingSettings`, {name: float32 array}) from an exported file, open or as bytes.
+
+    First the settings; then the headers are compared with the network that they mean; then numbers are unpacked. Where
+    the file itself is known by its digest, there is no need to `check`.
+    """
     try:
-        arrays = read_npz(data, name, ArrayLimits(memory=2 * EXPORT_BYTES))
-        settings = TrainingSettings.from_dict(parse_json(str(arrays.pop("settings")), name))
-        weights = {key: array.astype("float32") for key, array in arrays.items()}
-    except (FileError, KeyError, TypeError, ValueError, TrainingError) as error:
-        reason = error if isinstance(error, TrainingError) else "it is damaged, or something else wrote it"
+        with open_npz(source, name, ArrayLimits(arrays=2_000, memory=EXPORT_BYTES, kinds="fU")) as stored:
+            settings = _settings_in(stored, name)
+            headers = {key: header for key, header in stored.headers.items() if key != "settings"}
+            if check:
+                _check_generator(headers, settings, name)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                weights = {key: np.asarray(stored[key], np.float32) for key in headers}
+    except FashionStyleError as error:
+        reason = error.reason if isinstance(error, FileError) else error
         raise TrainingError(
             f"{name} holds no generator of this package: {reason}. Name the folder of a run, or a whole .npz file that"
             " export_generator wrote."
         ) from error
     _check_finite(weights, name)
     return settings, weights
+
+
+def _check_generator(headers, settings, name):
+    """Raise FileError unless headers are those of the generator that the settings mean: all of it, and nothing else."""
+    shapes = generator_shapes(settings)
+    check_headers(headers, shapes, name)
+    missing = sorted(set(shapes) - set(headers))
+    if missing:
+        raise FileError(
+            name,
+            f"weights do not fit this architecture: {missing[0]} needs shape {shapes[missing[0]].shape}. Received:"
+            " nothing",
+            "Use the settings of the run that wrote them",
+        )
 
 # %% ../../nbs/runs/weights.ipynb #cd69f083
 class TrainedGenerator(NamedTuple):
@@ -119,29 +155,40 @@ def read_weights(
     Raises:
         TrainingError: if there are no usable weights there: none at all, damaged, or not finite.
     """
-    name = "shipped" if weights is None else str(weights)
-    place = resources.files("fashion_style").joinpath("weights", SHIPPED_WEIGHTS) if weights is None else Path(weights)
+    if weights is None:
+        return *_read_export(_shipped_bytes(), "shipped", check=False), "shipped"
+    if fault := path_fault(weights):
+        raise TrainingError(f"{shown_path(weights)}: {fault}. Name a run folder or a weights file.")
+    place = Path(weights)
     if place.is_dir():
-        settings, arrays = newest_checkpoint(place)
-    elif place.is_file():
-        data = place.read_bytes() if weights is None else _given_bytes(place)
-        if weights is None and hashlib.sha256(data).hexdigest() != SHIPPED_SHA256:
-            raise TrainingError(
-                f"the weights that the package ships are damaged. Received: a file of {len(data):,} bytes with another"
-                f" SHA-256 than {SHIPPED_SHA256[:12]}... Install fashion_style again."
-            )
-        settings, arrays = _read_export(data, name)
+        settings, arrays = newest_checkpoint(place, generator_only=True)
     else:
+        settings, arrays = _read_given(place)
+    return settings, {key: array for key, array in arrays.items() if key.startswith("generator/")}, str(weights)
+
+
+def _shipped_bytes():
+    """Bytes of the package's own file, or TrainingError if they are not those that it was released with."""
+    data = resources.files("fashion_style").joinpath("weights", SHIPPED_WEIGHTS).read_bytes()
+    if hashlib.sha256(data).hexdigest() != SHIPPED_SHA256:
         raise TrainingError(
-            f"no run folder or weights file {weights}. Train one with `fashion-style train --run {weights}`."
+            f"the weights that the package ships are damaged. Received: a file of {len(data):,} bytes with another"
+            f" SHA-256 than {SHIPPED_SHA256[:12]}... Install fashion_style again."
         )
-    return settings, {key: array for key, array in arrays.items() if key.startswith("generator/")}, name
+    return data
 
 
-def _given_bytes(path):
-    """Bytes of a file that somebody hands over, or TrainingError."""
+def _read_given(path):
+    """What `_read_export` returns for a file that somebody hands over; TrainingError also for what is no file."""
     try:
-        return file_bytes(path, most=EXPORT_BYTES)
+        with open_file(path, most=EXPORT_BYTES) as file:
+            return _read_export(file, str(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise TrainingError(
+            f"no run folder or weights file {path}. Train one with `fashion-style train --run {path}`."
+        ) from error
+    except OSError as error:
+        raise TrainingError(f"{path}: {error.strerror}. Name a run folder or a weights file.") from error
     except FileError as error:
         raise TrainingError(str(error)) from error
 
@@ -154,9 +201,11 @@ def load_generator(weights: Path | str | None = None) -> TrainedGenerator:
     Args:
         weights: as for `read_weights`.
     Raises:
-        TrainingError: as `read_weights`, or if the weights are another network's.
+        TrainingError: as `read_weights`, if the weights are another network's, or so large that it paints no numbers.
     """
     settings, arrays, name = read_weights(weights)
     generator = build_generator_of(settings, precision="float32")
     assign_arrays({f"generator/{i:03d}": v for i, v in enumerate(generator.variables)}, arrays, "generator/")
+    if weights is not None:  # the package's own are known
+        check_paints(generator, name)
     return TrainedGenerator(generator, name, weights_digest(generator))

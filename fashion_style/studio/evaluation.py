@@ -26,8 +26,8 @@ from ..errors import DesignError, printable
 from ..features import Extractor, load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
+from ..runs.curves import fig_history
 from ..runs.folder import SETTINGS_FILE
-from ..runs.history import fig_history
 from ..runs.loop import train
 from ..runs.plan import Watchers
 from ..settings import LossWeights, TrainingSettings

@@ -27,6 +27,7 @@ from ..features import load_extractor
 from ..images import resize_picture, save_picture, to_float, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
+from ..received import path_fault, shown_path
 from ..scorecard import score
 from .recipes import dress, pixels_sha256, plan_recipe, read_recipe, save_dressed
 from ..tables import table_rows, table_text
@@ -290,6 +291,8 @@ def make_lookbook(
         DataError: for folders without pictures.
         DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
     """
+    if fault := path_fault(out):
+        raise DesignError(f"{shown_path(out)}: {fault}. Name another folder with --out.")
     bad, out = SkippedFiles() if bad is None else bad, Path(out)
     pairs = choose_pairs(list(list_pictures(garments, bad)), list(list_pictures(styles, bad)), count, seed=seed)
     try:
