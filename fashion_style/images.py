@@ -21,7 +21,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .bounded_files import file_bytes
-from .decoding.pixels import check_size, decode_picture, deep_to_uint8, image_to_array
+from .decoding.depth import deep_to_uint8
+from .decoding.pixels import check_size, decode_picture, image_to_array
 from .errors import FileError, PictureError
 from .writing import write_whole
 

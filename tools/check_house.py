@@ -22,7 +22,7 @@ FLOORS = (
     "errors",
     "runs.folder",
     "writing bounded_files",
-    "decoding.pixels",
+    "decoding.depth decoding.tiff decoding.pixels",
     "images",
     (
         "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"
