@@ -1,4 +1,4 @@
-"""200 hostile files, the same ones each time: torn, misnamed, giant, empty, not files at all.
+"""Hostile files, the same ones each time: torn, misnamed, giant, deep, empty, not files at all.
 
 `write_hostile_files(folder)` writes them and says of each what must happen when it is opened:
 "error" (one clean error), "valid" (it is a good picture, however odd), or "either" (bytes were damaged at random;
@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tiff_writer import CMYK, DEFLATE, GREY, LAB, RGB, YCBCR, tiff
 
-COUNT = 200
+COUNT = 226
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif", "TIFF": ".tif"}
 MAGIC = {
     "JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
@@ -140,6 +141,45 @@ def _odd_but_good():
     yield "torn-exif.jpg", torn_exif, "valid"
 
 
+def _deep():
+    """Values of more than 8 bits, and layouts, of which nobody says what they mean, or which cannot be."""
+    ramp = np.linspace(0, 1, 40 * 56).reshape(40, 56)
+    for name, values in {
+        "12-in-16": (ramp * 4095).astype(np.uint16),
+        "8-in-16": (ramp * 255).astype(np.uint16),
+        "counts": (ramp * 70_000).astype(np.uint32),
+        "8-in-32": (ramp * 255).astype(np.int32),
+        "beyond-1": np.float32(ramp * 1.2),
+        "hdr": np.float32(ramp * 12),
+        "below-0": np.float32(ramp - 0.5),
+        "signed-bytes": (ramp * 127).astype(np.int8),
+        "doubles": ramp,
+        "halves": ramp.astype(np.float16),
+    }.items():
+        yield f"{name}.tif", tiff(values), "error"
+    colours = np.dstack([ramp, ramp, ramp])
+    deep = (colours * 65535).astype(np.uint16)
+    yield "float-colours.tif", tiff(np.float32(colours), RGB), "error"
+    yield "planar-lab.tif", tiff((colours * 255).astype(np.uint8), LAB, planar=True), "error"
+    yield "half-ycbcr.tif", tiff((colours * 255).astype(np.uint8), YCBCR, tags=((530, "H", [2, 2]),)), "error"
+    yield "range-beyond.tif", tiff(deep[..., 0], tags=((341, "H", [9]),)), "error"
+    yield "range-nan.tif", tiff(np.float32(ramp), tags=((341, "f", [np.nan]),)), "either"
+    yield "range-turned.tif", tiff(deep[..., 0], tags=((340, "H", [9]), (341, "H", [3]))), "either"
+    yield "range-of-text.tif", tiff(deep[..., 0], tags=((341, "B", [80, 80, 0]),)), "either"
+    for planar in (False, True):
+        good = tiff(deep, RGB, planar=planar, compression=DEFLATE)
+        yield f"deep-{planar}.tif", good, "valid"
+        cut = good[: len(good) // 3] + bytes(len(good) // 3) + good[-len(good) // 3 :]
+        yield f"deep-cut-{planar}.tif", cut, "either"
+    yield "planar-cut.tif", tiff(deep, RGB, planar=True)[:3000], "error"
+    yield "cmyk16.tif", tiff(np.dstack([deep, deep[..., 0] * 0]), CMYK, planar=True), "valid"
+    for number, side in enumerate((2**16, 2**31 - 16)):
+        for tag in (322, 323):
+            one = tiff(deep[..., 0], GREY, tile=64)
+            at = one.rindex(struct.pack("<HHI", tag, 4, 1)) + 8
+            yield f"tile-{tag}-{number}.tif", one[:at] + struct.pack("<I", side) + one[at + 4 :], "either"
+
+
 def _not_decodable():
     random = np.random.default_rng(7)
     for index in range(24):
@@ -192,13 +232,14 @@ def _flipped(count):
 
 
 def write_hostile_files(folder):
-    """Write the 200 files into an empty folder -> list of `HostileFile`."""
+    """Write the files into an empty folder -> list of `HostileFile`."""
     folder, files = Path(folder), []
     for kind, rows in {
         "truncated": _truncated(),
         "misnamed": _misnamed(),
         "bomb": _bombs(),
         "odd": _odd_but_good(),
+        "deep": _deep(),
         "noise": _not_decodable(),
     }.items():
         for name, data, expected in rows:

@@ -71,11 +71,10 @@ def outcome(path):
     return "valid"
 
 
-def test_200_hostile_files(hostile_files, alarm):
-    assert len(hostile_files) == COUNT == 200
-    assert len({file.path for file in hostile_files}) == 200
+def test_hostile_files(hostile_files, alarm):
+    assert len({file.path for file in hostile_files}) == len(hostile_files) == COUNT
     counts = Counter(file.kind for file in hostile_files)
-    assert set(counts) == {"truncated", "misnamed", "bomb", "odd", "noise", "no file", "flipped"}
+    assert set(counts) == {"truncated", "misnamed", "bomb", "odd", "deep", "noise", "no file", "flipped"}
     assert min(counts.values()) >= 10
     results = {file: outcome(file.path) for file in hostile_files}
     wrong = {

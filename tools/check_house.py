@@ -22,14 +22,14 @@ FLOORS = (
     "errors received quiet",
     "runs.folder",
     "writing bounded_files bounded_arrays tables",
-    "decoding.pixels",
+    "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.pixels decoding.encoding",
     "images",
     (
         "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.masks",
+    "cloth.masks cloth.transparency",
     "studio.wishes",
     "garments patterns",
     (

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..bounded_files import file_bytes
+from ..decoding.layers import Layers
 from ..decoding.pixels import decode_picture
 from ..images import MAX_BYTES, MAX_PIXELS, picture_errors
 
@@ -36,10 +37,24 @@ class PictureFile:
         return hashlib.sha256(self.data).hexdigest()
 
     @cached_property
-    def pixels(self) -> np.ndarray:
-        """uint8 (H, W, 3), decoded when first asked for. Raises `PictureError` for bytes that are no picture."""
+    def layers(self) -> Layers:
+        """Colours in sRGB and opacity, decoded when first asked for. Raises `PictureError` for bytes that are no
+        picture.
+        """
         with picture_errors(self.path):
-            return decode_picture(self.path, self.data, MAX_PIXELS, None)
+            return decode_picture(self.path, self.data, MAX_PIXELS)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """uint8 (H, W, 3), what is transparent on white. Raises `PictureError` for bytes that are no picture."""
+        with picture_errors(self.path):
+            return self.layers.on_white
+
+    @cached_property
+    def plain_pixels(self) -> np.ndarray:
+        """uint8 (H, W, 3) as version 0.1.0 read it: transparent on white, an embedded profile ignored."""
+        with picture_errors(self.path):
+            return decode_picture(self.path, self.data, MAX_PIXELS, profiles=False).on_white
 
 
 def read_picture_file(source: Path | str | PictureFile) -> PictureFile:

@@ -1,0 +1,205 @@
+"""Colour profiles and opacity of picture files: sRGB on reading, sRGB named on writing, opacity kept to the bit."""
+
+import io
+import os
+import pathlib
+import threading
+import warnings
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hostile import encode, png_chunk
+from icc_writer import ADOBE, P3, PROPHOTO, SRGB, grey_profile, matrix_profile, stored_in
+from PIL import Image, ImageCms
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from fashion_style.decoding.layers import Layers
+from fashion_style.decoding.profiles import SRGB_PROFILE
+from fashion_style.images import encode_picture, open_layers, open_picture, read_picture, save_picture
+from fashion_style.reading.picture_file import read_picture_file
+
+SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
+STEPS = np.linspace(0, 1, 12)
+CUBE = np.stack(np.meshgrid(STEPS, STEPS, STEPS, indexing="ij"), axis=-1).reshape(36, 48, 3)  # sRGB, in [0, 1]
+SHIRT = np.uint8(np.random.default_rng(3).integers(0, 256, (20, 30, 3)))
+ALPHA = np.uint8(np.random.default_rng(4).integers(0, 256, (20, 30)))
+
+
+def difference(shown, unit):
+    """Mean and largest dE2000 between uint8 sRGB and sRGB in [0, 1]."""
+    apart = deltaE_ciede2000(rgb2lab(shown / 255), rgb2lab(unit))
+    return apart.mean(), apart.max()
+
+
+def bytes_of(unit, profile, file_format="PNG", **options):
+    """A file of pixels in [0, 1] with a profile."""
+    image = Image.fromarray(np.round(unit * 255).astype(np.uint8))
+    return encode(image, file_format, icc_profile=profile, **options)
+
+
+# --- profiles
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize(
+    "space, gamma, most", [(P3, None, 1.5), (ADOBE, 563 / 256, 1.5), (PROPHOTO, 1.8, 3.0), (SRGB, 2.2, 1.5)]
+)
+def test_a_profile_gives_the_colours_back(space, gamma, most, version):
+    data = bytes_of(stored_in(space, gamma, CUBE), matrix_profile(space, gamma, version=version))
+    mean, _ = difference(open_picture(data), CUBE)
+    without, _ = difference(np.asarray(Image.open(io.BytesIO(data))), CUBE)
+    assert mean <= most and mean < without, (mean, without)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "TIFF", "WEBP", "PNG"])
+def test_profiles_of_all_formats(file_format):
+    options = dict(JPEG=dict(quality=100, subsampling=0), WEBP=dict(lossless=True)).get(file_format, {})
+    data = bytes_of(stored_in(P3, None, CUBE), matrix_profile(P3), file_format, **options)
+    assert difference(open_picture(data), CUBE)[0] <= 1.5
+
+
+def test_16_bits_with_a_profile():
+    stored = np.round(stored_in(P3, None, CUBE) * 65535).astype(np.uint16)
+    plain = cv2.imencode(".png", stored[..., ::-1])[1].tobytes()
+    place = plain.index(b"IDAT") - 4
+    data = plain[:place] + png_chunk(b"iCCP", b"p3\0\0" + zlib.compress(matrix_profile(P3))) + plain[place:]
+    assert difference(open_picture(data), CUBE)[0] <= 1.5
+
+
+@pytest.mark.parametrize("profile", [SRGB_PROFILE, matrix_profile(SRGB), matrix_profile(SRGB, version=4)])
+def test_srgb_changes_no_pixel(profile):
+    assert (open_picture(encode(Image.fromarray(SHIRT), "PNG", icc_profile=profile)) == SHIRT).all()
+    assert (open_picture(encode(Image.fromarray(SHIRT), "PNG")) == SHIRT).all()
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
+def test_grey(gamma):
+    ramp = np.tile(np.linspace(0.02, 1, 64), (4, 1))
+    light = np.where(ramp <= 0.04045, ramp / 12.92, ((ramp + 0.055) / 1.055) ** 2.4)
+    deep = np.round(light ** (1 / gamma) * 65535).astype(np.uint16)
+    for stored in (deep, (deep // 257).astype(np.uint8))[: 1 if gamma == 1 else 2]:  # 8 linear bits show steps
+        shown = open_picture(encode(Image.fromarray(stored), "PNG", icc_profile=grey_profile(gamma)))
+        assert (
+            np.ptp(shown.astype(int), axis=2).max() <= 1
+            and difference(shown, np.repeat(ramp[..., None], 3, 2))[0] <= 1.5
+        )
+
+
+def test_grey_and_palette_pictures_with_a_profile_of_colours():
+    grey = Image.fromarray(SHIRT).convert("L")
+    assert (
+        np.abs(open_picture(encode(grey, "PNG", icc_profile=matrix_profile(P3)))[..., 0].astype(int) - grey).max() <= 1
+    )
+    red = np.zeros((4, 4, 3)) + (0.9, 0.2, 0.15)
+    palette = Image.fromarray(np.round(stored_in(P3, None, red) * 255).astype(np.uint8)).quantize(4)
+    assert difference(open_picture(encode(palette, "PNG", icc_profile=matrix_profile(P3))), red)[0] <= 1.5
+
+
+def test_opacity_is_not_touched_by_a_profile():
+    layers = Image.fromarray(np.dstack([SHIRT, ALPHA]))
+    opened = open_layers(encode(layers, "PNG", icc_profile=matrix_profile(P3)))
+    assert (opened.alpha == ALPHA).all() and (opened.colours != SHIRT).any()
+    alone = open_layers(encode(Image.fromarray(SHIRT), "PNG", icc_profile=matrix_profile(P3)))
+    assert (opened.colours == alone.colours).all()
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"no profile",
+        matrix_profile(P3)[:200],
+        matrix_profile(P3)[:128] + bytes(400),
+        b"\0" * 3000,
+        grey_profile(2.2),  # of grey, in a picture with colours
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
+    ],
+    ids=["text", "cut", "zeros", "only zeros", "grey", "Lab"],
+)
+def test_a_broken_profile_is_said_and_ignored(profile):
+    with pytest.warns(UserWarning, match="colour profile cannot be used and is ignored"):
+        assert (open_picture(encode(Image.fromarray(SHIRT), "TIFF", icc_profile=profile)) == SHIRT).all()
+
+
+def test_threads_share_a_profile():
+    data = bytes_of(stored_in(P3, None, CUBE), matrix_profile(P3))
+    alone, together = open_picture(data), []
+    threads = [threading.Thread(target=lambda: together.append(open_picture(data))) for _ in range(8)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    assert len(together) == 8 and all((picture == alone).all() for picture in together)
+
+
+def test_inks_through_the_press_profile():
+    """The profile of a real press: colours that it can print, there and back."""
+    path = SHARED / "cases" / "11_print_cmyk.jpg"
+    if not path.is_file():
+        pytest.skip(f"needs the profile in {path}")
+    with Image.open(path) as image:
+        press = image.info["icc_profile"]
+    srgb = ImageCms.createProfile("sRGB")
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    there = ImageCms.buildTransform(srgb, io.BytesIO(press), "RGB", "CMYK", 1, flags)
+    lab = rgb2lab(CUBE)
+    dull = np.hypot(lab[..., 1], lab[..., 2]) < 30  # within its gamut
+    inks = there.apply(Image.fromarray(np.round(CUBE * 255).astype(np.uint8)))
+    for data in (encode(inks, "TIFF", icc_profile=press), encode(inks, "JPEG", quality=100, icc_profile=press)):
+        apart = deltaE_ciede2000(rgb2lab(open_picture(data) / 255), lab)[dull & (lab[..., 0] > 20)]
+        assert apart.mean() <= 4
+    with pytest.warns(UserWarning, match="ignored"):
+        open_picture(encode(Image.fromarray(SHIRT), "PNG", icc_profile=press))
+
+
+def test_what_is_written_names_srgb_and_is_the_same_each_time(tmp_path):
+    for suffix in (".png", ".jpg", ".tif", ".webp"):
+        data = encode_picture(SHIRT, suffix)
+        with Image.open(io.BytesIO(data)) as image:
+            named = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        assert "sRGB" in ImageCms.getProfileDescription(named)
+        assert data == encode_picture(SHIRT, suffix)
+        assert suffix == ".jpg" or (open_picture(data) == SHIRT).all()
+    path = save_picture(SHIRT, tmp_path / "a.png", metadata={"seed": "3"})
+    with Image.open(path) as image:
+        assert image.text == {"seed": "3"} and image.info["icc_profile"] == SRGB_PROFILE
+
+
+def test_version_0_1_0_knew_no_profile(tmp_path):
+    path = tmp_path / "p3.png"
+    path.write_bytes(bytes_of(stored_in(P3, None, CUBE), matrix_profile(P3)))
+    file = read_picture_file(path)
+    assert (file.plain_pixels == np.asarray(Image.open(path))).all() and (file.pixels != file.plain_pixels).any()
+
+
+# --- opacity
+# ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".tiff"])
+def test_opacity_survives_to_the_bit(suffix):
+    opened = open_layers(encode_picture(SHIRT, suffix, alpha=ALPHA))
+    assert (opened.alpha == ALPHA).all() and (opened.colours == SHIRT).all()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".gif"])
+def test_formats_without_opacity_say_so_and_lie_on_white(suffix):
+    with pytest.warns(UserWarning, match="keeps no opacity"):
+        data = encode_picture(np.zeros((8, 8, 3), np.uint8), suffix, alpha=np.zeros((8, 8), np.uint8))
+    assert (open_picture(data) == 255).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode_picture(SHIRT, suffix)
+
+
+def test_an_opaque_channel_is_none():
+    opened = open_layers(np.dstack([SHIRT, np.full((20, 30), 255, np.uint8)]))
+    assert opened.alpha is None and (opened.colours == SHIRT).all() and (opened.on_white == SHIRT).all()
+
+
+def test_on_white_is_what_it_was():
+    """Bit for bit what Pillow's own composition gives, which the package used before it kept opacity apart."""
+    layer = Image.fromarray(np.dstack([SHIRT, ALPHA]))
+    before = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    assert (open_picture(encode(layer, "PNG")) == np.asarray(before)).all()
+    assert (Layers(SHIRT, ALPHA).on_white == np.asarray(before)).all()
+    assert read_picture(encode(layer, "PNG")).shape == (20, 30, 3)
