@@ -131,9 +131,7 @@ def find_vgg19_weights() -> Path | None:
     named = os.environ.get("FASHION_STYLE_VGG19")
     if named:
         if path_fault(named) or not Path(named).is_file():
-            raise WeightsError(
-                f"FASHION_STYLE_VGG19 names no file. Received: {shown_path(named)}. Expected: the path of {VGG19_FILE}."
-            )
+            raise WeightsError(f"FASHION_STYLE_VGG19 names no file. Received: {shown_path(named)}. Name {VGG19_FILE}.")
         return Path(named)
     cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models" / VGG19_FILE
     return cached if cached.is_file() else None
