@@ -13,7 +13,8 @@ depend on them. Writes speed.md, speed.png and speed.json into results/. Without
     python benchmarks/speed.py --first-steps --processor-time [--before FOLDER WORDS]
 
 How long does a person wait for the first step of a training, which builds the graph? This part alone, in minutes: it
-writes first_step.md and leaves the other files as they are. Tracing is the work of one core. FOLDER is a checkout to compare with, WORDS say which.
+writes first_step.md and leaves the other files as they are. Tracing is the work of one core. FOLDER is a checkout to
+compare with, WORDS say which.
 """
 
 import json
