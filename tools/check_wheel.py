@@ -72,7 +72,7 @@ def try_source(archive, folder):
         sys.exit(f"{archive.name} lacks {', '.join(missing[:20])}: mend MANIFEST.in")
     quick = ("-n", 2, "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "-k", SOURCE_CHOICE)
     said, _ = call(sys.executable, "-m", "pytest", "-v", *quick, *SOURCE_TESTS, cwd=tree, modules=tree)
-    print(f"{said.count(' PASSED ')} tests passed in the unpacked {archive.name}")
+    print(f"tests of the unpacked {archive.name}: {said.strip().splitlines()[-1].strip('= ')}")
 
 
 def notebook_names(folder):
