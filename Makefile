@@ -60,7 +60,7 @@ export: $(STAMP)
 	$(BIN)/python tools/make_readme.py
 	$(BIN)/ruff format .
 	$(BIN)/nbdev_clean
-	$(BIN)/python tools/slim_figures.py  # of changed notebooks
+	$(BIN)/python tools/slim_figures.py
 	$(BIN)/nbdev_export
 
 # PyTorch lives in an environment of its own, for the comparison only. TORCH= leaves its rows out.
@@ -75,7 +75,7 @@ $(TORCH)/.installed:
 
 bench: $(STAMP) $(TORCH_STAMP)
 	$(BIN)/python benchmarks/speed.py $(if $(TORCH),--torch-python $(TORCH)/bin/python) $(if $(VGG),--vgg-weights $(VGG))
-	$(BIN)/python benchmarks/speed.py --first-steps $(if $(VGG),--vgg-weights $(VGG))
+	$(BIN)/python benchmarks/speed.py --first-steps --processor-time $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/memory.py $(if $(VGG),--vgg-weights $(VGG))
 	$(BIN)/python benchmarks/live.py
 	$(BIN)/python benchmarks/precision.py

@@ -10,10 +10,11 @@ differently. Then times every row in a fresh process, one after the other, in ro
 machine does not fall on one row alone. On a machine that others use as well, --processor-time gives ratios that hardly
 depend on them. Writes speed.md, speed.png and speed.json into results/. Without PyTorch its rows say so.
 
-    python benchmarks/speed.py --first-steps [--before FOLDER WORDS]
+    python benchmarks/speed.py --first-steps --processor-time [--before FOLDER WORDS]
 
 How long does a person wait for the first step of a training, which builds the graph? This part alone, in minutes: it
-writes first_step.md and leaves the other files as they are. FOLDER is a checkout to compare with, WORDS say which.
+writes first_step.md and leaves the other files as they are. Tracing is the work of one core. FOLDER is a checkout to
+compare with, WORDS say which.
 """
 
 import json

@@ -4,6 +4,7 @@ unpacked archive, then the wheel in a new environment.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,9 @@ def build(folder):
     return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
 
 
+# Quick ones, which read all that a tree holds; not the two that take longest.
 SOURCE_TESTS = ("tests/test_house.py", "tests/test_package.py", "tests/test_images.py")
+SOURCE_CHOICE = "not keeps_its_sizes and not import_is_instant"
 
 
 def missing_from(tree):
@@ -67,9 +70,9 @@ def try_source(archive, folder):
     missing = missing_from(tree)
     if missing:
         sys.exit(f"{archive.name} lacks {', '.join(missing[:20])}: mend MANIFEST.in")
-    quick = ("-p", "no:cacheprovider", "--durations=0", "--durations-min=2")
-    said, _ = call(sys.executable, "-m", "pytest", *quick, *SOURCE_TESTS, cwd=tree, modules=tree)
-    print(said.strip().splitlines()[-1])
+    quick = ("-n", 2, "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "-k", SOURCE_CHOICE)
+    said, _ = call(sys.executable, "-m", "pytest", "-v", *quick, *SOURCE_TESTS, cwd=tree, modules=tree)
+    print(f"tests of the unpacked {archive.name}: {said.strip().splitlines()[-1].strip('= ')}")
 
 
 def notebook_names(folder):
@@ -87,11 +90,18 @@ MUST_HOLD = (
 
 
 def check_contents(wheel):
-    """Stops the check when the wheel lacks a file that everybody who has it needs."""
-    names = zipfile.ZipFile(wheel).namelist()
+    """Stops the check when the wheel lacks a file that everybody who has it needs, or when its description, the README,
+    has a link that leads nowhere on a package index.
+    """
+    packed = zipfile.ZipFile(wheel)
+    names = packed.namelist()
     missing = [wanted for wanted in MUST_HOLD if not any(name.endswith(wanted) for name in names)]
     if missing:
         sys.exit(f"{wheel.name} lacks {', '.join(missing)}")
+    description = packed.read(next(name for name in names if name.endswith("/METADATA"))).decode("utf-8")
+    relative = re.findall(r"\]\((?![a-z]+:|#)[^)]*\)", description)
+    if relative or "](https://" not in description:
+        sys.exit(f"{wheel.name}: links of its description without an address: {relative[:5]}; see tools/make_readme.py")
 
 
 def try_wheel(wheel, folder):

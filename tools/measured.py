@@ -105,9 +105,9 @@ ANSWERS = (
     ),
     Answer(
         "How long does a training's first step take, which builds its graph?",
-        "{0} s, the second {1} s (the demo's recipe at 128 px)",
+        "{0} s of one core, the second {1} s (the demo's recipe at 128 px)",
         "first_step.md",
-        "python benchmarks/speed.py --first-steps",
+        "python benchmarks/speed.py --first-steps --processor-time",
         tuple(("recipe demo | now", column) for column in ("first step, s: median (range)", "second step, s")),
     ),
     Answer(
