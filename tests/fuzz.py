@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-START, HANG = 300.0, 30.0  # seconds that a child may take to begin, and for one file
+START, HANG = 300.0, 60.0  # seconds that a child may take to begin, and for one file
 OUTCOMES = ("opened", "refused", "escaped")
 
 
@@ -146,7 +146,7 @@ def keep_escapes(folder, seed, results):
 
 
 def table(results):
-    """A table of counts and seconds by kind, and the slowest file, as text."""
+    """A table of counts and seconds of processor time by kind, and the slowest file, as text."""
     lines = ["kind         opened  refused  escaped  seconds"]
     for kind in [*dict.fromkeys(kind for _, kind, *_ in results), "all"]:
         ours = [result for result in results if kind in (result[1], "all")]
