@@ -75,8 +75,7 @@ def kind_of(number):
     """The kind of file number `number`."""
     import fuzz_files
 
-    kinds = list(fuzz_files.FILES)
-    return kinds[number % len(kinds)]
+    return fuzz_files.KINDS[number % len(fuzz_files.KINDS)]
 
 
 def work(folder, seed, numbers, told, child=None):
@@ -99,6 +98,8 @@ def work(folder, seed, numbers, told, child=None):
                 child = None
                 said = [number, kind_of(number), "escaped", said, HANG]
             told(said)
+            if said[2] == "escaped":  # at once, for who ends the run early
+                print(f"number {number} ({said[1]}) escapes", file=sys.stderr, flush=True)
     finally:
         if child is not None:
             child.end()
