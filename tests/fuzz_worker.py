@@ -40,6 +40,7 @@ def doors(folder):
     designer = design.load_designer(Path(folder, "base", "weights.npz"))
     recipes.load_designer = lambda weights=None: designer
     lookbook.load_extractor = functools.cache(features.load_extractor)
+    lookbook.score = lambda *_: dict.fromkeys(lookbook.FIGURES, 0.5)
 
     def run_of(place):
         run = place / "run"
@@ -100,8 +101,7 @@ def case(folder, seed, number, place):
     import fuzz_files
     import numpy as np
 
-    kinds = list(fuzz_files.FILES)
-    kind = kinds[number % len(kinds)]
+    kind = fuzz_files.KINDS[number % len(fuzz_files.KINDS)]
     shutil.copytree(Path(folder, kind), place, dirs_exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -153,10 +153,11 @@ def main():
         with tempfile.TemporaryDirectory() as place:
             kind = case(folder, seed, number, place)
             limit_memory()
-            started = time.perf_counter()
+            started = time.process_time()
             outcome, words = opened(through[kind], Path(place))
-        keras.backend.clear_session()
-        took = time.perf_counter() - started
+        if kind in fuzz_files.NETWORKS:
+            keras.backend.clear_session()
+        took = time.process_time() - started
         print(json.dumps([number, kind, outcome, words, took]), file=answers, flush=True)
 
 
