@@ -186,7 +186,9 @@ def test_embedded_files_that_hold_programs_or_are_damaged_are_refused_without_ad
     whole = file.read_bytes()
     for content in (whole, whole[:-30], b"\x80\x04.", b""):
         file.write_bytes(content)
-        with pytest.raises(WeightsError, match="it is damaged, or something else wrote it. Expected") as caught:
+        with pytest.raises(
+            WeightsError, match="(something else wrote it|of object, expected plain numbers). Expected"
+        ) as caught:
             read_embedded_weights(file)
         assert "pickle" not in str(caught.value)
 

@@ -31,7 +31,7 @@ READ = dict(  # what is read all the same, and what comes of it; all other cases
     table_read_row_by_row=50_000,
     table_with_a_line_of_100_mb=2,
     table_of_wild_numbers=3,
-    diary_of_300_000_events=10_000,
+    diary_of_100_000_events=10_000,
     diary_of_wild_lines=2,
 )
 
@@ -67,7 +67,7 @@ def test_a_strangers_file_is_refused_with_a_reason_or_read_in_bounded_memory(out
 
 
 def test_a_checkpoint_is_in_memory_once_while_it_is_read(tmp_path):
-    settings = TrainingSettings(size=32, batch=2, width=24)
+    settings = TrainingSettings(size=32, batch=2, width=16)
     state = {
         name: np.zeros(array.shape, np.int64 if array.whole else np.float32)
         for name, array in state_shapes(settings).items()
@@ -82,20 +82,20 @@ def test_a_checkpoint_is_in_memory_once_while_it_is_read(tmp_path):
         part = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert size > 20_000_000 and whole < 1.2 * size + 3_000_000 and part < 0.5 * size + 3_000_000
+    assert size > 10_000_000 and whole < 1.2 * size + 3_000_000 and part < 0.5 * size + 3_000_000
 
 
 def test_a_table_is_taken_up_row_by_row(tmp_path):
     """Resuming a run writes its table anew: memory holds a row of it, and the thinning of `read_history` is no loss."""
-    strangers.big_table(tmp_path / "history.csv", 20_000)
+    strangers.big_table(tmp_path / "history.csv", 10_000)
     tracemalloc.start()
     try:
-        History(tmp_path, until=19_999).close()
+        History(tmp_path, until=9_999).close()
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
-    assert len((tmp_path / "history.csv").read_bytes().splitlines()) == 20_000
-    assert [row["step"] for row in read_history(tmp_path)] == list(range(1, 20_000))
+    assert len((tmp_path / "history.csv").read_bytes().splitlines()) == 10_000
+    assert [row["step"] for row in read_history(tmp_path)] == list(range(1, 10_000))
 
 
 def test_a_long_table_is_thinned_by_its_steps(tmp_path, monkeypatch):
@@ -133,9 +133,7 @@ def test_a_run_whose_weights_are_too_large_is_not_resumed(tmp_path):
 def test_shapes_are_told_for_every_architecture_without_building_it():
     for changes in (
         dict(width=5),
-        dict(width=3, paths="spatial", constraint="spectral_norm"),
-        dict(width=7, paths="global", critic="article"),
-        dict(generator="article", critic="article", constraint="spectral_norm"),
+        dict(width=3, paths="spatial", critic="article", constraint="spectral_norm"),
         dict(generator="unet", precision="mixed_bfloat16"),
     ):
         settings = TrainingSettings(size=32, batch=2, content_layer="block1_conv1", style_layers=("block1_conv1",))

@@ -198,7 +198,9 @@ def command_fork(options: Namespace) -> int:
     check_memory(
         training_bytes(settings, bool(_graphics_cards())), f"--batch {settings.batch} with --size {settings.size}"
     )
-    new = fork(options.run, int(arrays["step/000"]) if options.step is None else options.step, options.new, **changes)
+    newest = int(arrays["step/000"])
+    del arrays  # a state is large, and the fork reads it by itself
+    new = fork(options.run, newest if options.step is None else options.step, options.new, **changes)
     step = int(newest_checkpoint(new)[1]["step/000"])
     say(
         f"{new}: branches off {options.run} after step {step}, with"

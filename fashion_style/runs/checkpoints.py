@@ -182,7 +182,7 @@ def _check_seal(checkpoint, file, manifest):
     """Raise FileError unless the open state.npz has the sha256 that its manifest says; memory holds a piece of it."""
     if hashlib.file_digest(file, "sha256").hexdigest() != manifest.sha256:
         raise FileError(
-            checkpoint / STATE_FILE, f"{STATE_FILE} does not match the sha256 in its manifest", "Use another checkpoint"
+            checkpoint / STATE_FILE, "it does not match the sha256 in its manifest", "Use another checkpoint"
         )
 
 
@@ -215,11 +215,11 @@ def _read_arrays(checkpoint, manifest, generator_only):
                     for name in wanted
                 }
     if (manifest.architecture or fingerprint) != fingerprint:
-        raise FileError(path, f"{STATE_FILE} holds another architecture than its manifest says", "Use another one")
+        raise FileError(path, "it holds another architecture than its manifest says", "Use another one")
     if int(arrays.get("step/000", manifest.step if generator_only else -1)) != manifest.step:
-        raise FileError(path, f"{STATE_FILE} is not of step {manifest.step}, as its manifest says", "Use another one")
+        raise FileError(path, f"it is not of step {manifest.step}, as its manifest says", "Use another one")
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise FileError(path, f"{STATE_FILE} holds values that are not finite", "Use another one")
+        raise FileError(path, "it holds values that are not finite", "Use another one")
     return arrays
 
 

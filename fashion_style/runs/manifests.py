@@ -90,7 +90,7 @@ def read_manifest(checkpoint: Path | str) -> Manifest:
     if not isinstance(said, dict):
         raise FileError(path, f"expected an object of names and values. Received: {shown(said)}", advice)
     if set(said) != _OLD_MANIFEST and said.get("seal") != _seal(said):
-        raise FileError(path, f"{MANIFEST_FILE} does not match its own seal", advice)
+        raise FileError(path, "it does not match its own seal", advice)
     for word, (is_right, expected) in _WORDS.items():
         if not is_right(said.get(word)):
             raise FileError(path, f"its {word} must be {expected}. Received: {shown(said.get(word))}", advice)
