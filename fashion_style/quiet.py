@@ -36,6 +36,8 @@ def _call_witness(stderr):
     """
     import subprocess  # late: `import fashion_style` is instant
 
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise OSError("no Python to start: an application that holds one would start itself")
     # in a notebook, descriptor 2 is a pipe that the kernel itself reads; this one is behind it
     lasting = getattr(sys.stderr, "_original_stdstream_copy", None)
     return subprocess.Popen(

@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import nbformat
 import pytest
@@ -117,6 +118,26 @@ def test_much_is_kept_whole(false_tensorflow):
     assert done.stderr.startswith(GREETING + 300_000 * "x")
 
 
+def test_a_kernel_that_dies_is_told_behind_the_kernel(false_tensorflow, capfd):
+    """Where notebooks are served from: the pipe that a kernel reads itself dies with it."""
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LOAD)])
+    folder = false_tensorflow("os.abort()")
+    words = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    client = nbclient.NotebookClient(notebook, timeout=300)
+    with pytest.raises(nbclient.exceptions.DeadKernelError):
+        with client.setup_kernel(env=dict(words, PYTHONPATH=os.pathsep.join([str(folder), str(ROOT)]))):
+            client.execute_cell(notebook.cells[0], 0)
+    said = ""
+    for _ in range(100):
+        said += capfd.readouterr().err
+        if GREETING in said:
+            break
+        time.sleep(0.1)
+    assert GREETING in said
+
+
 # The surroundings -----------------------------------------------------------------------------------------------------
 AFTER = "\nimport os, sys\nos.write(2, b'heard')"
 
@@ -134,8 +155,11 @@ def test_the_descriptor_comes_back_and_no_process_is_left(false_tensorflow):
     assert child(script, false_tensorflow()).stdout == "0\n"
 
 
-def test_where_no_process_can_be_started_nothing_is_kept_back(false_tensorflow):
-    done = child("import sys; sys.executable = '/no/python'\n" + LOAD + AFTER, false_tensorflow())
+@pytest.mark.parametrize(
+    "change", ["executable = '/no/python'", "executable = None", "executable = ''", "frozen = True"]
+)
+def test_where_no_python_can_be_started_nothing_is_kept_back(false_tensorflow, change):
+    done = child(f"import sys; sys.{change}\n{LOAD}{AFTER}", false_tensorflow())
     assert (done.returncode, done.stderr) == (0, GREETING + "heard")
 
 
