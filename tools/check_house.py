@@ -29,7 +29,7 @@ FLOORS = (
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.masks cloth.transparency",
+    "cloth.masks cloth.transparency cloth.forms",
     "garments patterns",
     (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
@@ -48,7 +48,7 @@ FLOORS = (
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
     "health runs.dashboard scorecard comparison design",
-    "studio.recipes studio.lookbook studio.evaluation studio.proposals",
+    "studio.ways studio.recipes studio.lookbook studio.evaluation studio.proposals",
     (
         "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"
         " panels.picture_choice panels.layer_view panels.gram_view panels.network_choice panels.layer_widgets"

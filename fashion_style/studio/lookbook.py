@@ -155,7 +155,7 @@ def _made_by_us(path):
     with suppress(PictureError, DesignError):
         file = read_picture_file(path)
         recipe = read_recipe(file)
-        if pixels_sha256(file.pixels) == recipe["pixels"]:
+        if pixels_sha256(file.layers.whole) == recipe["pixels"]:
             return recipe, file.pixels
     raise PictureError(
         path, "somebody changed this design, so it is left alone", "Move it elsewhere to have it made again"
@@ -279,7 +279,7 @@ def make_lookbook(
         seed: of their choice.
         size: short side of the designs, pixels; None: as the garments.
         stop: an object whose `asked` ends the work after the design in progress.
-        settings: strength, motif_scale, keep_colours, lock, as of `Designer.stylize`.
+        settings: strength, motif_scale, keep_colours, lock, background, as of `Designer.stylize`.
     Raises:
         DataError: for folders without pictures.
         DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
