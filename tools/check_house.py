@@ -22,7 +22,10 @@ FLOORS = (
     "errors",
     "runs.folder",
     "writing bounded_files",
-    "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.pixels decoding.encoding",
+    (
+        "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.drawings decoding.formats"
+        " decoding.pixels decoding.encoding"
+    ),
     "images",
     (
         "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from ..cloth.masks import garment_mask
+from ..decoding.formats import READ_SUFFIXES
 from ..drawing.palettes import random_palette
 from ..errors import DataError, PictureError
 from ..garments import GARMENT_KINDS, draw_garment
-from ..images import PICTURE_SUFFIXES, open_layers, picture_errors, resize_picture, to_float, to_uint8
+from ..images import open_layers, picture_errors, resize_picture, to_float, to_uint8
 from ..patterns import FAMILIES, PATTERN_FAMILIES, draw_pattern
 from .files import FIRST_LOOK, FolderLabels, PartNames, SkippedFiles, list_pictures
 
@@ -228,7 +229,7 @@ def folder_source(
         first = f"; the first bad one is {skipped[0]}".rstrip(".") if skipped else ""
         raise DataError(
             f"{folder}: no good picture for part {part!r}; {len(files)} picture files found, {skipped.total} of them "
-            f"bad{first}. Add pictures ({' '.join(PICTURE_SUFFIXES)})."
+            f"bad{first}. Add pictures ({' '.join(READ_SUFFIXES)})."
         )
     return source
 
