@@ -16,6 +16,7 @@ from fashion_style.garments import draw_garment
 from fashion_style.images import open_layers, open_picture, save_picture, to_float, to_uint8
 from fashion_style.patterns import draw_pattern
 from fashion_style.reading.sources import folder_source
+from fashion_style.studio.lookbook import make_lookbook
 from fashion_style.studio.recipes import RECIPE_FIELD, dress, pixels_sha256, reproduce, save_dressed
 from fashion_style.studio.ways import read_mask
 
@@ -226,7 +227,7 @@ def test_it_can_be_made_again(designer, files, background):
     made = dress(designer, files / "tee.png", [files / "lace.webp", files / "print.png"], background=background)
     save_dressed(made, files / "out.png")
     again = reproduce(files / "out.png")
-    assert again.differences == () and (again.picture == made.pixels).all()
+    assert again.differences == () and (again.picture == made.layers.whole).all()
 
 
 def test_a_recipe_of_0_1_0_is_made_on_white(designer, files, tee):
@@ -270,6 +271,18 @@ def test_the_command(files, tee, capsys):
         assert main([*words, str(files / more[0]), *more[1:]]) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1 and ("cannot be transparent" in said or "such as #ffffff" in said)
+
+
+def test_a_lookbook_of_cut_out_garments(designer, files, tee):
+    for place in ("garments", "prints"):
+        (files / place).mkdir()
+    Image.fromarray(tee).save(files / "garments" / "tee.png")
+    save_picture(PRINT, files / "prints" / "print.png")
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    np.testing.assert_array_equal(open_layers(files / "out" / book.rows[0]["design"]).alpha, tee[..., 3])
+    sheet = open_picture(files / "out" / "contact_sheet.png").astype(int)
+    assert not ((sheet[..., 1] > 200) & (sheet[..., 0] < 60)).any()  # no green that nobody should see
+    assert make_lookbook(designer, files / "garments", files / "prints", files / "out").kept == 1
 
 
 def test_a_folder_of_cut_out_garments(files, tee):

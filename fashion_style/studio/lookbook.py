@@ -24,7 +24,7 @@ from ..design import Designer
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, PictureError
 from ..features import load_extractor
-from ..images import resize_picture, save_picture, to_float, to_uint8
+from ..images import resize_picture, save_picture, to_float
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
 from ..scorecard import score
@@ -173,10 +173,10 @@ def _still_good(row, recipe, plan):
 
 
 def _row(name, garment, style, dressed, extractor):
-    """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture."""
+    """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture on white."""
     at_256 = [
         resize_picture(to_float(picture), 256, fit="stretch")
-        for picture in (to_uint8(dressed.design.picture), garment.pixels, style.pixels)
+        for picture in (dressed.layers.on_white, garment.pixels, style.pixels)
     ]
     mask = np.clip(resize_picture(dressed.design.mask, (256, 256), fit="stretch"), 0, 1).reshape(256, 256, 1)
     figures = score(*at_256, extractor, mask)
@@ -252,7 +252,7 @@ class _Desk:
             return self.before[name], old[1], None
         dressed = dress(self.designer, garment, [style], **self.settings)
         row = _row(name, garment, style, dressed, self.extractor)
-        return row, to_uint8(dressed.design.picture), dressed
+        return row, dressed.layers.on_white, dressed
 
 
 def make_lookbook(

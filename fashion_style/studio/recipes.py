@@ -97,9 +97,9 @@ class Dressed(NamedTuple):
     recipe: dict
 
     @property
-    def pixels(self) -> np.ndarray:
-        """uint8 (H, W, 3), or (H, W, 4) with the design's opacity."""
-        return Layers(to_uint8(self.design.picture), self.design.alpha).whole
+    def layers(self) -> Layers:
+        """The design in 8 bits, as it is saved: colours and opacity."""
+        return Layers(to_uint8(self.design.picture), self.design.alpha)
 
 
 def dress(
@@ -143,7 +143,7 @@ def dress(
         **settings,
     )
     made = Dressed(design, plan)
-    return Dressed(design, plan | dict(pixels=pixels_sha256(made.pixels)))
+    return Dressed(design, plan | dict(pixels=pixels_sha256(made.layers.whole)))
 
 
 def save_dressed(dressed: Dressed, path: Path | str) -> Path:
@@ -306,5 +306,5 @@ def reproduce(
             f" {', '.join(map(str, places))}. Name the folder that holds them."
         )
     designer = load_designer(weights)
-    picture = _dress_again(file.path, recipe, found, designer).pixels
+    picture = _dress_again(file.path, recipe, found, designer).layers.whole
     return Reproduction(picture, tuple(_other_tools(recipe, designer) + _unlike(file, picture, recipe)))
