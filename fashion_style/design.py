@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from skimage.color import lab2rgb, rgb2lab
 
-from .cloth.masks import garment_mask
+from .cloth.forms import Form, make_form, read_cloth, read_print
+from .cloth.transparency import KEEP, read_background, show_through, stand_before
 from .errors import DesignError
-from .images import open_picture, resize_picture, to_float
+from .images import resize_picture, to_float
 from .networks.large_prints import WORKING_PIXELS, paint_large
 from .runs.weights import load_generator
 from .studio.wishes import check_mix, checked_number, checked_shares
@@ -70,12 +71,12 @@ def tile_style(style: np.ndarray, height: int, width: int, *, motif_scale: float
     """Lay a style picture out over a canvas, as cloth is laid under a pattern piece.
 
     Args:
-        style: (h, w, 3) in [-1, 1] or uint8, at least 4 pixels a side.
+        style: (h, w, C) in [-1, 1] or uint8, at least 4 pixels a side.
         height, width: of the canvas, pixels.
         motif_scale: 1 = the style's short side spans the canvas' short side; 0.5 = motifs half as large, so more
             repeats.
     Returns:
-        (height, width, 3) in [-1, 1]. A picture that repeats (`seam_step_ratio`) is repeated; others are mirrored at
+        (height, width, C) in [-1, 1]. A picture that repeats (`seam_step_ratio`) is repeated; others are mirrored at
         their edges, so that no seam is cut.
     Raises:
         DesignError: for a scale outside [0.05, 20], or a style of less than 4 pixels a side.
@@ -94,9 +95,8 @@ def tile_style(style: np.ndarray, height: int, width: int, *, motif_scale: float
     shape = [target if kept == 1 else max(2, round(kept * factor)) for kept, target in zip(shown, (height, width))]
     tile = resize_picture(style[: shown[0], : shown[1]], shape, fit="stretch")
     tile = to_float(tile) if tile.dtype == np.uint8 else tile
-    return np.pad(
-        tile, [(0, max(0, target - side)) for target, side in zip((height, width, 3), (*shape, 3))], mode=mode
-    )[:height, :width]
+    missing = [(0, max(0, target - side)) for target, side in zip((height, width), shape)]
+    return np.pad(tile, [*missing, (0, 0)], mode=mode)[:height, :width]
 
 # %% ../nbs/21_design.ipynb #4b88ed5d
 def keep_garment_colours(generated: np.ndarray, garment: np.ndarray) -> np.ndarray:
@@ -141,11 +141,13 @@ class Design:
         picture: float32 (H, W, 3) in [-1, 1].
         mask: (H, W, 1) in [0, 1].
         recipe: the settings that made it, a plain dict.
+        alpha: uint8 (H, W), the picture's opacity, or None if it is opaque.
     """
 
     picture: np.ndarray
     mask: np.ndarray
     recipe: dict
+    alpha: np.ndarray | None = None
 
 # %% ../nbs/21_design.ipynb #26c80d37
 def _one_trace(network):
@@ -188,24 +190,30 @@ class Designer:
         lock: bool = True,
         mask: np.ndarray | None = None,
         size: int | None = None,
+        background: str = KEEP,
     ) -> Design:
         """Put one style, or a mix of several, onto a garment.
 
         Args:
-            garment: path, bytes or picture (H, W, 3) in [-1, 1].
-            styles: one style or a list of at most `MOST_STYLES`, each a path, bytes or picture.
+            garment: path, bytes or picture (H, W, 3) in [-1, 1]. One with opacity is dressed where it is not wholly
+                transparent, and keeps its opacity.
+            styles: one style or a list of at most `MOST_STYLES`, each a path, bytes or picture. Where one is
+                transparent, the garment shows through.
             weights: share of each style in a mix, finite and >= 0; default equal.
             strength: 0 = the garment itself, 1 = full style.
             motif_scale: size of the motifs in [0.05, 20], see `tile_style`.
             keep_colours: True keeps the garment's colours and takes only light and dark from the style.
             lock: True leaves everything outside the garment as it is, bit for bit.
             mask: (H, W) or (H, W, 1) in [0, 1], 1 = garment, of the garment's size before or after `size`; default:
-                found by `garment_mask`.
+                the garment's opacity, or found by `garment_mask`.
             size: short side in pixels, >= 16, that the garment is resized to; default: as it is, or with a warning the
                 largest possible.
+            background: "keep" leaves it as it is, also transparent; "transparent" cuts the garment out; a colour such
+                as "#ffffff" is laid behind it.
         Raises:
             PictureError: for pictures that cannot be read.
-            DesignError: for garments too large at this size, numbers out of range, or weights that paint no numbers.
+            DesignError: for garments too large at this size, numbers out of range, another background, or weights that
+                paint no numbers.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
         motif_scale = checked_number(
@@ -214,11 +222,14 @@ class Designer:
         styles = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         check_mix(len(styles))
         weights = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
-        garment, mask = self.dress_form(garment, mask, size)
-        generated = self._generate(garment, [_load(style) for style in styles], weights, strength, motif_scale)
+        read_background(background)  # refused before anything is painted
+        form = self._form(garment, mask, size)
+        prints = [read_print(style) for style in styles]
+        generated = self._generate(form.garment, prints, weights, strength, motif_scale)
         if keep_colours:
-            generated = keep_garment_colours(generated, garment) if strength > 0 else garment
-        picture = lock_garment(generated, garment, mask) if lock else generated
+            generated = keep_garment_colours(generated, form.garment) if strength > 0 else form.garment
+        picture = lock_garment(generated, form.garment, form.cover) if lock else generated
+        picture, alpha = stand_before(form.with_hidden(picture), form.alpha, form.mask, background)
         recipe = dict(
             weights=weights.round(4).tolist(),
             strength=strength,
@@ -227,40 +238,49 @@ class Designer:
             lock=bool(lock),
             generator=self.name,
         )
-        return Design(picture, mask, recipe)
+        return Design(picture, form.mask, recipe, alpha)
 
     def dress_form(
         self, garment: Any, mask: np.ndarray | None = None, size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """A garment and its mask as `stylize` needs them, to be found once and used often; arguments as there.
 
-        Returns (float32 (H, W, 3), (H, W, 1)).
+        Returns (float32 (H, W, 3), (H, W, 1)); what is transparent stands on white.
         """
-        return _dress_form(garment, mask, size, MAX_PIXELS if self._prints else DIRECT_PIXELS)
+        form = self._form(garment, mask, size)
+        return form.on_white, form.mask
+
+    def _form(self, garment, mask, size) -> Form:
+        """The garment's `Form` at the size at which it is painted."""
+        colours, alpha = read_cloth(garment)
+        limit = MAX_PIXELS if self._prints else DIRECT_PIXELS
+        return make_form(colours, alpha, mask, _fitting_size(*colours.shape[:2], size, limit))
 
     def _generate(self, garment, styles, weights, strength, motif_scale):
+        """The garment painted all over; where a print has holes, the garment itself."""
         height, width = garment.shape[:2]
-        if self._prints and height * width > WORKING_PIXELS:
-            laid = [tile_style(style, height, width, motif_scale=motif_scale) for style in styles]
-            return checked_painting(paint_large(self.generator, garment, laid, weights, strength), self.name)
+        large = self._prints and height * width > WORKING_PIXELS
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]  # every generator halves the size at most three times
-        content = tf.constant(np.pad(garment, grow, mode="symmetric")[None])
-        laid = [tf.constant(tile_style(style, *content.shape[1:3], motif_scale=motif_scale)[None]) for style in styles]
+        content = garment if large else np.pad(garment, grow, mode="symmetric")
+        laid = [tile_style(style, *content.shape[:2], motif_scale=motif_scale) for style in styles]
+        colours = [style[..., :3] for style in laid]
+        if large:
+            painted = paint_large(self.generator, garment, colours, weights, strength)
+        else:
+            painted = self._paint_small(content, colours, weights, strength)
+        painted = checked_painting(painted, self.name)
+        return show_through(painted[:height, :width], garment, laid, weights)
+
+    def _paint_small(self, garment, styles, weights, strength):
+        """The whole picture in one pass; sides are multiples of 8."""
+        content, laid = tf.constant(garment[None]), [tf.constant(style[None]) for style in styles]
         if isinstance(self.generator, StyleGenerator):
             code = mix_style_codes([self._encode(style) for style in laid], weights)
             generated = self._paint([content, code, tf.fill([1, 1], float(strength))])
         else:  # the article's networks have neither codes nor strength: mix and fade their pictures
             generated = sum(w * self.generator([content, style]) for w, style in zip(weights, laid))
             generated = content + strength * (generated - content)
-        return np.clip(checked_painting(generated[0].numpy()[:height, :width], self.name), -1, 1)
-
-
-def _load(source):
-    """Path, bytes or picture -> (H, W, 3): float32 in [-1, 1] from such an array, else uint8."""
-    picture = open_picture(source)
-    if isinstance(source, np.ndarray) and source.dtype.kind == "f" and source.shape == picture.shape:
-        return np.clip(source.astype("float32"), -1, 1)  # checked by opening it, but not rounded to 8 bits
-    return picture
+        return np.clip(generated[0].numpy(), -1, 1)
 
 
 def _fitting_size(height, width, size, limit):
@@ -286,31 +306,6 @@ def _fitting_size(height, width, size, limit):
             f" Received: {width} x {height} pixels and size={size}. Ask for a smaller size, or crop the picture."
         )
     return tuple(target)
-
-
-def _dress_form(garment, mask, size, limit):
-    """The garment as float32 (H, W, 3) in [-1, 1] at the wanted size, and its mask (H, W, 1): checked and resized with
-    it, or found.
-    """
-    garment = _load(garment)
-    given, target = garment.shape[:2], _fitting_size(*garment.shape[:2], size, limit)
-    if target != given:
-        garment = resize_picture(garment, target, fit="stretch")
-    garment = to_float(garment) if garment.dtype == np.uint8 else garment
-    if mask is None:
-        return garment, garment_mask(garment)
-    try:
-        mask = np.asarray(mask, "float32")
-    except (TypeError, ValueError):
-        mask = np.full(1, np.nan, "float32")
-    mask = mask[..., None] if mask.ndim == 2 else mask
-    if mask.shape not in (given + (1,), target + (1,)) or not (mask.min() >= 0 and mask.max() <= 1):
-        raise DesignError(
-            f"the mask must be as large as the garment, {given[1]} x {given[0]} pixels (or as the result, {target[1]} x"
-            f" {target[0]}), with numbers in [0, 1]. Received: height, width {mask.shape[:2]}, from"
-            f" {mask.min() if mask.size else None} to {mask.max() if mask.size else None}."
-        )
-    return garment, mask if mask.shape[:2] == target else resize_picture(mask, target, fit="stretch")
 
 # %% ../nbs/21_design.ipynb #d7b3c165
 def load_designer(weights: Path | str | None = None) -> Designer:

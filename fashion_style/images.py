@@ -109,7 +109,9 @@ def _open(name, source, max_pixels, max_bytes, at_least):
             raise PictureError(
                 name, f"received {len(source):,} bytes, expected 1 to {max_bytes:,}", "Save it again, or smaller"
             )
-        return decode_picture(name, bytes(source), max_pixels, at_least)
+        most = MAX_PIXELS if max_pixels is None else max_pixels
+        return decode_picture(name, bytes(source), most, at_least, reduce=max_pixels is None)
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     if isinstance(source, Image.Image):
         check_size(name, *source.size, max_pixels)
         return image_to_layers(name, source)
@@ -117,7 +119,7 @@ def _open(name, source, max_pixels, max_bytes, at_least):
 
 
 def open_layers(
-    source: Any, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES, at_least: int | None = None
+    source: Any, *, max_pixels: int | None = None, max_bytes: int = MAX_BYTES, at_least: int | None = None
 ) -> Layers:
     """Any picture as colours and opacity.
 
@@ -125,7 +127,9 @@ def open_layers(
 
     Args:
         source: path, bytes, Pillow image, or array (uint8, uint16, or float in [-1, 1]; H W, H W 1, H W 3 or H W 4).
-        max_pixels, max_bytes: caps, checked before anything is decoded.
+        max_pixels: what has more is refused before anything is decoded; None: 40 million, and larger photographs are
+            reduced, see `decode_picture`.
+        max_bytes: of a file, at most.
         at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 scale as long as both sides keep this many pixels: fast for
             large photos.
     Returns:

@@ -10,13 +10,14 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tiff_writer import CMYK, DEFLATE, GREY, LAB, RGB, YCBCR, tiff
 
-COUNT = 226
+COUNT = 257
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif", "TIFF": ".tif"}
 MAGIC = {
     "JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
@@ -88,7 +89,7 @@ def _misnamed():
     }
     for index, (name, data) in enumerate(texts.items()):
         for suffix in (".jpg", list(SUFFIXES.values())[1 + index % 5]):
-            yield f"{name}{suffix}", data, "error"
+            yield f"{name}{suffix}", data, "either" if name == "svg" else "error"  # a drawing of nothing
     for other in ("PPM", "ICO", "PCX", "TGA"):
         yield f"really-{other.lower()}.png", encode(sample(), other), "error"
 
@@ -180,6 +181,89 @@ def _deep():
             yield f"tile-{tag}-{number}.tif", one[:at] + struct.pack("<I", side) + one[at + 4 :], "either"
 
 
+def psd(colours, *, finished=1, bits=8, layers=0, claim=None):
+    """A PSD of one finished picture, (H, W, 3) or (H, W, 4) uint8, as Photoshop writes it."""
+    height, width = claim or colours.shape[:2]
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, colours.shape[2], height, width, bits, 3)
+    note = b"8BIM\x04\x21\0\0" + struct.pack(">I", 5) + struct.pack(">IB", 1, finished) + b"\0"
+    layer = struct.pack(">IIh", 6, 2, layers)
+    pixels = b"\0\0" + np.ascontiguousarray(colours.transpose(2, 0, 1)).tobytes()
+    return head + bytes(4) + struct.pack(">I", len(note)) + note + layer + pixels
+
+
+def svg(inside, size='viewBox="0 0 40 40"'):
+    """An SVG drawing."""
+    links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f"<svg {links} {size}>{inside}</svg>".encode()
+
+
+def heic(image, **options):
+    """The bytes of a HEIC picture, or None where its package is missing."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return None
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def _newer_kinds():
+    """AVIF, PSD, SVG and HEIC that are torn, boastful or curious."""
+    picture = np.asarray(sample())
+    avif = encode(sample(), "AVIF")
+    good = {"avif": avif, "psd": psd(picture), "heic": heic(sample())}
+    for suffix, data in good.items():
+        if data is None:
+            data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+        for percent in (10, 50, 90):
+            yield f"cut-{percent}.{suffix}", data[: len(data) * percent // 100], "error"
+    yield "good.avif", avif, "valid"
+    yield "good.psd", good["psd"], "valid"
+    yield "no-finished.psd", psd(picture, finished=0), "error"
+    yield "deep.psd", psd(picture, bits=16), "error"
+    yield "bomb.psd", psd(picture, claim=(30_000, 30_000)), "error"
+    yield "empty-size.psd", psd(picture, claim=(0, 30)), "error"
+    yield "claims.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\x20\0meta" + bytes(5000), "error"
+    place = avif.index(b"ispe") + 8
+    yield "bomb.avif", avif[:place] + struct.pack(">II", 60_000, 60_000) + avif[place + 8 :], "error"
+    deep = "<g>" * 20_000 + '<rect width="9" height="9"/>' + "</g>" * 20_000
+    uses = '<g id="a0"><rect width="1" height="1"/></g>'
+    for number in range(1, 30):
+        uses += f'<g id="a{number}">' + f'<use xlink:href="#a{number - 1}"/>' * 10 + "</g>"
+    for name, drawing, expected in (
+        ("good", svg('<rect width="20" height="20" fill="red"/>'), "valid" if find_spec("resvg_py") else "error"),
+        ("deep", svg(deep), "either"),
+        ("multiplied", svg(uses), "error"),
+        ("endless", svg('<g id="a"><use xlink:href="#a"/></g>'), "either"),
+        ("spy", svg('<image xlink:href="/etc/hostname" width="9" height="9"/>'), "error"),
+        ("web", svg('<image href="http://localhost:1/a.png" width="9" height="9"/>'), "error"),
+        ("nested", svg('<image href="data:image/svg+xml;base64,AAAA" width="9" height="9"/>'), "error"),
+        ("entity", b'<!DOCTYPE svg [<!ENTITY f "/etc/hostname">]>' + svg('<image href="&f;"/>'), "error"),
+        (
+            "laughs",
+            b"<!DOCTYPE svg [<!ENTITY a 'aaaaaaaaaa'>"
+            + b"".join(f"<!ENTITY {chr(98 + number)} '{f'&{chr(97 + number)};' * 10}'>".encode() for number in range(9))
+            + b"]>"
+            + svg("<text>&j;</text>"),
+            "error",
+        ),
+        ("no-size", svg("<rect/>", ""), "error"),
+        ("huge", svg("<rect/>", 'viewBox="0 0 1e30 1e30"'), "error"),
+        ("torn", svg("<rect/>")[:-9], "error"),
+        ("latin", svg("<text>\xe9</text>").replace(b"\xc3\xa9", b"\xe9"), "error"),
+        (
+            "blur",
+            svg(
+                '<filter id="f"><feGaussianBlur stdDeviation="1e9"/></filter>'
+                '<rect filter="url(#f)" width="9" height="9"/>'
+            ),
+            "either",
+        ),
+    ):
+        yield f"{name}.svg", drawing, expected
+
+
 def _not_decodable():
     random = np.random.default_rng(7)
     for index in range(24):
@@ -240,6 +324,7 @@ def write_hostile_files(folder):
         "bomb": _bombs(),
         "odd": _odd_but_good(),
         "deep": _deep(),
+        "newer": _newer_kinds(),
         "noise": _not_decodable(),
     }.items():
         for name, data, expected in rows:

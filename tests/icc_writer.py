@@ -99,3 +99,26 @@ def stored_in(space, gamma, srgb):
     light = srgb_light(srgb) @ (np.linalg.inv(to_d50(space)) @ to_d50(SRGB)).T
     light = np.clip(light, 0, 1)
     return srgb_stored(light) if gamma is None else light ** (1 / gamma)
+
+
+def ink_lab(inks):
+    """CIELAB of solid inks (cyan, magenta, yellow, black), each 0 or 1, in a press that is easy to reckon with."""
+    cyan, magenta, yellow, black = inks
+    light = 1 - 0.85 * black
+    red, green, blue = (light * (1 - 0.8 * ink) for ink in (cyan, magenta, yellow))
+    whole = np.array([red, green, blue]) @ (0.25, 0.65, 0.10)
+    return np.array([116 * np.cbrt(max(whole, 0.0089)) - 16, 60 * (red - green), 50 * (green - blue)])
+
+
+def press_profile():
+    """The profile of that press: a table of its 16 solid overprints, linear between them (lut8 of ICC version 2)."""
+    solids = np.array([[number >> 3 & 1, number >> 2 & 1, number >> 1 & 1, number & 1] for number in range(16)])
+    lab = np.array([ink_lab(inks) for inks in solids])
+    table = np.column_stack([lab[:, 0] * 2.55, lab[:, 1] + 128, lab[:, 2] + 128]).round().astype(np.uint8)
+    straight = bytes(range(256))
+    body = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + fixed(np.eye(3)) + straight * 4 + table.tobytes() + straight * 3
+    tags = dict(desc=text_tag("press", 2), cprt=b"text" + bytes(8), wtpt=b"XYZ " + bytes(4) + fixed(xyz(D50)))
+    tags |= dict(A2B0=body, A2B1=body)  # perceptual and colorimetric
+    data = bytearray(assemble(tags, b"CMYK", 2))
+    data[12:16], data[20:24] = b"scnr", b"Lab "  # for a "prtr" its way back would be needed too
+    return bytes(data)

@@ -1,6 +1,7 @@
 """Colour profiles and opacity of picture files: sRGB on reading, sRGB named on writing, opacity kept to the bit."""
 
 import io
+import itertools
 import os
 import pathlib
 import threading
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from hostile import encode, png_chunk
-from icc_writer import ADOBE, P3, PROPHOTO, SRGB, grey_profile, matrix_profile, stored_in
+from icc_writer import ADOBE, P3, PROPHOTO, SRGB, grey_profile, ink_lab, matrix_profile, press_profile, stored_in
 from PIL import Image, ImageCms
 from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -129,6 +130,25 @@ def test_threads_share_a_profile():
     threads = [threading.Thread(target=lambda: together.append(open_picture(data))) for _ in range(8)]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     assert len(together) == 8 and all((picture == alone).all() for picture in together)
+
+
+def test_inks_through_a_profile_that_the_test_builds():
+    """Solid inks and their halves, as a table of sixteen overprints says; white is white, and black becomes black."""
+    names = {"none": (0, 0, 0, 0), "cyan": (1, 0, 0, 0), "magenta": (0, 1, 0, 0)}  # yellow is beyond sRGB
+    names |= {"red": (0, 1, 1, 0), "green": (1, 0, 1, 0), "half grey": (0, 0, 0, 0.5), "half red": (0, 0.5, 0.5, 0)}
+    for name, inks in names.items():
+        stored = Image.new("CMYK", (8, 8), tuple(round(255 * ink) for ink in inks))
+        solids = np.array(list(itertools.product((0, 1), repeat=4)))
+        shares = np.prod(np.where(solids, inks, 1 - np.array(inks)), axis=1)
+        lab = shares @ np.array([ink_lab(row) for row in solids])
+        for data in (
+            encode(stored, "TIFF", icc_profile=press_profile()),
+            encode(stored, "JPEG", quality=100, icc_profile=press_profile()),
+        ):
+            apart = deltaE_ciede2000(rgb2lab(open_picture(data)[4, 4] / 255), lab)
+            assert apart <= 4, (name, apart, lab)
+    black = encode(Image.new("CMYK", (8, 8), (255, 255, 255, 255)), "TIFF", icc_profile=press_profile())
+    assert open_picture(black).max() <= 12
 
 
 def test_inks_through_the_press_profile():

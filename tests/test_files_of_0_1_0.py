@@ -20,7 +20,8 @@ from fashion_style.runs.events import read_events
 from fashion_style.runs.history import read_history
 from fashion_style.runs.loop import train
 from fashion_style.runs.plan import Start
-from fashion_style.studio.recipes import read_recipe, reproduce, way_of
+from fashion_style.studio.recipes import read_recipe, reproduce
+from fashion_style.studio.ways import way_of
 
 ARCHIVE = pathlib.Path(__file__).parent / "data" / "written_by_0_1_0.zip"
 
@@ -60,7 +61,7 @@ def test_a_recipe_is_made_again_without_a_difference_of_version(old):
 
 
 @pytest.mark.parametrize(
-    "version, way", [("0.1.0", 1), ("0.2.7", 1), ("0.3.0", None), ("nonsense", None), (None, None), ("0", None)]
+    "version, way", [("0.1.0", 1), ("0.2.7", 2), ("0.3.0", None), ("nonsense", None), (None, None), ("0", None)]
 )
 def test_only_known_versions_have_a_way(version, way):
     assert way_of(version) == way

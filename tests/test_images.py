@@ -74,7 +74,7 @@ def outcome(path):
 def test_hostile_files(hostile_files, alarm):
     assert len({file.path for file in hostile_files}) == len(hostile_files) == COUNT
     counts = Counter(file.kind for file in hostile_files)
-    assert set(counts) == {"truncated", "misnamed", "bomb", "odd", "deep", "noise", "no file", "flipped"}
+    assert set(counts) == {"truncated", "misnamed", "bomb", "odd", "deep", "newer", "noise", "no file", "flipped"}
     assert min(counts.values()) >= 10
     results = {file: outcome(file.path) for file in hostile_files}
     wrong = {

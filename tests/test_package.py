@@ -108,6 +108,7 @@ def test_a_notebook_in_a_folder_is_missed_in_the_wheel(tmp_path):
 
 def test_every_import_is_a_requirement(requirements):
     provides = dict(PIL="pillow", cv2="opencv-python-headless", skimage="scikit-image")
+    provides |= dict(pillow_heif="pillow-heif", resvg_py="resvg-py")
     found = imported_packages(ROOT / "fashion_style")
     outside = {
         name for name in found - set(sys.stdlib_module_names) - {"fashion_style"} if importlib.util.find_spec(name)

@@ -22,14 +22,17 @@ FLOORS = (
     "errors received quiet",
     "runs.folder",
     "writing bounded_files bounded_arrays tables",
-    "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.pixels decoding.encoding",
+    (
+        "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.drawings decoding.formats"
+        " decoding.pixels decoding.encoding"
+    ),
     "images",
     (
         "drawing.curves drawing.pieces drawing.skirts_and_legs drawing.tops drawing.shapes drawing.render"
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.masks cloth.transparency",
+    "cloth.masks cloth.transparency cloth.forms",
     "studio.wishes",
     "garments patterns",
     (
@@ -50,7 +53,7 @@ FLOORS = (
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
     "health runs.dashboard scorecard comparison design",
-    "studio.recipes studio.lookbook studio.evaluation studio.proposals",
+    "studio.ways studio.recipes studio.lookbook studio.evaluation studio.proposals",
     (
         "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"
         " panels.picture_choice panels.layer_view panels.gram_view panels.network_choice panels.layer_widgets"
@@ -59,7 +62,7 @@ FLOORS = (
     ),
     (
         "commands.options commands.training_options commands.lab commands.demo commands.train commands.design"
-        " commands.evaluate commands.parser"
+        " commands.reproduce commands.evaluate commands.parser"
     ),
     "cli",
 )

@@ -19,15 +19,14 @@ import fashion_style
 from .demo import command_demo, demo_options
 from fashion_style.commands.design import (
     command_designs,
-    command_reproduce,
     command_stylize,
     designs_options,
-    reproduce_options,
     stylize_options,
 )
 from .evaluate import command_evaluate, evaluate_options
 from .lab import command_lab, lab_options
 from .options import Parser, one_line
+from .reproduce import command_reproduce, reproduce_options
 from .train import command_fork, command_train, fork_options, train_options
 
 # %% ../../nbs/commands/parser.ipynb #b0270a40

@@ -6,8 +6,9 @@
 __all__ = ['gives_numbers']
 
 # %% ../../nbs/networks/probe.ipynb #9bf2d55d
-import keras
 import numpy as np
+
+import keras
 
 # %% ../../nbs/networks/probe.ipynb #7fd9e9f7
 def gives_numbers(network: keras.Model, size: int, pictures: int = 1) -> bool:

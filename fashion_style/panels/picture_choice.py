@@ -14,8 +14,9 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 
+from ..decoding.formats import READ_SUFFIXES
 from ..errors import FashionStyleError, PanelError, PictureError
-from ..images import PICTURE_SUFFIXES, open_picture, resize_picture, to_float
+from ..images import open_picture, resize_picture, to_float
 from .css import style_sheet
 from .panel import Panel, guarded
 from .parts import picture_button
@@ -72,7 +73,7 @@ class PictureChoice:
         self._css = style_sheet()
         self._row = widgets.HBox(layout=dict(flex_flow="row wrap"))
         self._upload = widgets.FileUpload(
-            accept=",".join(PICTURE_SUFFIXES),
+            accept=",".join(READ_SUFFIXES),
             multiple=self.most > 1,
             description=f"Upload {label}",
             tooltip=f"Upload a picture: {label}",

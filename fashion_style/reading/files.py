@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from ..bounded_files import open_file
+from ..decoding.formats import FOREIGN_SUFFIXES, READ_SUFFIXES, foreign
 from ..errors import DataError, FileError, PictureError
-from ..images import PICTURE_SUFFIXES
 from ..received import path_fault, shown_path
 
 # %% ../../nbs/reading/files.ipynb #f998eaaf
@@ -131,9 +131,7 @@ def _walk_pictures(folder, skipped):
     if not os.path.isdir(folder):
         there = "this is a file, not a folder" if os.path.lexists(folder) else "there is no such folder"
         what = path_fault(folder) or there
-        raise DataError(
-            f"{shown_path(folder)}: {what}. Name a folder that holds pictures ({' '.join(PICTURE_SUFFIXES)})."
-        )
+        raise DataError(f"{shown_path(folder)}: {what}. Name a folder that holds pictures ({' '.join(READ_SUFFIXES)}).")
 
     def closed(error):
         return skipped.add(PictureError(error.filename, error.strerror, "Make the folder readable"))
@@ -143,9 +141,12 @@ def _walk_pictures(folder, skipped):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
+            for name in sorted(names):
+                if name.lower().endswith(FOREIGN_SUFFIXES) and not name.startswith("."):
+                    skipped.add(foreign(os.path.join(place, name)))
             yield (
                 place,
-                sorted(name for name in names if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")),
+                sorted(name for name in names if name.lower().endswith(READ_SUFFIXES) and not name.startswith(".")),
             )
         seen.add(real)
 
@@ -155,7 +156,7 @@ def list_pictures(folder: Path | str | Sequence[Path | str], skipped: SkippedFil
 
     Args:
         folder: a path, or a list of paths.
-        skipped: folders that cannot be read are added to it.
+        skipped: folders that cannot be read, and pictures of kinds that are not read, are added to it.
     Raises:
         DataError: for no folder.
     """

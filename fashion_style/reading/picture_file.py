@@ -42,7 +42,7 @@ class PictureFile:
         picture.
         """
         with picture_errors(self.path):
-            return decode_picture(self.path, self.data, MAX_PIXELS)
+            return decode_picture(self.path, self.data, MAX_PIXELS, reduce=True)
 
     @cached_property
     def pixels(self) -> np.ndarray:

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from ..cloth.masks import garment_mask
+from ..decoding.formats import READ_SUFFIXES
 from ..drawing.palettes import random_palette
 from ..errors import DataError, PictureError
 from ..garments import GARMENT_KINDS, draw_garment
-from ..images import PICTURE_SUFFIXES, open_picture, resize_picture, to_float, to_uint8
+from ..images import open_layers, picture_errors, resize_picture, to_float, to_uint8
 from ..patterns import FAMILIES, PATTERN_FAMILIES, draw_pattern
 from .files import FIRST_LOOK, FolderLabels, PartNames, SkippedFiles, list_pictures
 
@@ -146,19 +147,26 @@ def _pair_bytes(pair):
     return sum(array.nbytes for array in pair if array is not None)
 
 # %% ../../nbs/reading/sources.ipynb #6d9c7d3d
-def _read_working(names, working_size, masks, index):
-    """File `index` -> (uint8 (H, W, 3), mask uint8 (H, W) or None), shorter side at most `working_size`, longer at most
-    3 times that.
-    """
-    picture = open_picture(names[index], at_least=working_size)
-    scale = min(1.0, working_size / min(picture.shape[:2]))
-    shape = [max(1, round(side * scale)) for side in picture.shape[:2]]
-    picture = resize_picture(picture, shape, fit="stretch")
+def _to_working(array, working_size):
+    """A picture or mask with its shorter side at most `working_size` pixels, and its longer at most 3 times that."""
+    scale = min(1.0, working_size / min(array.shape[:2]))
+    shape = [max(1, round(side * scale)) for side in array.shape[:2]]
+    array = resize_picture(array, shape, fit="stretch")
     longest = 3 * min(shape)
     if max(shape) > longest:
-        picture = resize_picture(picture, [min(side, longest) for side in shape], fit="crop")
+        array = resize_picture(array, [min(side, longest) for side in shape], fit="crop")
+    return array
+
+
+def _read_working(names, working_size, masks, index):
+    """File `index` -> (uint8 (H, W, 3), mask uint8 (H, W) or None) at working size; a garment's opacity is its mask."""
+    with picture_errors(names[index]):
+        layers = open_layers(names[index], at_least=working_size)
+        picture = _to_working(layers.on_white, working_size)
     if not masks:
         return picture, None
+    if layers.alpha is not None:
+        return picture, _to_working(layers.alpha[..., None], working_size)[..., 0]
     try:
         return picture, np.rint(garment_mask(to_float(picture))[..., 0] * 255).astype(np.uint8)
     except Exception as error:
@@ -221,7 +229,7 @@ def folder_source(
         first = f"; the first bad one is {skipped[0]}".rstrip(".") if skipped else ""
         raise DataError(
             f"{folder}: no good picture for part {part!r}; {len(files)} picture files found, {skipped.total} of them "
-            f"bad{first}. Add pictures ({' '.join(PICTURE_SUFFIXES)})."
+            f"bad{first}. Add pictures ({' '.join(READ_SUFFIXES)})."
         )
     return source
 

@@ -12,13 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from ..bounded_arrays import Header
 from ..errors import FileError
 from ..received import shown
 from .networks import build_critic_of, build_generator_of, build_optimizer
 from ..settings import TrainingSettings
+
+import tensorflow as tf
 
 # %% ../../nbs/runs/state_shapes.ipynb #5a544209
 class StateArray(NamedTuple):

@@ -24,7 +24,7 @@ from ..design import Designer
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, PictureError
 from ..features import load_extractor
-from ..images import resize_picture, save_picture, to_float, to_uint8
+from ..images import resize_picture, save_picture, to_float
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
 from ..received import path_fault, shown_path
@@ -160,7 +160,7 @@ def _made_by_us(path):
     with suppress(PictureError, DesignError):
         file = read_picture_file(path)
         recipe = read_recipe(file)
-        if pixels_sha256(file.pixels) == recipe["pixels"]:
+        if pixels_sha256(file.layers.whole) == recipe["pixels"]:
             return recipe, file.pixels
     raise PictureError(
         path, "somebody changed this design, so it is left alone", "Move it elsewhere to have it made again"
@@ -178,10 +178,10 @@ def _still_good(row, recipe, plan):
 
 
 def _row(name, garment, style, dressed, extractor):
-    """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture."""
+    """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture on white."""
     at_256 = [
         resize_picture(to_float(picture), 256, fit="stretch")
-        for picture in (to_uint8(dressed.design.picture), garment.pixels, style.pixels)
+        for picture in (dressed.layers.on_white, garment.pixels, style.pixels)
     ]
     mask = np.clip(resize_picture(dressed.design.mask, (256, 256), fit="stretch"), 0, 1).reshape(256, 256, 1)
     figures = score(*at_256, extractor, mask)
@@ -257,7 +257,7 @@ class _Desk:
             return self.before[name], old[1], None
         dressed = dress(self.designer, garment, [style], **self.settings)
         row = _row(name, garment, style, dressed, self.extractor)
-        return row, to_uint8(dressed.design.picture), dressed
+        return row, dressed.layers.on_white, dressed
 
 
 def make_lookbook(
@@ -286,7 +286,7 @@ def make_lookbook(
         size: short side of the designs, pixels; None: as the garments.
         stop: an object whose `asked` ends the work after the design in progress.
         bad: where to note each picture that is left out, for who wants them also when an error ends the work.
-        settings: strength, motif_scale, keep_colours, lock, as of `Designer.stylize`.
+        settings: strength, motif_scale, keep_colours, lock, background, as of `Designer.stylize`.
     Raises:
         DataError: for folders without pictures.
         DesignError: if no pair can be dressed, or for an `out` that cannot be written or holds another designs.csv.
