@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cloth.transparency import KEEP, read_background
 from ..errors import DesignError
 
 # %% ../../nbs/studio/wishes.ipynb #45094875
@@ -65,12 +66,13 @@ def check_wishes(
     keep_colours: Any = False,
     lock: Any = True,
     size: Any = None,
+    background: Any = KEEP,
 ) -> None:
     """That everything asked of one design can be made, as far as that shows before a picture is read.
 
     Args:
         count: of styles.
-        weights, strength, motif_scale, keep_colours, lock, size: as of `Designer.stylize`.
+        weights, strength, motif_scale, keep_colours, lock, size, background: as of `Designer.stylize`.
     Raises:
         DesignError: for the first that cannot; it says what was received.
     """
@@ -79,6 +81,7 @@ def check_wishes(
         checked_shares("weights", weights, count)
     checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
     checked_number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
+    read_background(background)
     if size is not None:
         checked_number("size", size, 16, MOST_PIXELS_A_SIDE, "It is the short side in pixels.", whole=True)
     for name, value in (("keep_colours", keep_colours), ("lock", lock)):
@@ -86,7 +89,7 @@ def check_wishes(
             raise DesignError(f"{name} must be true or false. Received: {str(value)[:60]}.")
 
 # %% ../../nbs/studio/wishes.ipynb #2908397b
-_WISHES = ("weights", "strength", "motif_scale", "keep_colours", "lock", "size")
+_WISHES = ("weights", "strength", "motif_scale", "keep_colours", "lock", "size", "background")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME_LETTERS, _VERSION_LETTERS = 255, 40
 
