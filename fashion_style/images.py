@@ -287,7 +287,12 @@ def encode_picture(picture: Any, suffix: str = ".png", *, metadata: dict[str, st
 
 
 def save_picture(
-    picture: Any, path: Path | str, *, metadata: dict[str, str] | None = None, overwrite: bool = True
+    picture: Any,
+    path: Path | str,
+    *,
+    metadata: dict[str, str] | None = None,
+    overwrite: bool = True,
+    follow_links: bool = True,
 ) -> Path:
     """Write a picture file by `write_whole`: whole or not at all.
 
@@ -295,6 +300,7 @@ def save_picture(
         picture, metadata: see `encode_picture`.
         path: of the file; its suffix names the format.
         overwrite: False refuses to replace a file.
+        follow_links: False for a name of ours in a folder that a stranger may have made, see `write_whole`.
     Returns:
         the path.
     Raises:
@@ -305,7 +311,7 @@ def save_picture(
     if not overwrite and os.path.lexists(path):
         raise PictureError(path, "the file exists already", "Choose another name, or pass overwrite=True")
     try:
-        write_whole(path, data)
+        write_whole(path, data, follow_links=follow_links)
     except Exception as error:
         raise PictureError(
             path,
