@@ -167,6 +167,8 @@ def writer_lock(run: Path | str) -> Iterator[None]:
         made = [folder for folder in (run, *run.parents) if not folder.exists()]
         before = set() if made else set(os.listdir(run))
         run.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink():  # the lock's file is emptied when it is opened
+            raise OSError(errno.ELOOP, "this is a link", str(place))
         lock.acquire(blocking=False)
         clear_asides(RunFolder(run).checkpoints)
     except Timeout as error:

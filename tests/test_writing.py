@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from fashion_style.errors import TrainingError
 from fashion_style.images import open_picture, save_picture
-from fashion_style.writing import write_whole
+from fashion_style.writing import write_whole, writer_lock
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions and links of a POSIX system")
 
@@ -94,6 +95,14 @@ def test_a_link_in_a_strangers_folder_is_replaced_and_leads_nowhere(tmp_path):
     )
 
 
+def test_a_lock_that_is_a_link_empties_nothing(tmp_path):
+    (tmp_path / "diary").write_bytes(b"mine")
+    (tmp_path / "writer.lock").symlink_to("diary")
+    with pytest.raises(TrainingError, match="this is a link"), writer_lock(tmp_path):
+        raise AssertionError("it was locked")
+    assert (tmp_path / "diary").read_bytes() == b"mine" and (tmp_path / "writer.lock").is_symlink()
+
+
 def test_a_picture_follows_a_link_that_was_named(tmp_path):
     picture = np.zeros((4, 4, 3), np.uint8)
     for follow, stays in ((True, True), (False, False)):
@@ -135,7 +144,7 @@ def test_a_write_protected_file_stays_for_whoever_is_not_root(tmp_path):
     drop = "os.setgid(65534); os.setuid(65534)" if hasattr(os, "geteuid") and os.geteuid() == 0 else "pass"
     script = (
         "import os, sys\n"
-        "from fashion_style.writing import write_whole\n"
+        "from fashion_style.writing import write_whole, writer_lock\n"
         f"{drop}\n"
         "os.chdir(sys.argv[1])\n"
         "try:\n    write_whole('file', b'new')\n"
