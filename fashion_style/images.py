@@ -313,6 +313,7 @@ def save_picture(
     metadata: dict[str, str] | None = None,
     alpha: np.ndarray | None = None,
     overwrite: bool = True,
+    follow_links: bool = True,
 ) -> Path:
     """Write a picture file by `write_whole`: whole or not at all.
 
@@ -320,6 +321,7 @@ def save_picture(
         picture, metadata, alpha: see `encode_picture`.
         path: of the file; its suffix names the format.
         overwrite: False refuses to replace a file.
+        follow_links: False for a name of ours in a folder that a stranger may have made, see `write_whole`.
     Returns:
         the path.
     Raises:
@@ -330,7 +332,7 @@ def save_picture(
     if not overwrite and os.path.lexists(path):
         raise PictureError(path, "the file exists already", "Choose another name, or pass overwrite=True")
     try:
-        write_whole(path, data)
+        write_whole(path, data, follow_links=follow_links)
     except Exception as error:
         raise PictureError(
             path,

@@ -54,21 +54,22 @@ def _file_there(path):
     return there
 
 
-def write_whole(path: Path | str, data: bytes) -> None:
+def write_whole(path: Path | str, data: bytes, *, follow_links: bool = False) -> None:
     """Write the bytes `data` aside in the same folder, fsync, rename: `path` is whole or as it was.
 
-    A file that was there hands on its permissions, and its owner and group where the system allows it. A link stays,
-    and the file that it leads to is replaced.
+    A file that was there hands on its permissions, and its owner and group where the system allows it.
 
     Args:
         path: the file to write.
         data: its whole content.
+        follow_links: True, for a path that the reader has named: a link stays, and the file that it leads to is
+            replaced. False, for a name of ours in a folder that a stranger may have made: a link is replaced.
     Raises:
         OSError: also for a write-protected old file, for anything there that is no regular file, and for links in a
             circle.
     """
-    path = Path(os.path.realpath(path))
-    old = _file_there(path)
+    path = Path(os.path.realpath(path) if follow_links else path)
+    old = None if path.is_symlink() and not follow_links else _file_there(path)
     aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with open(aside, "xb") as file:
@@ -172,6 +173,8 @@ def writer_lock(run: Path | str) -> Iterator[None]:
         made = [folder for folder in (run, *run.parents) if not folder.exists()]
         before = set() if made else set(os.listdir(run))
         run.mkdir(parents=True, exist_ok=True)
+        if place.is_symlink():  # the lock's file is emptied when it is opened
+            raise OSError(errno.ELOOP, "this is a link", str(place))
         lock.acquire(blocking=False)
         clear_asides(RunFolder(run).checkpoints)
     except Timeout as error:

@@ -5,9 +5,12 @@ import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from fashion_style.writing import write_whole
+from fashion_style.errors import TrainingError
+from fashion_style.images import open_picture, save_picture
+from fashion_style.writing import write_whole, writer_lock
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions and links of a POSIX system")
 
@@ -74,19 +77,48 @@ def test_a_link_stays_and_its_target_is_replaced_whole(tmp_path):
     target.chmod(0o600)
     link.symlink_to("far/file")
     chain.symlink_to("link")
-    write_whole(chain, b"new")
+    write_whole(chain, b"new", follow_links=True)
     assert chain.is_symlink() and link.is_symlink() and not target.is_symlink()
     assert (target.read_bytes(), mode(target)) == (b"new", 0o600)
     assert sorted(os.listdir(tmp_path)) == ["chain", "far", "link"] and os.listdir(tmp_path / "far") == ["file"]
 
 
+def test_a_link_in_a_strangers_folder_is_replaced_and_leads_nowhere(tmp_path):
+    (tmp_path / "diary").write_bytes(b"mine")
+    for number, target in enumerate(("diary", "nowhere", "itself", "/dev/null")):
+        link = tmp_path / f"link-{number}"
+        link.symlink_to(link.name if target == "itself" else target)
+        write_whole(link, b"new")
+        assert not link.is_symlink() and link.read_bytes() == b"new"
+    assert (
+        (tmp_path / "diary").read_bytes() == b"mine" and os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
+    )
+
+
+def test_a_lock_that_is_a_link_empties_nothing(tmp_path):
+    (tmp_path / "diary").write_bytes(b"mine")
+    (tmp_path / "writer.lock").symlink_to("diary")
+    with pytest.raises(TrainingError, match="this is a link"), writer_lock(tmp_path):
+        raise AssertionError("it was locked")
+    assert (tmp_path / "diary").read_bytes() == b"mine" and (tmp_path / "writer.lock").is_symlink()
+
+
+def test_a_picture_follows_a_link_that_was_named(tmp_path):
+    picture = np.zeros((4, 4, 3), np.uint8)
+    for follow, stays in ((True, True), (False, False)):
+        (tmp_path / "link.png").unlink(missing_ok=True)
+        (tmp_path / "link.png").symlink_to("real.png")
+        save_picture(picture, tmp_path / "link.png", follow_links=follow)
+        assert (tmp_path / "link.png").is_symlink() is stays and open_picture(tmp_path / "link.png").shape == (4, 4, 3)
+
+
 def test_a_link_to_nothing_makes_its_target_and_one_into_no_folder_is_refused(tmp_path):
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "lost").symlink_to("nowhere/file")
-    write_whole(tmp_path / "link", b"new")
+    write_whole(tmp_path / "link", b"new", follow_links=True)
     assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
     with pytest.raises(OSError):
-        write_whole(tmp_path / "lost", b"new")
+        write_whole(tmp_path / "lost", b"new", follow_links=True)
     assert (tmp_path / "lost").is_symlink() and not (tmp_path / "nowhere").exists()
 
 
@@ -99,7 +131,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path):
     for name in ("pipe", "folder", "circle", "to pipe", "to folder"):
         before = os.lstat(tmp_path / name)
         with pytest.raises(OSError):
-            write_whole(tmp_path / name, b"new")
+            write_whole(tmp_path / name, b"new", follow_links=True)
         assert os.lstat(tmp_path / name).st_ino == before.st_ino
     assert len(os.listdir(tmp_path)) == 5
 
@@ -112,7 +144,7 @@ def test_a_write_protected_file_stays_for_whoever_is_not_root(tmp_path):
     drop = "os.setgid(65534); os.setuid(65534)" if hasattr(os, "geteuid") and os.geteuid() == 0 else "pass"
     script = (
         "import os, sys\n"
-        "from fashion_style.writing import write_whole\n"
+        "from fashion_style.writing import write_whole, writer_lock\n"
         f"{drop}\n"
         "os.chdir(sys.argv[1])\n"
         "try:\n    write_whole('file', b'new')\n"

@@ -198,7 +198,7 @@ class _Loop:
         if look:
             picture, place = picture_grid(self.trainer, self.pairs), self.keeper.run.grid(step)
             place.parent.mkdir(exist_ok=True)
-            save_picture(picture, place)
+            save_picture(picture, place, follow_links=False)
         if self.callback:
             self.callback(Progress(step, self.steps, losses, seconds, picture))
 

@@ -67,7 +67,7 @@ def export_generator(run: Path | str, path: Path | str) -> str:
     buffer = io.BytesIO()
     np.savez(buffer, settings=np.array(json.dumps(settings.to_dict())), **weights)
     try:
-        write_whole(path, buffer.getvalue())
+        write_whole(path, buffer.getvalue(), follow_links=True)
     except OSError as error:
         raise TrainingError(
             f"{path}: cannot write the weights here ({error}). Name a file in a folder that can be written."

@@ -112,11 +112,6 @@ def _read_rows(out):
 
     Raises DesignError for what is not ours, and would be written over.
     """
-    if os.path.islink(out / SHEET):
-        raise DesignError(
-            f"{out / SHEET} is a link, and what it leads to is not written over. Move it away, or name another folder"
-            " with --out."
-        )
     try:
         with open_file(out / TABLE, most=TABLE_BYTES) as file:
             rows = table_rows(io.TextIOWrapper(file, encoding="utf-8", newline=""))
@@ -242,7 +237,7 @@ class _Desk:
             return
         # What cannot be written ends the work: the disk would refuse the other pairs too.
         if dressed is not None:
-            save_dressed(dressed, self.out / row["design"])
+            save_dressed(dressed, self.out / row["design"], follow_links=False)
         self._note(row, *files, picture)
         if dressed is not None:
             done = {row["design"] for row in self.rows}
@@ -316,7 +311,7 @@ def _make_all(desk, pairs, stop):
             raise DesignError(f"none of {len(pairs)} pairs could be dressed. The first reason: {desk.bad[0]}")
         _write_rows(desk.rows, desk.out)  # lines of designs that are not asked for any more go
     if desk.rows:
-        save_picture(_sheet(desk.shown), desk.out / SHEET)
+        save_picture(_sheet(desk.shown), desk.out / SHEET, follow_links=False)
     return Lookbook(desk.rows, desk.kept, desk.bad, finished)
 
 

@@ -149,10 +149,15 @@ def dress(
     return Dressed(design, plan | dict(pixels=pixels_sha256(made.layers.whole)))
 
 
-def save_dressed(dressed: Dressed, path: Path | str) -> Path:
-    """Write a `Dressed` as a PNG that holds its recipe, or as another format without. Returns the path."""
+def save_dressed(dressed: Dressed, path: Path | str, *, follow_links: bool = True) -> Path:
+    """Write a `Dressed` as a PNG that holds its recipe, or as another format without, as `save_picture` does.
+
+    Returns the path.
+    """
     text = {RECIPE_FIELD: json.dumps(dressed.recipe, sort_keys=True)} if Path(path).suffix.lower() == ".png" else None
-    return save_picture(dressed.design.picture, path, metadata=text, alpha=dressed.design.alpha)
+    return save_picture(
+        dressed.design.picture, path, metadata=text, alpha=dressed.design.alpha, follow_links=follow_links
+    )
 
 # %% ../../nbs/studio/recipes.ipynb #bf2a85ec
 class Reproduction(NamedTuple):
