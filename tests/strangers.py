@@ -19,22 +19,25 @@ import h5py
 import numpy as np
 
 from fashion_style.cli import main
-from fashion_style.data import Batch  # noqa: F401  (everything is imported before memory is limited)
 from fashion_style.design import load_designer
 from fashion_style.errors import BadUse, FashionStyleError
 from fashion_style.features import layer_shapes, load_extractor, read_embedded_weights
+from fashion_style.images import save_picture
 from fashion_style.reading.files import SkippedFiles, list_pictures
 from fashion_style.reading.pictures import chosen_places, read_places, write_places
+from fashion_style.reading.sources import folder_source
 from fashion_style.recogniser import load_recogniser
 from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, write_checkpoint
 from fashion_style.runs.events import read_events
 from fashion_style.runs.forks import fork
 from fashion_style.runs.history import HISTORY_FIELDS, each_row, read_history
+from fashion_style.runs.loop import train
 from fashion_style.runs.manifests import sealed
 from fashion_style.runs.state_shapes import generator_shapes
+from fashion_style.runs.tensorboard import TensorBoardWriter
 from fashion_style.runs.weights import export_generator, load_generator
 from fashion_style.settings import TrainingSettings, read_settings
-from fashion_style.studio.evaluation import claimed_folder
+from fashion_style.studio.evaluation import claimed_folder, write_evaluation
 from fashion_style.studio.lookbook import make_lookbook
 from fashion_style.writing import free_folder, writer_lock
 
@@ -679,6 +682,11 @@ def paths_that_no_disk_can_have(folder):
         lookbook=lambda path: make_lookbook(None, path, folder, folder / "out"),
         lookbook_to=lambda path: make_lookbook(None, folder, folder, path),
         evaluation=lambda path: claimed_folder(path, TINY).__enter__(),
+        evaluation_to=lambda path: write_evaluation(None, [], path, TINY),
+        picture_to=lambda path: save_picture(np.zeros((8, 8, 3), "uint8"), f"{path}.png"),
+        folder_of_pictures=folder_source,
+        training=lambda path: train(path, TINY, *sources),
+        tensorboard=TensorBoardWriter,
         lock=lambda path: writer_lock(path).__enter__(),
         stylize=lambda path: command(["stylize", path, path, "-o", "out.png"]),
         designs=lambda path: command(["designs", "--garments", path, "--styles", ".", "--out", path]),

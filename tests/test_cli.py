@@ -514,11 +514,11 @@ def test_bad_files_of_settings_are_one_line(shell, tmp_path, content):
 @pytest.mark.parametrize(
     "words",
     [
-        ["--batch", "1000000"],
-        ["--batch", "1000000", "--accumulate", "1000000", "--critic-steps", "100"],
-        ["--size", "1000000", "--batch", "1"],
-        ["--width", "100000"],
-        ["--critic-steps", "1000000"],
+        ["--batch", "100000"],
+        ["--batch", "100000", "--accumulate", "100000", "--critic-steps", "100"],
+        ["--size", "4096", "--batch", "100"],
+        ["--width", "128", "--batch", "2000"],
+        ["--critic-steps", "1000", "--batch", "1000"],
     ],
     ids=" ".join,
 )

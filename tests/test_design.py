@@ -25,6 +25,7 @@ from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.runs import networks
 from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style.runs.networks import build_networks
+from fashion_style.runs.state_shapes import generator_shapes
 from fashion_style.runs.weights import export_generator
 from fashion_style.settings import TrainingSettings
 from fashion_style.studio import evaluation as demo
@@ -400,8 +401,9 @@ def test_weights_that_float16_cannot_hold_are_not_exported(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(tmp_path, value):
-    settings = np.array(json.dumps(TrainingSettings(size=32, width=4).to_dict()))
-    np.savez(tmp_path / "broken.npz", **{"settings": settings, "generator/000": np.array([0.0, value])})
+    settings = TrainingSettings(size=32, width=4)
+    arrays = {name: np.full(array.shape, value) for name, array in generator_shapes(settings).items()}
+    np.savez(tmp_path / "broken.npz", settings=np.array(json.dumps(settings.to_dict())), **arrays)
     with pytest.raises(TrainingError, match="broken.npz.*not finite.*generator/000"):
         load_designer(tmp_path / "broken.npz")
 

@@ -68,7 +68,7 @@ class QuickTrainer:
             tf.Variable(tf.zeros([3 if settings.width == SMALL.width else 1])),
             tf.Variable(tf.zeros([4 if settings.constraint == "spectral_norm" else 2])),
         )
-        self.momenta, self.batches = [tf.Variable(0.0), tf.Variable(0.0)], []
+        self.momenta, self.batches, self.generator = [tf.Variable(0.0), tf.Variable(0.0)], [], None
 
     def variables(self):
         return {
@@ -278,6 +278,7 @@ def test_the_last_step_is_the_last(quick, sources):
 
 def test_it_goes_on_from_a_checkpoint_and_only_reads_it(quick, sources, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "check_headers", lambda *given: None)  # the quick trainer's shapes are its own
+    monkeypatch.setattr(sessions, "check_paints", lambda *given: None)  # and it has no generator
     trainer = QuickTrainer(SMALL)
     trainer.step.assign(7)
     trainer.weight.assign([1.0, 2.0, 3.0])

@@ -22,7 +22,7 @@ from ..received import shown_path
 from .folder import RunFolder
 from ..settings import LossWeights
 
-HISTORY_BYTES = 500_000_000  # of a table: about two million steps
+HISTORY_BYTES = 5_000_000_000  # of a table: about twenty million steps
 HISTORY_NUMBERS = 4_000_000  # that `read_history` keeps in memory, about 250 MB
 HISTORY_COLUMNS = 200
 

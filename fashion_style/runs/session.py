@@ -19,6 +19,7 @@ from ..reading.sources import PictureSource
 from .arrays import assign_arrays
 from .checkpoints import newest_checkpoint
 from .history import weighted_shares
+from .networks import check_paints
 from .steps import Stepper, told_wait
 from ..settings import LossWeights, TrainingSettings, settings_difference
 from ..training import Trainer
@@ -109,6 +110,8 @@ class TrainingSession:
                 else newest_checkpoint(self.run)[1]
             )
             text = "a new trace that took over " + _take_over(trainer, arrays, built)
+            if not before:
+                check_paints(trainer.generator, f"the checkpoint of {self.run}")
         return trainer, text
 
     def _follow_wishes(self):

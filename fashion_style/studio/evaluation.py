@@ -26,6 +26,7 @@ from ..errors import DesignError, printable
 from ..features import Extractor, load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
+from ..received import path_fault, shown_path
 from ..runs.curves import fig_history
 from ..runs.folder import SETTINGS_FILE
 from ..runs.loop import train
@@ -134,6 +135,8 @@ def write_evaluation(
     Raises:
         PictureError, DesignError: if the folder cannot be written.
     """
+    if fault := path_fault(out):
+        raise DesignError(f"{shown_path(out)}: {fault}. Name another folder.")
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
