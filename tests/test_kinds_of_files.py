@@ -111,6 +111,10 @@ def test_a_drawing():
         assert (open_picture(start + begin)[..., 0] == 255).all() and open_picture(start + begin)[5, 5, 1] == 0
 
 
+def test_a_web_page_is_no_drawing():
+    assert refused(b"<html><body><svg width='9' height='9'></svg></body></html>", "begins with <html>")
+
+
 @needs_resvg
 def test_a_picture_embedded_in_a_drawing():
     import base64

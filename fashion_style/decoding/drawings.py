@@ -60,6 +60,10 @@ def drawing_size(name: Path | str, data: bytes) -> tuple[int, int]:
     def element(tag, attributes):
         kind = tag.rsplit(":", 1)[-1]
         if not sizes:
+            if kind != "svg":
+                raise _refused(
+                    name, f"begins with <{kind[:40]}> instead of <svg>", "Open it in the program that made it"
+                )
             sizes.append(_root_size(attributes))
         for key, value in attributes.items():
             outside = not re.match(r"\s*(#|data:image/(png|jpeg|jpg|gif|webp)[;,])", value)
