@@ -5,7 +5,7 @@ The article's names and `load_designer` are found here too. They are imported wh
 is imported is told only if the import fails; `TF_CPP_MIN_LOG_LEVEL=0` shows all of it.
 """
 
-from .quiet import import_tensorflow_quietly as _import_tensorflow_quietly
+from .guards.quiet import import_tensorflow_quietly as _import_tensorflow_quietly
 
 __version__ = "0.2.0"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from .guards.tables import table_rows, table_text
 from matplotlib.figure import Figure
 
 from .cloth.masks import garment_mask
@@ -21,7 +22,6 @@ from .garments import paste_and_shade
 from .gram import gram_matrix
 from .reading.checked_pairs import check_pairs
 from .scorecard import score_rows
-from .tables import table_rows, table_text
 
 # %% ../nbs/20_comparison.ipynb #97367a53
 BASELINES = ("identity", "style picture", "paste and shade")

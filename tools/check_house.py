@@ -19,9 +19,9 @@ FACES = ("", "panels.__init__")  # for notebooks, README and tests; exported cod
 
 # From the ground up, and on a floor from left to right: a module imports only what stands before it.
 FLOORS = (
-    "errors received quiet",
+    "errors guards.received guards.quiet",
     "runs.folder",
-    "writing bounded_files bounded_arrays tables",
+    "writing bounded_files guards.bounded_arrays guards.tables",
     (
         "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.drawings decoding.formats"
         " decoding.pixels decoding.encoding"

@@ -33,6 +33,7 @@ def title_and_summary(notebook):
 
 # Folders beside the chapters, in the order of the floors of tools/check_house.py.
 WINGS = {
+    "guards": "what comes from outside, made harmless",
     "decoding": "what it takes to read a picture file rightly",
     "drawing": "garments and textiles drawn by code",
     "cloth": "where the cloth is in a picture",

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ..guards.bounded_arrays import ArrayLimits, open_npz
 
-from ..bounded_arrays import ArrayLimits, open_npz
 from ..bounded_files import open_file
 from ..errors import FashionStyleError, FileError, TrainingError
 from .arrays import architecture_fingerprint

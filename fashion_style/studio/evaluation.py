@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ..guards.received import path_fault, shown_path
 
 from ..comparison import ScorecardTable, scorecard
 from ..data import Batch, held_out_pairs
@@ -26,7 +27,6 @@ from ..errors import DesignError, printable
 from ..features import Extractor, load_extractor
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
-from ..received import path_fault, shown_path
 from ..runs.curves import fig_history
 from ..runs.folder import SETTINGS_FILE
 from ..runs.loop import train

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from ..guards.received import path_fault, shown_path
+from ..guards.tables import table_rows, table_text
 from tqdm.auto import tqdm
 
 from ..bounded_files import open_file, parse_json
@@ -27,10 +29,8 @@ from ..features import load_extractor
 from ..images import resize_picture, save_picture, to_float
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
-from ..received import path_fault, shown_path
 from ..scorecard import score
 from .recipes import dress, pixels_sha256, plan_recipe, read_recipe, save_dressed
-from ..tables import table_rows, table_text
 from ..writing import Stop, write_whole, writer_lock
 
 # %% ../../nbs/studio/lookbook.ipynb #9ccb8684
