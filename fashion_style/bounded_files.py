@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .guards.received import path_fault, shown
-
 from .errors import FileError
+from .guards.received import path_fault, shown
 
 # %% ../nbs/bounded_files.ipynb #b7785cc2
 @contextmanager

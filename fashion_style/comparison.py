@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from .guards.tables import table_rows, table_text
 from matplotlib.figure import Figure
 
 from .cloth.masks import garment_mask
@@ -20,6 +19,7 @@ from .errors import ScoreError
 from .features import STYLE_LAYERS
 from .garments import paste_and_shade
 from .gram import gram_matrix
+from .guards.tables import table_rows, table_text
 from .reading.checked_pairs import check_pairs
 from .scorecard import score_rows
 

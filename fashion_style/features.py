@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from .guards.bounded_arrays import ArrayLimits, read_h5, read_npz
-from .guards.received import path_fault, shown_path
 from matplotlib.figure import Figure
 
 from .bounded_files import file_bytes
 from .errors import FeatureError, FileError, WeightsError
+from .guards.bounded_arrays import ArrayLimits, read_h5, read_npz
+from .guards.received import path_fault, shown_path
 from .networks.probe import gives_numbers
 
 import keras

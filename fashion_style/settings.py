@@ -10,11 +10,10 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from .guards.received import path_fault, shown, shown_path
-
 from .bounded_files import read_json
 from .errors import TrainingError
 from .gram import STYLE_STATISTICS
+from .guards.received import path_fault, shown, shown_path
 from .networks.constraints import CONSTRAINTS
 from .style_generator import GENERATORS, PATHS
 

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .guards.received import path_fault, shown_path
 from filelock import FileLock, Timeout
 
 from .errors import DesignError, TrainingError
+from .guards.received import path_fault, shown_path
 from .runs.folder import RunFolder
 
 # %% ../nbs/writing.ipynb #31b6056f

@@ -25,7 +25,7 @@ from fashion_style.features import layer_shapes, load_extractor, read_embedded_w
 from fashion_style.images import save_picture
 from fashion_style.reading.files import SkippedFiles, list_pictures
 from fashion_style.reading.pictures import chosen_places, read_places, write_places
-from fashion_style.reading.sources import folder_source
+from fashion_style.reading.sources import folder_source, garment_source, pattern_source
 from fashion_style.recogniser import load_recogniser
 from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, write_checkpoint
 from fashion_style.runs.events import read_events
@@ -685,7 +685,7 @@ def paths_that_no_disk_can_have(folder):
         evaluation_to=lambda path: write_evaluation(None, [], path, TINY),
         picture_to=lambda path: save_picture(np.zeros((8, 8, 3), "uint8"), f"{path}.png"),
         folder_of_pictures=folder_source,
-        training=lambda path: train(path, TINY, *sources),
+        training=lambda path: train(path, TINY, garment_source(size=40, count=4), pattern_source(size=40, count=4)),
         tensorboard=TensorBoardWriter,
         lock=lambda path: writer_lock(path).__enter__(),
         stylize=lambda path: command(["stylize", path, path, "-o", "out.png"]),

@@ -8,11 +8,11 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from fashion_style.guards.bounded_arrays import ArrayLimits, read_h5, read_npz
 
 from fashion_style.bounded_files import file_bytes, json_depth, open_file, parse_json, read_json
 from fashion_style.errors import FashionStyleError, FileError, TrainingError, WeightsError
 from fashion_style.features import read_embedded_weights, read_vgg19_weights
+from fashion_style.guards.bounded_arrays import ArrayLimits, read_h5, read_npz
 from fashion_style.runs.events import read_events
 from fashion_style.runs.history import read_history
 from fashion_style.runs.weights import load_generator

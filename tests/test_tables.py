@@ -5,9 +5,9 @@ import io
 
 import numpy as np
 import pytest
-from fashion_style.guards.tables import guarded_cell, table_rows, table_text, true_cell
 
 from fashion_style.comparison import ScorecardTable
+from fashion_style.guards.tables import guarded_cell, table_rows, table_text, true_cell
 
 FORMULAS = (
     "=1+1",

@@ -16,9 +16,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ..guards.received import path_fault, shown
-
 from ..errors import BadUse, FashionStyleError, printable
+from ..guards.received import path_fault, shown
 
 # %% ../../nbs/commands/options.ipynb #12d58cbe
 class Parser(argparse.ArgumentParser):

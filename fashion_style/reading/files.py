@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from ..guards.received import path_fault, shown_path
 
 from ..bounded_files import open_file
 from ..decoding.formats import FOREIGN_SUFFIXES, READ_SUFFIXES, foreign
 from ..errors import DataError, FileError, PictureError
+from ..guards.received import path_fault, shown_path
 
 # %% ../../nbs/reading/files.ipynb #f998eaaf
 FIRST_LOOK = 1024  # pictures of a folder that are found together; a smaller folder is found at once

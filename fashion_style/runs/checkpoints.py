@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ..guards.bounded_arrays import ArrayLimits, open_npz
 
 from ..bounded_files import open_file
 from ..errors import FashionStyleError, FileError, TrainingError
+from ..guards.bounded_arrays import ArrayLimits, open_npz
 from .arrays import architecture_fingerprint
 from .folder import MANIFEST_FILE, STATE_FILE, RunFolder
 from .manifests import read_manifest, sealed

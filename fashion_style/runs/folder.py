@@ -10,9 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..guards.received import path_fault, shown_path
-
 from ..errors import TrainingError
+from ..guards.received import path_fault, shown_path
 
 # %% ../../nbs/runs/folder.ipynb #f727e912
 SETTINGS_FILE = "settings.json"  # also of an evaluation's folder

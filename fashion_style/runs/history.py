@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from ..guards.received import shown_path
 
 from ..bounded_files import LINE_BYTES, each_line, open_file
 from ..errors import FileError, TrainingError
+from ..guards.received import shown_path
 from .folder import RunFolder
 from ..settings import LossWeights
 

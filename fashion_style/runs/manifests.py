@@ -13,10 +13,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..guards.received import shown
-
 from ..bounded_files import read_json
 from ..errors import FileError
+from ..guards.received import shown
 from .folder import MANIFEST_FILE
 from ..settings import TrainingSettings
 

@@ -12,10 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import FileError
 from ..guards.bounded_arrays import Header
 from ..guards.received import shown
-
-from ..errors import FileError
 from .networks import build_critic_of, build_generator_of, build_optimizer
 from ..settings import TrainingSettings
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from ..guards.bounded_arrays import ArrayLimits, open_npz
-from ..guards.received import path_fault, shown, shown_path
 
 from ..bounded_files import open_file, parse_json
 from ..errors import FashionStyleError, FileError, TrainingError
+from ..guards.bounded_arrays import ArrayLimits, open_npz
+from ..guards.received import path_fault, shown, shown_path
 from .arrays import assign_arrays
 from .checkpoints import newest_checkpoint
 from .networks import build_generator_of, check_paints

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ..guards.received import path_fault, shown_path
 
 from ..comparison import ScorecardTable, scorecard
 from ..data import Batch, held_out_pairs
@@ -25,6 +24,7 @@ from ..design import Designer, load_designer
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, printable
 from ..features import Extractor, load_extractor
+from ..guards.received import path_fault, shown_path
 from ..images import save_picture
 from ..reading.sources import garment_source, pattern_source
 from ..runs.curves import fig_history

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from ..guards.received import path_fault, shown_path
-from ..guards.tables import table_rows, table_text
 from tqdm.auto import tqdm
 
 from ..bounded_files import open_file, parse_json
@@ -26,6 +24,8 @@ from ..design import Designer
 from ..drawing.sheets import contact_sheet
 from ..errors import DesignError, PictureError
 from ..features import load_extractor
+from ..guards.received import path_fault, shown_path
+from ..guards.tables import table_rows, table_text
 from ..images import resize_picture, save_picture, to_float
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
