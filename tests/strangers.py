@@ -25,7 +25,7 @@ from fashion_style.features import layer_shapes, load_extractor, read_embedded_w
 from fashion_style.images import save_picture
 from fashion_style.reading.files import SkippedFiles, list_pictures
 from fashion_style.reading.pictures import chosen_places, read_places, write_places
-from fashion_style.reading.sources import folder_source
+from fashion_style.reading.sources import folder_source, garment_source, pattern_source
 from fashion_style.recogniser import load_recogniser
 from fashion_style.runs.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, write_checkpoint
 from fashion_style.runs.events import read_events
@@ -697,6 +697,7 @@ def paths_that_no_disk_can_have(folder):
         evaluate=lambda path: command(["evaluate", path]),
     )
     run_of_two(folder)
+    sources = garment_source(size=16, count=1), pattern_source(size=16, count=1)
     return [lambda read=read, path=path: read(path) for name, read in readers.items() for path in BAD_PATHS.values()]
 
 
