@@ -697,6 +697,7 @@ def paths_that_no_disk_can_have(folder):
         evaluate=lambda path: command(["evaluate", path]),
     )
     run_of_two(folder)
+    sources = garment_source(size=16, count=1), pattern_source(size=16, count=1)
     return [lambda read=read, path=path: read(path) for name, read in readers.items() for path in BAD_PATHS.values()]
 
 
