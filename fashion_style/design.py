@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from skimage.color import lab2rgb, rgb2lab
 
-from .cloth.masks import garment_mask
+from .cloth.masks import FoundMask, find_garment
 from .errors import DesignError
 from .images import open_picture, resize_picture, to_float
 from .networks.large_prints import WORKING_PIXELS, paint_large
@@ -151,11 +151,15 @@ class Design:
         picture: float32 (H, W, 3) in [-1, 1].
         mask: (H, W, 1) in [0, 1].
         recipe: the settings that made it, a plain dict.
+        finder: what found the mask: "drawing", "graph cut" or "given".
+        warnings: what speaks against a mask that was found, in sentences; none for a mask that was given.
     """
 
     picture: np.ndarray
     mask: np.ndarray
     recipe: dict
+    finder: str = "given"
+    warnings: tuple[str, ...] = ()
 
 # %% ../nbs/21_design.ipynb #26c80d37
 def _one_trace(network):
@@ -198,6 +202,7 @@ class Designer:
         lock: bool = True,
         mask: np.ndarray | None = None,
         size: int | None = None,
+        finder: str = "today",
     ) -> Design:
         """Put one style, or a mix of several, onto a garment.
 
@@ -210,12 +215,14 @@ class Designer:
             keep_colours: True keeps the garment's colours and takes only light and dark from the style.
             lock: True leaves everything outside the garment as it is, bit for bit.
             mask: (H, W) or (H, W, 1) in [0, 1], 1 = garment, of the garment's size before or after `size`; default:
-                found by `garment_mask`.
+                found by `find_garment`.
             size: short side in pixels, >= 16, that the garment is resized to; default: as it is, or with a warning the
                 largest possible.
+            finder: of the mask, see `find_garment`.
         Raises:
             PictureError: for pictures that cannot be read.
             DesignError: for garments too large at this size, or numbers out of range.
+            GarmentError: for an unknown finder.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
         motif_scale = checked_number(
@@ -223,11 +230,11 @@ class Designer:
         )
         styles = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         weights = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
-        garment, mask = self.dress_form(garment, mask, size)
+        garment, found = self._form(garment, mask, size, finder)
         generated = self._generate(garment, [_load(style) for style in styles], weights, strength, motif_scale)
         if keep_colours:
             generated = keep_garment_colours(generated, garment) if strength > 0 else garment
-        picture = lock_garment(generated, garment, mask) if lock else generated
+        picture = lock_garment(generated, garment, found.mask) if lock else generated
         recipe = dict(
             weights=weights.round(4).tolist(),
             strength=strength,
@@ -236,7 +243,7 @@ class Designer:
             lock=bool(lock),
             generator=self.name,
         )
-        return Design(picture, mask, recipe)
+        return Design(picture, found.mask, recipe, found.finder, found.warnings)
 
     def dress_form(
         self, garment: Any, mask: np.ndarray | None = None, size: int | None = None
@@ -245,7 +252,12 @@ class Designer:
 
         Returns (float32 (H, W, 3), (H, W, 1)).
         """
-        return _dress_form(garment, mask, size, MAX_PIXELS if self._prints else DIRECT_PIXELS)
+        garment, found = self._form(garment, mask, size)
+        return garment, found.mask
+
+    def _form(self, garment, mask, size, finder="today"):
+        """(garment, `FoundMask`), see `dress_form`."""
+        return _dress_form(garment, mask, size, MAX_PIXELS if self._prints else DIRECT_PIXELS, finder)
 
     def _generate(self, garment, styles, weights, strength, motif_scale):
         height, width = garment.shape[:2]
@@ -297,9 +309,9 @@ def _fitting_size(height, width, size, limit):
     return tuple(target)
 
 
-def _dress_form(garment, mask, size, limit):
-    """The garment as float32 (H, W, 3) in [-1, 1] at the wanted size, and its mask (H, W, 1): checked and resized with
-    it, or found.
+def _dress_form(garment, mask, size, limit, finder):
+    """The garment as float32 (H, W, 3) in [-1, 1] at the wanted size, and its `FoundMask`: checked and resized with it,
+    or found.
     """
     garment = _load(garment)
     given, target = garment.shape[:2], _fitting_size(*garment.shape[:2], size, limit)
@@ -307,7 +319,7 @@ def _dress_form(garment, mask, size, limit):
         garment = resize_picture(garment, target, fit="stretch")
     garment = to_float(garment) if garment.dtype == np.uint8 else garment
     if mask is None:
-        return garment, garment_mask(garment)
+        return garment, find_garment(garment, finder=finder)
     try:
         mask = np.asarray(mask, "float32")
     except (TypeError, ValueError):
@@ -319,7 +331,8 @@ def _dress_form(garment, mask, size, limit):
             f" {target[0]}), with numbers in [0, 1]. Received: height, width {mask.shape[:2]}, from"
             f" {mask.min() if mask.size else None} to {mask.max() if mask.size else None}."
         )
-    return garment, mask if mask.shape[:2] == target else resize_picture(mask, target, fit="stretch")
+    mask = mask if mask.shape[:2] == target else resize_picture(mask, target, fit="stretch")
+    return garment, FoundMask(mask, "given")
 
 # %% ../nbs/21_design.ipynb #d7b3c165
 def load_designer(weights: Path | str | None = None) -> Designer:

@@ -60,7 +60,7 @@ def test_a_recipe_is_made_again_without_a_difference_of_version(old):
 
 
 @pytest.mark.parametrize(
-    "version, way", [("0.1.0", 1), ("0.2.7", 1), ("0.3.0", None), ("nonsense", None), (None, None), ("0", None)]
+    "version, way", [("0.1.0", 1), ("0.2.7", 2), ("0.3.0", None), ("nonsense", None), (None, None), ("0", None)]
 )
 def test_only_known_versions_have_a_way(version, way):
     assert way_of(version) == way

@@ -29,7 +29,7 @@ FLOORS = (
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.masks",
+    "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.masks",
     "garments patterns",
     (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
