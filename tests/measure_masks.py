@@ -3,8 +3,8 @@
     python tests/measure_masks.py [--photos FOLDER] [--sheet SHEET.png] [--count 60]
     python tests/measure_masks.py --composites 80 [--finder "graph cut"] [--cut-outs FOLDER] [--worst SHEET.png]
 
-The second form measures on what `composites.py` makes: cut-outs that no training saw (where there are any) and drawn garments
-on five grounds, drawings with faults, how often doubts are right, and the time at 1,000 pixels.
+The second form measures on what `composites.py` makes: cut-outs that no training saw (where there are any) and drawn
+garments on five grounds, drawings with faults, how often doubts are right, and the time at 1,000 pixels.
 
 Prints a table. Without photographs only the composites on drawn backgrounds are measured. No true masks exist for the
 photographs, so their quality is given in two weaker ways: do small changes of the photo leave the mask as it is, and

@@ -92,9 +92,9 @@ def raggedness(mask: np.ndarray) -> float:
         lengths.append(sum(cv2.arcLength(contour, True) for contour in contours))
     return float(lengths[0] / max(1.0, lengths[1]))
 
-# %% ../../nbs/cloth/doubts.ipynb #ab0720b2
+# %% ../../nbs/cloth/doubts.ipynb #5b6285fe
 def skin_share(mask: np.ndarray, picture: np.ndarray) -> float:
-    """The share of a mask that is smooth, in large pieces, and has a skin's colour: in [0, 1].
+    """The share of a mask in large pieces of a skin's colour; 0 where the rest has about the same tint: in [0, 1].
 
     Args:
         mask: (H, W), bool.
@@ -102,13 +102,18 @@ def skin_share(mask: np.ndarray, picture: np.ndarray) -> float:
     """
     light, red, blue = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb), -1, 0)
     skin = mask & (red >= 138) & (red <= 173) & (blue >= 77) & (blue <= 122) & (light > 60)
-    opened = cv2.morphologyEx(np.uint8(skin), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)) > 0
-    return float(opened.sum() / max(1, mask.sum()))
+    skin = cv2.morphologyEx(np.uint8(skin), cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)) > 0
+    rest = mask & ~(cv2.dilate(np.uint8(skin), np.ones((7, 7), np.uint8)) > 0)
+    if not skin.any() or not rest.any():
+        return float(skin.sum() / max(1, mask.sum()))
+    tint = cv2.cvtColor(np.float32(picture) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+    apart = np.linalg.norm(np.median(tint[skin], axis=0) - np.median(tint[rest], axis=0))
+    return float(skin.sum() / mask.sum()) if apart > 14 else 0.0
 
-# %% ../../nbs/cloth/doubts.ipynb #1af4d331
+# %% ../../nbs/cloth/doubts.ipynb #50408319
 DOUBTS = {
     "nothing found": "no garment could be told from the background, so the whole picture is dressed",
-    "small": "the mask covers less than 2 % of the picture",
+    "small": "the mask covers less than 5 % of the picture",
     "scattered": "the mask is in many pieces",
     "ring": "the mask is a ring: perhaps it is what lies around the garment",
     "three sides": "the mask runs along three sides of the picture: perhaps it is the background",
@@ -137,7 +142,7 @@ def mask_doubts(mask: np.ndarray, picture: np.ndarray, *, drawn: bool = False) -
         return ("nothing found",)
     shape = mask_shape(binary)
     found = {
-        "small": shape.covered < 0.02,
+        "small": shape.covered < 0.05,
         "scattered": shape.largest < 0.6 and shape.largest + shape.second < 0.85,
         "ring": shape.holes > 0.3,
         "three sides": shape.sides >= 3,

@@ -259,7 +259,7 @@ def drawing_mask(picture: np.ndarray) -> np.ndarray:
     mask = _covered(_inside(distance, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)), distance)
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR) if zoom < 1 else mask
 
-# %% ../../nbs/cloth/drawings.ipynb #de9b566f
+# %% ../../nbs/cloth/drawings.ipynb #d32da795
 class Lines(NamedTuple):
     """How much a picture looks like a drawing, three shares in [0, 1].
 
@@ -317,4 +317,4 @@ def measure_lines(picture: np.ndarray) -> Lines:
 
 def look_like_drawing(lines: Lines) -> bool:
     """Whether these shares are those of a drawing: paper around, a line on the edge, flat tones inside."""
-    return bool(lines.paper > 0.85 and lines.lined > 0.6 and lines.flat > 0.8 and 0.01 < lines.covered < 0.95)
+    return bool(lines.paper > 0.85 and lines.lined > 0.6 and lines.flat > 0.85 and 0.01 < lines.covered < 0.95)

@@ -16,7 +16,7 @@ from .drawings import drawing_mask, look_like_drawing, measure_lines
 from .graph_cut import graph_cut_mask
 from ..errors import GarmentError
 
-# %% ../../nbs/cloth/masks.ipynb #88b85fe4
+# %% ../../nbs/cloth/masks.ipynb #4cfe7816
 FINDERS = ("today", "graph cut")
 
 
@@ -54,6 +54,13 @@ def _checked(picture, finder, iterations):
     return np.uint8(np.clip(np.nan_to_num(picture) * 127.5 + 127.5, 0, 255).round())
 
 
+def _mask(pixels, finder, iterations):
+    """(mask (H, W), what found it) of uint8 pixels."""
+    if finder == "today" and min(pixels.shape[:2]) >= 16 and look_like_drawing(measure_lines(pixels)):
+        return drawing_mask(pixels), "drawing"
+    return graph_cut_mask(pixels, iterations=iterations), "graph cut"
+
+
 def find_garment(picture: ArrayLike, *, finder: str = "today", iterations: int = 5) -> FoundMask:
     """Find the garment in a picture, and say what speaks against the answer.
 
@@ -66,10 +73,8 @@ def find_garment(picture: ArrayLike, *, finder: str = "today", iterations: int =
         GarmentError: when `picture` is not one colour picture, for an unknown finder or no round.
     """
     pixels = _checked(picture, finder, iterations)
-    drawn = finder == "today" and min(pixels.shape[:2]) >= 16 and look_like_drawing(measure_lines(pixels))
-    mask = drawing_mask(pixels) if drawn else graph_cut_mask(pixels, iterations=iterations)
-    doubts = mask_doubts(mask, pixels, drawn=drawn)
-    return FoundMask(mask[..., None], "drawing" if drawn else "graph cut", doubts)
+    mask, found_by = _mask(pixels, finder, iterations)
+    return FoundMask(mask[..., None], found_by, mask_doubts(mask, pixels, drawn=found_by == "drawing"))
 
 
 def garment_mask(picture: ArrayLike, *, finder: str = "today", iterations: int = 5) -> np.ndarray:
@@ -83,4 +88,4 @@ def garment_mask(picture: ArrayLike, *, finder: str = "today", iterations: int =
     Raises:
         GarmentError: as there.
     """
-    return find_garment(picture, finder=finder, iterations=iterations).mask
+    return _mask(_checked(picture, finder, iterations), finder, iterations)[0][..., None]
