@@ -1,6 +1,6 @@
 """Pictures whose masks are known exactly: cut-outs and drawn garments on five grounds, and drawings with faults.
 
-The cut-outs are those that the segmenter's training holds out; the grounds are made here and not by the training's code.
+The cut-outs are those that a hash of their names holds out of every training.
 """
 
 import hashlib
