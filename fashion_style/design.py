@@ -142,12 +142,16 @@ class Design:
         mask: (H, W, 1) in [0, 1].
         recipe: the settings that made it, a plain dict.
         alpha: uint8 (H, W), the picture's opacity, or None if it is opaque.
+        finder: what found the mask: "drawing", "graph cut" or "given".
+        warnings: what speaks against a mask that was found, in sentences; none for a mask that was given.
     """
 
     picture: np.ndarray
     mask: np.ndarray
     recipe: dict
     alpha: np.ndarray | None = None
+    finder: str = "given"
+    warnings: tuple[str, ...] = ()
 
 # %% ../nbs/21_design.ipynb #26c80d37
 def _one_trace(network):
@@ -191,6 +195,7 @@ class Designer:
         mask: np.ndarray | None = None,
         size: int | None = None,
         background: str = KEEP,
+        finder: str = "today",
     ) -> Design:
         """Put one style, or a mix of several, onto a garment.
 
@@ -210,10 +215,12 @@ class Designer:
                 largest possible.
             background: "keep" leaves it as it is, also transparent; "transparent" cuts the garment out; a colour such
                 as "#ffffff" is laid behind it.
+            finder: of the mask, see `find_garment`.
         Raises:
             PictureError: for pictures that cannot be read.
             DesignError: for garments too large at this size, numbers out of range, another background, or weights that
                 paint no numbers.
+            GarmentError: for an unknown finder.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
         motif_scale = checked_number(
@@ -223,7 +230,7 @@ class Designer:
         check_mix(len(styles))
         weights = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
         read_background(background)  # refused before anything is painted
-        form = self._form(garment, mask, size)
+        form = self._form(garment, mask, size, finder)
         prints = [read_print(style) for style in styles]
         generated = self._generate(form.garment, prints, weights, strength, motif_scale)
         if keep_colours:
@@ -238,7 +245,7 @@ class Designer:
             lock=bool(lock),
             generator=self.name,
         )
-        return Design(picture, form.mask, recipe, alpha)
+        return Design(picture, form.mask, recipe, alpha, form.finder, form.warnings)
 
     def dress_form(
         self, garment: Any, mask: np.ndarray | None = None, size: int | None = None
@@ -250,11 +257,11 @@ class Designer:
         form = self._form(garment, mask, size)
         return form.on_white, form.mask
 
-    def _form(self, garment, mask, size) -> Form:
+    def _form(self, garment, mask, size, finder="today") -> Form:
         """The garment's `Form` at the size at which it is painted."""
         colours, alpha = read_cloth(garment)
         limit = MAX_PIXELS if self._prints else DIRECT_PIXELS
-        return make_form(colours, alpha, mask, _fitting_size(*colours.shape[:2], size, limit))
+        return make_form(colours, alpha, mask, _fitting_size(*colours.shape[:2], size, limit), finder)
 
     def _generate(self, garment, styles, weights, strength, motif_scale):
         """The garment painted all over; where a print has holes, the garment itself."""

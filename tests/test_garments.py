@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion_style.cloth.masks import garment_mask, mask_iou
+from fashion_style.cloth.masks import garment_mask
+from fashion_style.cloth.overlap import mask_iou
 from fashion_style.drawing.curves import Fold, Panel, bend, closed, mirror_panel, panel_figure, path
 from fashion_style.drawing.render import AMBIENT, FLAT_LIGHT, fold_height, lambert
 from fashion_style.drawing.shapes import qipao

@@ -462,3 +462,36 @@ def test_a_design_that_cannot_be_written_ends_the_work(designer, files, monkeypa
     with pytest.raises(PictureError, match="cannot be written"):
         make_lookbook(designer, files / "garments", files / "prints", files / "out", size=48)
     assert len(written) == 2
+
+
+def test_a_table_of_0_1_without_the_column_of_warnings_is_taken_up(designer, files, tmp_path):
+    out = tmp_path / "out"
+    make_lookbook(designer, files / "garments", files / "prints", out, count=2)
+    rows = list(csv.DictReader((out / "designs.csv").open(encoding="utf-8", newline="")))
+    with (out / "designs.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [name for name in rows[0] if name != "warnings"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    book = make_lookbook(designer, files / "garments", files / "prints", out, count=2)
+    assert book.kept == 2 and all(row["warnings"] == "" for row in book.rows)
+
+
+def test_a_doubtful_mask_is_written_into_the_table(designer, files, tmp_path):
+    (tmp_path / "plain").mkdir()
+    save_picture(np.full((72, 72, 3), 200, np.uint8), tmp_path / "plain" / "nothing.png")
+    book = make_lookbook(designer, tmp_path / "plain", files / "prints", tmp_path / "out", count=1)
+    assert "no garment could be told" in book.rows[0]["warnings"] and "--mask" in book.rows[0]["warnings"]
+
+
+def test_the_recipe_names_the_finder_and_an_old_one_takes_that_of_then(designer, files):
+    save_picture(draw_garment("t-shirt", 72, 1, render="flat").picture, files / "flat.png")
+    made = dress(designer, files / "flat.png", [files / "prints" / "gingham.png"])
+    assert made.recipe["finder"] == made.design.finder == "drawing" and made.design.warnings == ()
+    old = dress(designer, files / "flat.png", [files / "prints" / "gingham.png"], finder="graph cut")
+    recipe = dict(old.recipe, version="0.1.0")
+    del recipe["settings"]["finder"], recipe["finder"]  # as version 0.1 wrote it
+    assert (old.design.mask != made.design.mask).any()
+    save_dressed(old._replace(recipe=recipe), files / "old.png")
+    save_dressed(made, files / "new.png")
+    assert reproduce(files / "old.png", [files]).differences == ()
+    assert reproduce(files / "new.png", [files]).differences == ()

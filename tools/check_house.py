@@ -32,7 +32,8 @@ FLOORS = (
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.masks cloth.transparency cloth.forms",
+    "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.masks",
+    "cloth.transparency cloth.forms",
     "studio.wishes",
     "garments patterns",
     (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .masks import garment_mask
+from .masks import find_garment
 from .transparency import fill_holes, opacity, resize_layers
 from ..decoding.layers import Layers
 from ..errors import DesignError
@@ -52,6 +52,8 @@ class Form:
         cover: (H, W, 1) in [0, 1], how much of a print is painted at each place.
         alpha: uint8 (H, W), the garment's opacity, or None.
         hidden: float32 (H, W, 3), the garment's colours also where nobody sees them, or None without `alpha`.
+        finder: what found the mask: "drawing", "graph cut", "opacity" or "given".
+        warnings: what speaks against a mask that was found, in sentences.
     """
 
     garment: np.ndarray
@@ -59,6 +61,8 @@ class Form:
     cover: np.ndarray
     alpha: np.ndarray | None = None
     hidden: np.ndarray | None = None
+    finder: str = "given"
+    warnings: tuple[str, ...] = ()
 
     @property
     def on_white(self) -> np.ndarray:
@@ -86,16 +90,24 @@ def _checked_mask(mask, given, target):
     return mask if mask.shape[:2] == target else resize_picture(mask, target, fit="stretch")
 
 
-def make_form(colours: np.ndarray, alpha: np.ndarray | None, mask: np.ndarray | None, target: tuple[int, int]) -> Form:
+def make_form(
+    colours: np.ndarray,
+    alpha: np.ndarray | None,
+    mask: np.ndarray | None,
+    target: tuple[int, int],
+    finder: str = "today",
+) -> Form:
     """A garment, from `read_cloth`, at the size `target` (height, width), with its mask.
 
     Args:
         colours, alpha: of the garment.
         mask: (h, w) or (h, w, 1) in [0, 1], of the garment's size before or after; None: the garment's opacity, or
-            found by `garment_mask` for one without.
+            found by `find_garment` for one without.
         target: the size to be.
+        finder: of the mask, see `find_garment`.
     Raises:
         DesignError: for a mask of another size or with other numbers, and for a garment that is transparent all over.
+        GarmentError: for an unknown finder.
     """
     given, hidden = colours.shape[:2], None
     if alpha is not None:
@@ -111,8 +123,9 @@ def make_form(colours: np.ndarray, alpha: np.ndarray | None, mask: np.ndarray | 
     garment = to_float(colours) if colours.dtype == np.uint8 else colours
     if mask is not None:
         cover = mask = _checked_mask(mask, given, target)
-    elif alpha is None:
-        cover = mask = garment_mask(garment)
-    else:
-        mask, cover = opacity(alpha), (alpha[..., None] > 0).astype(np.float32)
-    return Form(garment, mask, cover, alpha, hidden)
+        return Form(garment, mask, cover, alpha, hidden)
+    if alpha is None:
+        found = find_garment(garment, finder=finder)
+        return Form(garment, found.mask, found.mask, finder=found.finder, warnings=found.warnings)
+    cover = (alpha[..., None] > 0).astype(np.float32)
+    return Form(garment, opacity(alpha), cover, alpha, hidden, finder="opacity")

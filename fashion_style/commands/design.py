@@ -99,23 +99,15 @@ def command_stylize(options: argparse.Namespace) -> int:
         weights=options.shares,
         **_wishes(options),
     )
-    if options.lock and not options.mask and dressed.design.mask.min() == 1:
-        _warn_of_no_garment(options.garment)
+    if options.lock:
+        for warning in dressed.design.warnings:
+            warnings.warn(f"{options.garment}: {warning}", stacklevel=2)
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:
         save_picture(2 * dressed.design.mask - 1, options.save_mask)
         say(f"wrote {options.save_mask}")
     return 0
-
-
-def _warn_of_no_garment(garment):
-    """Say that a garment was not found in its picture."""
-    warnings.warn(
-        f"no garment could be told from the background of {garment}, so the whole picture is dressed. If"
-        " that is not what you want, draw a mask and name it with --mask",
-        stacklevel=3,
-    )
 
 
 def _wish_options(add):
@@ -247,6 +239,8 @@ def command_designs(options: argparse.Namespace) -> int:
         f"{options.out}: {len(book.rows)} designs, {book.kept} of them kept from before; figures in"
         f" {Path(options.out, 'designs.csv')}"
     )
+    if doubted := sum(bool(row["warnings"]) for row in book.rows):
+        say(f"{doubted} of them with a doubtful mask: see the column warnings")
     if not book.finished:
         say("stopped; the same command goes on")
         return 130

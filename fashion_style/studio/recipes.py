@@ -21,11 +21,11 @@ import fashion_style
 from ..bounded_files import open_file, parse_json
 from ..decoding.layers import Layers
 from ..design import Design, Designer, load_designer
-from ..errors import DesignError, FileError, PictureError
+from ..errors import DesignError, FileError, GarmentError, PictureError
 from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
-from .ways import NOW, as_read, read_mask, way_of
+from .ways import FINDER_OF_WAY, NOW, as_read, read_mask, way_of
 from .wishes import check_mix, check_recipe, is_recipe
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
@@ -75,7 +75,7 @@ def plan_recipe(
         garment, mask: from `read_picture_file`.
         styles: list of such.
         size, settings: as `Designer.stylize` takes them: weights, strength, motif_scale, keep_colours, lock,
-            background.
+            background, finder.
     """
     return dict(
         version=fashion_style.__version__,
@@ -92,7 +92,7 @@ class Dressed(NamedTuple):
 
     Attributes:
         design: the `Design`.
-        recipe: its whole recipe, with the digest of its pixels.
+        recipe: its whole recipe, with the digest of its pixels and what found its mask.
     """
 
     design: Design
@@ -146,7 +146,7 @@ def dress(
         **settings,
     )
     made = Dressed(design, plan)
-    return Dressed(design, plan | dict(pixels=pixels_sha256(made.layers.whole)))
+    return Dressed(design, plan | dict(pixels=pixels_sha256(made.layers.whole), finder=design.finder))
 
 
 def save_dressed(dressed: Dressed, path: Path | str, *, follow_links: bool = True) -> Path:
@@ -278,10 +278,11 @@ def _dress_again(path, recipe, found, designer):
     """`dress` with the settings of a recipe that anybody may have edited. Raises DesignError that names its picture."""
     garment, *styles = [found[item["sha256"]] for item in [recipe["garment"], *recipe["styles"]]]
     mask = found[recipe["mask"]["sha256"]] if recipe.get("mask") else None
+    way = way_of(recipe.get("version")) or NOW
+    settings = dict(finder=FINDER_OF_WAY.get(way, "today")) | recipe["settings"]
     try:
-        way = way_of(recipe.get("version")) or NOW
-        return dress(designer, garment, styles, mask=mask, way=way, **recipe["settings"])
-    except DesignError as error:
+        return dress(designer, garment, styles, mask=mask, way=way, **settings)
+    except (DesignError, GarmentError) as error:
         raise DesignError(
             f"{path}: its recipe asks for what cannot be made of these pictures, so somebody changed it. {error}"
         ) from error

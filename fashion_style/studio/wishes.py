@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cloth.masks import FINDERS
 from ..cloth.transparency import KEEP, read_background
 from ..errors import DesignError
 
@@ -67,12 +68,13 @@ def check_wishes(
     lock: Any = True,
     size: Any = None,
     background: Any = KEEP,
+    finder: Any = "today",
 ) -> None:
     """That everything asked of one design can be made, as far as that shows before a picture is read.
 
     Args:
         count: of styles.
-        weights, strength, motif_scale, keep_colours, lock, size, background: as of `Designer.stylize`.
+        weights, strength, motif_scale, keep_colours, lock, size, background, finder: as of `Designer.stylize`.
     Raises:
         DesignError: for the first that cannot; it says what was received.
     """
@@ -82,6 +84,10 @@ def check_wishes(
     checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
     checked_number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
     read_background(background)
+    if finder not in FINDERS:
+        raise DesignError(
+            f"the finder of the mask must be one of {', '.join(FINDERS)}. Received: {str(finder)[:60]!r}."
+        )
     if size is not None:
         checked_number("size", size, 16, MOST_PIXELS_A_SIDE, "It is the short side in pixels.", whole=True)
     for name, value in (("keep_colours", keep_colours), ("lock", lock)):
@@ -89,7 +95,7 @@ def check_wishes(
             raise DesignError(f"{name} must be true or false. Received: {str(value)[:60]}.")
 
 # %% ../../nbs/studio/wishes.ipynb #2908397b
-_WISHES = ("weights", "strength", "motif_scale", "keep_colours", "lock", "size", "background")
+_WISHES = ("weights", "strength", "motif_scale", "keep_colours", "lock", "size", "background", "finder")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME_LETTERS, _VERSION_LETTERS = 255, 40
 
