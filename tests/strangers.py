@@ -659,6 +659,7 @@ BAD_PATHS = dict(long="x/" * 2500, name="x" * 300, nul="a\0b", lone="\ud800")
 
 @case
 def paths_that_no_disk_can_have(folder):
+    sources = garment_source(size=16, count=1), pattern_source(size=16, count=1)
     readers = dict(
         load_designer=load_designer,
         export_to=lambda path: export_generator(folder / "run", path),
@@ -685,7 +686,7 @@ def paths_that_no_disk_can_have(folder):
         evaluation_to=lambda path: write_evaluation(None, [], path, TINY),
         picture_to=lambda path: save_picture(np.zeros((8, 8, 3), "uint8"), f"{path}.png"),
         folder_of_pictures=folder_source,
-        training=lambda path: train(path, TINY, garment_source(size=40, count=4), pattern_source(size=40, count=4)),
+        training=lambda path: train(path, TINY, *sources),
         tensorboard=TensorBoardWriter,
         lock=lambda path: writer_lock(path).__enter__(),
         stylize=lambda path: command(["stylize", path, path, "-o", "out.png"]),
@@ -697,7 +698,6 @@ def paths_that_no_disk_can_have(folder):
         evaluate=lambda path: command(["evaluate", path]),
     )
     run_of_two(folder)
-    sources = garment_source(size=16, count=1), pattern_source(size=16, count=1)
     return [lambda read=read, path=path: read(path) for name, read in readers.items() for path in BAD_PATHS.values()]
 
 

@@ -91,14 +91,8 @@ def command_stylize(options: argparse.Namespace) -> int:
 
     mask = read_picture_file(options.mask) if options.mask else None
     _ = mask and read_mask(mask)  # as bad masks are
-    dressed = dress(
-        load_designer(options.run),
-        garment,
-        styles,
-        mask=mask,
-        weights=options.shares,
-        **_wishes(options),
-    )
+    designer = load_designer(options.run)
+    dressed = dress(designer, garment, styles, mask=mask, weights=options.shares, **_wishes(options))
     if options.lock:
         for warning in dressed.design.warnings:
             warnings.warn(f"{options.garment}: {warning}", stacklevel=2)

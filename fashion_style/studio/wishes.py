@@ -85,9 +85,7 @@ def check_wishes(
     checked_number("motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once.")
     read_background(background)
     if finder not in FINDERS:
-        raise DesignError(
-            f"the finder of the mask must be one of {', '.join(FINDERS)}. Received: {str(finder)[:60]!r}."
-        )
+        raise DesignError(f"finder must be one of {', '.join(FINDERS)}. Received: {str(finder)[:60]!r}.")
     if size is not None:
         checked_number("size", size, 16, MOST_PIXELS_A_SIDE, "It is the short side in pixels.", whole=True)
     for name, value in (("keep_colours", keep_colours), ("lock", lock)):
