@@ -6,6 +6,7 @@
 __all__ = ['Trainer', 'train_step', 'held_out_check']
 
 # %% ../nbs/17_training.ipynb #0ba69f3c
+import contextlib
 from dataclasses import asdict
 from functools import partial
 
@@ -21,7 +22,7 @@ from fashion_style.losses import (
     weighted_total,
 )
 from .networks.constraints import clip_weights, normalise_spectra
-from .runs.devices import worker_lost
+from .runs.devices import as_traced, worker_lost
 from .runs.gradients import replica_gradients
 from .runs.networks import build_networks, build_optimizer
 from .settings import TrainingSettings
@@ -152,7 +153,10 @@ class Trainer:
         """
         batch = [tf.convert_to_tensor(part, tf.float32) for part in (content, style, mask)]
         try:
-            losses = self._function(*map(self._share_out, batch), tf.nest.map_structure(self._share_out, targets or ()))
+            with contextlib.nullcontext() if self.traced else as_traced():
+                losses = self._function(
+                    *map(self._share_out, batch), tf.nest.map_structure(self._share_out, targets or ())
+                )
             return {name: float(value) for name, value in losses.items()}
         except tf.errors.ResourceExhaustedError as error:
             raise TrainingError(_out_of_memory(self, batch)) from error
