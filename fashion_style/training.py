@@ -6,7 +6,6 @@
 __all__ = ['Trainer', 'train_step', 'held_out_check']
 
 # %% ../nbs/17_training.ipynb #0ba69f3c
-import contextlib
 from dataclasses import asdict
 from functools import partial
 
@@ -153,7 +152,7 @@ class Trainer:
         """
         batch = [tf.convert_to_tensor(part, tf.float32) for part in (content, style, mask)]
         try:
-            with contextlib.nullcontext() if self.traced else as_traced():
+            with as_traced():  # always: a graph that is run in two ways is made ready twice
                 losses = self._function(
                     *map(self._share_out, batch), tf.nest.map_structure(self._share_out, targets or ())
                 )

@@ -342,7 +342,8 @@ def test_a_step_compiled_with_xla_is_the_same_step():
     rows = [[trainer.advance(content, style, mask) for _ in range(2)] for trainer in (plain, compiled)]
     for name in rows[0][1]:
         np.testing.assert_allclose(rows[1][1][name], rows[0][1][name], rtol=1e-3, atol=1e-6, err_msg=name)
-    assert relative_difference(compiled.generator.trainable_variables, plain.generator.trainable_variables) < 1e-5
+    # the compiler adds in another order, and Adam makes a step of any gradient, however small
+    assert relative_difference(compiled.generator.trainable_variables, plain.generator.trainable_variables) < 5e-4
 
 
 def test_a_step_that_does_not_fit_names_a_batch_that_does(monkeypatch):
@@ -422,7 +423,7 @@ def test_wrong_settings_say_what_was_received(wrong):
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, "2", None, True, tf.constant(1.0)])
 def test_wrong_weights_say_what_was_received(wrong):
     for name in ("content", "motif", "penalty", "drift"):
-        with pytest.raises(TrainingError, match=f"finite numbers >= 0. Received: .*{name}"):
+        with pytest.raises(TrainingError, match=f"finite numbers >= 0, at most .* Received: .*{name}"):
             LossWeights(**{name: wrong})
         with pytest.raises(TrainingError, match=f"Received: .*{name}"):
             replace(SMALL.weights, **{name: wrong})

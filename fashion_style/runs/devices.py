@@ -173,7 +173,7 @@ _GRAPH_NODES = 10**9  # a graph of fewer nodes is not searched
 
 @contextlib.contextmanager
 def as_traced() -> Iterator[None]:
-    """Graphs that run for the first time meanwhile run as they were traced, if there is no GPU.
+    """Graphs that run meanwhile run as they were traced, if there is no GPU.
 
     The option of TensorFlow that says so is as before afterwards.
     """
