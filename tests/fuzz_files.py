@@ -458,9 +458,9 @@ def spoil_table(data, random):
     import csv
 
     rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
-    row = rows[-1]
+    row, recipe = rows[-1], rows[0].index("recipe")
     if random.random() < 0.6:
-        row[-1] = json_text(spoil_value(json.loads(row[-1]), random), random).decode("utf-8", "replace")
+        row[recipe] = json_text(spoil_value(json.loads(row[recipe]), random), random).decode("utf-8", "replace")
     else:
         row[int(random.integers(0, len(row)))] = str(
             random.choice([TEXT.replace("\udcff", ""), "../x.png", "x" * 200_000, "", "nan"])
