@@ -5,11 +5,23 @@ The article's names and `load_designer` are found here too. They are imported wh
 is imported is told only if the import fails; `TF_CPP_MIN_LOG_LEVEL=0` shows all of it.
 """
 
-from .guards.quiet import import_tensorflow_quietly as _import_tensorflow_quietly
+import sys as _sys
 
 __version__ = "0.2.0"
 
-_import_tensorflow_quietly()
+
+class _QuietFinder:
+    """Every import asks it first; it knows only TensorFlow, and leaves that to the room `guards.quiet`."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow":
+            from .guards.quiet import quiet_spec
+
+            return quiet_spec(self, name, path, target)
+
+
+if not any(type(finder).__name__ == "_QuietFinder" for finder in _sys.meta_path):
+    _sys.meta_path.insert(0, _QuietFinder())
 
 _ROOMS = {
     "build_generator": "generator",

@@ -638,7 +638,7 @@ def command(words):
         code in (1, 2) and line.startswith("fashion-style: ") and len(line.splitlines()) == 1 and len(line) < 2_000
     ), line
     assert "Error:" not in line and "Traceback" not in line, line
-    raise BadUse(line)
+    raise BadUse(line.strip())
 
 
 @case

@@ -49,7 +49,8 @@ def test_a_signal_ends_the_child_too(tmp_path, number, stubborn):
         "while time.monotonic() < end: time.sleep(0.1)"
     )
     parent = (
-        "import sys; from fashion_style.commands import lab; lab.PATIENCE = 0.5\n"
+        "import signal, sys; from fashion_style.commands import lab; lab.PATIENCE = 0.5\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and stays so\n"
         "sys.exit(lab.run_to_its_end([sys.executable, '-c', sys.argv[1]]))"
     )
     with subprocess.Popen([sys.executable, "-c", parent, child]) as process:

@@ -452,11 +452,11 @@ def test_a_design_that_cannot_be_written_ends_the_work(designer, files, monkeypa
     """Not one line among the bad pictures: the disk would refuse the other pairs too."""
     written = []
 
-    def write(dressed, path):
+    def write(dressed, path, **options):
         written.append(path)
         if len(written) == 2:
             raise PictureError(str(path), "it cannot be written (no space left)", "Free some space")
-        save_dressed(dressed, path)
+        save_dressed(dressed, path, **options)
 
     monkeypatch.setattr(lookbook, "save_dressed", write)
     with pytest.raises(PictureError, match="cannot be written"):

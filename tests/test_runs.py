@@ -430,7 +430,7 @@ def test_grids_that_were_deleted_come_back_and_never_cost_a_checkpoint(sources, 
     )
     assert [path.name for path in (tmp_path / "run" / "grids").iterdir()] == ["step-00000004.png"]
 
-    def full(*ignored):
+    def full(*ignored, **options):
         raise PictureError("grid", "it cannot be written", "Free space")
 
     monkeypatch.setattr(loop, "save_picture", full)

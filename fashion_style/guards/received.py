@@ -46,7 +46,9 @@ def path_fault(path: object) -> str:
     try:
         text = os.fspath(path)
         name = os.fsencode(text)
-    except (TypeError, ValueError):
+    except UnicodeError:
+        return "its path holds half a character"
+    except TypeError:
         text, name = None, b""
     if not isinstance(text, str):
         return "this is no path"
