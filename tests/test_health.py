@@ -538,9 +538,7 @@ def test_what_would_fail_after_the_first_step_is_refused_at_once(tmp_path):
         ):
             TensorBoardWriter(run)
     for name in (os.fsdecode(b"caf\xe9"), "half \ud800"):
-        with pytest.raises(
-            TrainingError, match="cannot be written as UTF-8.*Name another run|half a character.*Name another"
-        ) as caught:
+        with pytest.raises(TrainingError, match="(as UTF-8|half a character).*Name another") as caught:
             TensorBoardWriter(tmp_path / name)
         str(caught.value).encode("utf-8")  # the message itself can be shown
     with TensorBoardWriter(tmp_path / "größe 服") as writer:
