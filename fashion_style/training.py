@@ -21,7 +21,7 @@ from fashion_style.losses import (
     weighted_total,
 )
 from .networks.constraints import clip_weights, normalise_spectra
-from .runs.devices import as_traced, worker_lost
+from .runs.devices import SHORT_RUN, as_traced, worker_lost
 from .runs.gradients import replica_gradients
 from .runs.networks import build_networks, build_optimizer
 from .settings import TrainingSettings
@@ -152,7 +152,9 @@ class Trainer:
         """
         batch = [tf.convert_to_tensor(part, tf.float32) for part in (content, style, mask)]
         try:
-            with as_traced():  # always: a graph that is run in two ways is made ready twice
+            with as_traced(
+                self.settings.steps <= SHORT_RUN
+            ):  # all of a run: a graph run in two ways is made ready twice
                 losses = self._function(
                     *map(self._share_out, batch), tf.nest.map_structure(self._share_out, targets or ())
                 )
