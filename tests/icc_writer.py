@@ -3,6 +3,7 @@
 import struct
 
 import numpy as np
+from scipy.interpolate import RegularGridInterpolator
 
 D50, D65 = (0.34567, 0.35850), (0.3127, 0.3290)
 SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), D65)
@@ -122,3 +123,22 @@ def press_profile():
     data = bytearray(assemble(tags, b"CMYK", 2))
     data[12:16], data[20:24] = b"scnr", b"Lab "  # for a "prtr" its way back would be needed too
     return bytes(data)
+
+
+def table_lab(profile, inks):
+    """CIELAB (N, 3) of inks (N, 4) in [0, 1] by the "mft2" table A2B0 of a version 2 profile, read here, not by lcms."""
+    for number in range(int.from_bytes(profile[128:132], "big")):
+        name, start, size = struct.unpack_from(">4sII", profile, 132 + 12 * number)
+        if name == b"A2B0":
+            table = profile[start : start + size]
+    assert table[:4] == b"mft2" and table[8:10] == bytes([4, 3])
+    grid, (enter, leave) = table[10], struct.unpack_from(">HH", table, 48)
+    values = np.frombuffer(table, ">u2", offset=52) / 65535
+    curves, values = values[: 4 * enter].reshape(4, enter), values[4 * enter :]
+    corners, ends = values[: grid**4 * 3].reshape(grid, grid, grid, grid, 3), values[grid**4 * 3 :].reshape(3, leave)
+    axis = np.linspace(0, 1, enter)
+    bent = np.stack([np.interp(inks[:, ink], axis, curves[ink]) for ink in range(4)], axis=1)
+    found = RegularGridInterpolator([np.linspace(0, 1, grid)] * 4, corners)(bent)
+    axis = np.linspace(0, 1, leave)
+    light, red, blue = (np.interp(found[:, number], axis, ends[number]) * 65535 for number in range(3))
+    return np.stack([light * 100 / 65280, red / 256 - 128, blue / 256 - 128], axis=1)

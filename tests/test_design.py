@@ -20,7 +20,7 @@ from fashion_style.design import (
 from fashion_style.errors import DesignError, PictureError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator
-from fashion_style.images import to_uint8
+from fashion_style.images import open_picture, to_uint8
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 from fashion_style.runs import networks
 from fashion_style.runs.checkpoints import save_checkpoint
@@ -281,7 +281,7 @@ def test_an_edge_inside_does_not_excuse_another_edge_on_the_seam():
 
 def test_few_photographed_fabrics_wrap(shared_data):
     files = sorted((shared_data / "patterns" / "fabric").glob("*"))[::4]
-    assert len(files) > 40 and np.mean([wraps(design_room.open_picture(file)) for file in files]) <= 0.1
+    assert len(files) > 40 and np.mean([wraps(open_picture(file)) for file in files]) <= 0.1
 
 
 def test_masks_may_be_flat_and_follow_the_size(designer, garment, style):
