@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import ImageColor
 
+from .drawing.curves import PARTS
 from .drawing.render import backdrop, fit_panels, flat_panels, rasters, shade_panels
 from .drawing.shapes import GARMENT_SHAPES
 from .errors import GarmentError
@@ -28,12 +29,14 @@ class Garment:
         picture: (S, S, 3) in [-1, 1].
         mask: (S, S, 1) in [0, 1].
         shading: (S, S, 1) in [0, 1]; 1 = lit.
+        parts: uint8 (S, S); 0 where no cloth is, n + 1 where `PARTS[n]` lies on top.
     """
 
     kind: str
     picture: np.ndarray
     mask: np.ndarray
     shading: np.ndarray
+    parts: np.ndarray
 
 
 GARMENT_KINDS = tuple(GARMENT_SHAPES)
@@ -95,6 +98,12 @@ def _check_request(kind, size, seed, render):
         raise GarmentError(f"Seed {seed!r} cannot be used. Give a whole number from 0 up.")
 
 
+def _parts(panels, coverage, mask):
+    """The part on top at each place, uint8 (S, S), from the coverage (P, S, S) of panels."""
+    number = np.uint8([1 + PARTS.index(panel.part) for panel in panels])
+    return np.where(mask > 0.5, number[coverage.argmax(axis=0)], np.uint8(0))
+
+
 def draw_garment(
     kind: str,
     size: int = 256,
@@ -133,7 +142,8 @@ def draw_garment(
     behind = backdrop(mask, plain if background is None else _colour(rng, background), shadow=0.0 if flat else 0.3)
     picture = np.clip(light[..., None] * fabric + (1 - mask[..., None]) * behind, 0, 1) * 2 - 1
     shading = np.where(mask > 0, np.clip(light / np.maximum(mask, 1e-6), 0, 1), 1)
-    return Garment(kind, np.float32(picture), np.float32(mask[..., None]), np.float32(shading[..., None]))
+    parts = _parts(panels, coverage, mask)
+    return Garment(kind, np.float32(picture), np.float32(mask[..., None]), np.float32(shading[..., None]), parts)
 
 # %% ../nbs/02_garments.ipynb #7e7ec02d
 def paste_and_shade(garment_picture: ArrayLike, mask: ArrayLike, pattern: ArrayLike) -> np.ndarray:

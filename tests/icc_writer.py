@@ -126,7 +126,7 @@ def press_profile():
 
 
 def table_lab(profile, inks):
-    """CIELAB (N, 3) of inks (N, 4) in [0, 1] by the "mft2" table A2B0 of a version 2 profile, read here, not by lcms."""
+    """CIELAB (N, 3) of inks (N, 4) in [0, 1] by the "mft2" table A2B0 of a version 2 profile, without lcms."""
     for number in range(int.from_bytes(profile[128:132], "big")):
         name, start, size = struct.unpack_from(">4sII", profile, 132 + 12 * number)
         if name == b"A2B0":

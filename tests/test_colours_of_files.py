@@ -163,7 +163,7 @@ def test_inks_through_a_profile_that_the_test_builds():
 
 
 def test_inks_through_the_press_profile():
-    """The profile of a real press: what its own table says of inks that a screen can show, and that it is not ignored."""
+    """The profile of a real press: what its table says of inks that a screen can show, and not ignored."""
     path = SHARED / "cases" / "11_print_cmyk.jpg"
     if not path.is_file():
         pytest.skip(f"needs the profile in {path}")

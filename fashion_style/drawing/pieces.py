@@ -88,7 +88,9 @@ def inner_back(cut: Cut, drop: float = 0.03, tone: float = 0.72, reach: float | 
     """
     reach = cut.neck_depth if reach is None else reach
     return Panel(
-        closed(path((0, drop), (cut.neck, 0, cut.neck * 0.6, drop), (cut.neck, reach), (0, reach + 0.05))), tone=tone
+        closed(path((0, drop), (cut.neck, 0, cut.neck * 0.6, drop), (cut.neck, reach), (0, reach + 0.05))),
+        tone=tone,
+        part="lining",
     )
 
 
@@ -172,7 +174,9 @@ def sleeve_panel(
     folds = radiating_folds(rng, underarm, towards, 4, spread=0.7, length=0.3, width=0.022, depth=1)
     if length > 0.6:
         folds += _elbow_folds(rng, elbow_in, elbow_out, along, angle, outer[1])
-    return Panel(outline, stitches=lines if stitched else (), seams=() if stitched else lines, folds=folds)
+    return Panel(
+        outline, stitches=lines if stitched else (), seams=() if stitched else lines, folds=folds, part="sleeve"
+    )
 
 # %% ../../nbs/drawing/pieces.ipynb #39d9d57e
 def collar_panel(cut: Cut, fall: float) -> Panel:
@@ -184,7 +188,8 @@ def collar_panel(cut: Cut, fall: float) -> Panel:
             (cut.neck + 0.045, 0.02, -0.06),
             (cut.neck - 0.035, -0.085, -0.1),
             (0, cut.neck_depth, cut.neck - 0.06, 0.03),
-        )
+        ),
+        part="collar",
     )
 
 
@@ -237,9 +242,10 @@ def lapel_panels(cut: Cut, break_height: float, overlap: float, reach: float) ->
     collar = Panel(
         path(
             tuple(top), (cut.neck + 0.06, 0.01, 0.12), (notch[0] + 0.025, notch[1] - 0.055), tuple(notch), tuple(gorge)
-        )
+        ),
+        part="collar",
     )
-    lapel = Panel(path(tuple(gorge), tuple(notch), (reach, notch[1] - 0.015), tuple(foot) + (0.05,)))
+    lapel = Panel(path(tuple(gorge), tuple(notch), (reach, notch[1] - 0.015), tuple(foot) + (0.05,)), part="collar")
     return collar, lapel
 
 # %% ../../nbs/drawing/pieces.ipynb #16385304

@@ -93,7 +93,8 @@ def _stand_collar(cut):
     return Panel(
         closed(
             path((0, 0.115), (0.02, 0, -0.2), (cut.neck - 0.01, -0.08, 0.1), (cut.neck, 0.01), (0, 0.125, 0.1, 0.09))
-        )
+        ),
+        part="collar",
     )
 
 
@@ -139,6 +140,7 @@ def kimono(rng: np.random.Generator) -> tuple[Panel, ...]:
         ),
         stitches=(np.array([(reach - 0.05, 0.1), (reach - 0.06, drop + 0.05)]),),
         folds=radiating_folds(rng, (wide, 0.45), -0.4, 5, spread=1.0, length=0.4),
+        part="sleeve",
     )
     hem = length + 0.02
     body = Panel(
@@ -147,10 +149,14 @@ def kimono(rng: np.random.Generator) -> tuple[Panel, ...]:
         folds=hanging_folds(rng, 0.9, length, wide, wide, 5, depth=0.85)
         + loose_folds(rng, (-0.3, 0.2, 0.3, 0.7), 7, spread=0.8),
     )
-    band = Panel(path((-0.1, -0.03), (-0.02, -0.02), (0.2, 0.75, -0.02), (0.1, 0.8), (-0.13, 0.02, 0.02)))
+    band = Panel(
+        path((-0.1, -0.03), (-0.02, -0.02), (0.2, 0.75, -0.02), (0.1, 0.8), (-0.13, 0.02, 0.02)), part="collar"
+    )
     cords = tuple(np.array([(-0.6, height), (0.6, height)]) for height in (0.78, 0.82))
-    sash = Panel(closed(path((0, 0.68), (wide + 0.012, 0.67), (wide + 0.012, 0.93), (0, 0.94))), seams=cords)
-    lining = Panel(np.array([(-0.09, -0.02), (0.09, -0.02), (0, 0.3)]), tone=0.7)
+    sash = Panel(
+        closed(path((0, 0.68), (wide + 0.012, 0.67), (wide + 0.012, 0.93), (0, 0.94))), seams=cords, part="waistband"
+    )
+    lining = Panel(np.array([(-0.09, -0.02), (0.09, -0.02), (0, 0.3)]), tone=0.7, part="lining")
     return (*both_sides(sleeve), body, lining, band, mirror_panel(band), sash)
 
 # %% ../../nbs/drawing/shapes.ipynb #c0e1c0d0
@@ -223,6 +229,7 @@ def scarf(rng: np.random.Generator) -> tuple[Panel, ...]:
     back = Panel(
         closed(path((0, -0.12), (wide - 0.02, 0.1, wide - 0.02, -0.12), (0, 0.35, wide * 0.7, 0.35))),
         tone=0.7,
+        part="lining",
         folds=(Fold((-0.3, -0.02), (0.3, -0.02), 0.03, 0.6, -0.2),),
     )
     right = _scarf_end(rng, rng.uniform(1.25, 1.6), rng.uniform(0.0, 0.1))

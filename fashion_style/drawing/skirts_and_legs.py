@@ -21,7 +21,7 @@ def waistband(waist: float, top: float = 0.0, *, loops: bool = False) -> Panel:
         (0, top + 0.087, waist * 0.5, top + 0.087),
     )
     seams = tuple(box(x - 0.012, top - 0.1, x + 0.012, top + 0.2) for x in (-0.6 * waist, 0.6 * waist)) if loops else ()
-    return Panel(closed(half), seams=seams, buttons=((0.0, top + 0.048, 0.016),) if loops else ())
+    return Panel(closed(half), seams=seams, buttons=((0.0, top + 0.048, 0.016),) if loops else (), part="waistband")
 
 
 def skirt_panel(
@@ -104,4 +104,5 @@ def leg_panel(
         seams=seams,
         stitches=(hem, mirrored(hem)),
         folds=_leg_folds(rng, hip, rise, foot, hem_in, length, top),
+        part="leg",
     )

@@ -124,8 +124,11 @@ def hoodie(rng: np.random.Generator) -> tuple[Panel, ...]:
     hood = Panel(
         closed(path((0, -high), (0.25, -0.12, 0.22, -high), (0.2, 0.1, 0.29, 0.02), (0, 0.24, 0.1, 0.2))),
         folds=hood_folds(rng),
+        part="collar",
     )
-    opening = Panel(closed(path((0, 0.05 - high), (0.14, -0.08, 0.13, 0.05 - high), (0, 0.19, 0.13, 0.1))), tone=0.66)
+    opening = Panel(
+        closed(path((0, 0.05 - high), (0.14, -0.08, 0.13, 0.05 - high), (0, 0.19, 0.13, 0.1))), tone=0.66, part="lining"
+    )
     return (*both_sides(sleeve), body, hood, opening)
 
 # %% ../../nbs/drawing/tops.ipynb #6f23634b
@@ -242,7 +245,9 @@ def coat(rng: np.random.Generator) -> tuple[Panel, ...]:
     if rng.random() < 0.55:
         wide = cut.waist + 0.012
         belt = Panel(
-            closed(path((0, 0.83), (wide, 0.82), (wide, 0.91), (0, 0.92))), seams=(box(-0.06, 0.815, 0.06, 0.935),)
+            closed(path((0, 0.83), (wide, 0.82), (wide, 0.91), (0, 0.92))),
+            seams=(box(-0.06, 0.815, 0.06, 0.935),),
+            part="waistband",
         )
         panels = (*panels[:-2], belt, *panels[-2:])
     return panels
