@@ -186,6 +186,16 @@ def test_the_finder_of_0_1_is_kept_bit_for_bit():
     assert mask_iou(old.mask, garment_mask(picture)) < 0.99
 
 
+def test_colours_at_the_border_of_lab_have_masks():
+    """b of pure blue is -108; 0.1 counted it with the highest b, and so it stays."""
+    picture = np.full((60, 60, 3), 1, np.float32)
+    picture[15:45, 15:45] = (-1, -1, 1)
+    mask = find_garment(picture, finder="graph cut").mask
+    assert mask[20:40, 20:40].min() > 0.9 and mask[:10].max() < 0.1
+    noise = np.random.default_rng(0).choice([-1.0, 1.0], (40, 50, 3))
+    assert np.isfinite(garment_mask(noise)).all()
+
+
 def test_an_unknown_finder_is_refused():
     with pytest.raises(GarmentError, match=f"Expected one of: {', '.join(FINDERS)}"):
         find_garment(np.zeros((40, 40, 3)), finder="magic")

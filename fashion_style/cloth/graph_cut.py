@@ -30,7 +30,7 @@ def colour_evidence(small: np.ndarray, prior: np.ndarray) -> np.ndarray:
     lab = cv2.cvtColor(np.float32(small) / 255, cv2.COLOR_RGB2LAB)
     bins = np.int32((lab + (0, 100, 100)) / (6, 6, 6))
     shape = (18, 34, 34)
-    cells = np.ravel_multi_index(tuple(bins.reshape(-1, 3).T), shape)
+    cells = np.ravel_multi_index(tuple(bins.reshape(-1, 3).T), shape, mode="wrap")  # b of pure blue is below -100
     count = np.prod(shape)
     inside, everywhere = (np.bincount(cells, weights, count) for weights in (prior.ravel(), None))
     inside, everywhere = (gaussian_filter(np.float64(sums).reshape(shape), 0.8) for sums in (inside, everywhere))
