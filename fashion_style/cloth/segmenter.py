@@ -83,8 +83,8 @@ def build_segmenter(*, normalised: bool = False, seed: int = 0) -> keras.Model:
     logits = keras.layers.Reshape((SIDE, SIDE, 1), name="logits")(keras.layers.Permute((1, 3, 2, 4))(quarters))
     return keras.Model(picture, logits, name="segmenter")
 
-# %% ../../nbs/cloth/segmenter.ipynb #8fb78de0
-SEGMENTER_SHA256 = "21081e86a27e8c245399c334521986d8b1d9130494e74ce12ff8d831376c94b5"
+# %% ../../nbs/cloth/segmenter.ipynb #4c082ca4
+SEGMENTER_SHA256 = "2d1f013406c1001fd688b9b8417e3d6409062bf939d7022963d210c0d998fe81"
 SEGMENTER_BYTES = 4_000_000
 
 
