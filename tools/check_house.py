@@ -29,7 +29,10 @@ FLOORS = (
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.segmenter cloth.refining cloth.masks",
+    (
+        "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.segmenter cloth.refining"
+        " cloth.masks"
+    ),
     "garments patterns",
     (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
@@ -38,7 +41,7 @@ FLOORS = (
     "content gram wasserstein generator critic",
     "networks.constraints",
     "features recogniser style_generator",
-    "networks.recogniser_training networks.large_prints networks.garment_scenes networks.segmenter_training",
+    ("networks.recogniser_training networks.large_prints networks.garment_scenes networks.segmenter_training"),
     "settings losses",
     "runs.devices runs.networks runs.gradients",
     "training",

@@ -72,7 +72,7 @@ def draw_wardrobe(
     rng = np.random.default_rng(seed)
     cloths = [draw_pattern(family, SIZE, int(rng.integers(2**31))) for family in PATTERN_FAMILIES * cloths_each]
     pairs = [_fit(cut_out) for cut_out in cut_outs]
-    for number, kind in enumerate(GARMENT_KINDS * garments_each):
+    for kind in GARMENT_KINDS * garments_each:
         garment = draw_garment(kind, SIZE, int(rng.integers(2**31)))
         picture = garment.picture
         if rng.random() < 0.5:
