@@ -125,6 +125,7 @@ def test_command_is_installed():
 def test_weights_in_the_package_are_small():
     sizes = {path.name: path.stat().st_size for path in (ROOT / "fashion_style" / "weights").glob("*")}
     assert sizes and sizes.get("embedded_extractor.npz", 0) <= 1_500_000, sizes
+    assert sizes.get("segmenter.npz", 0) <= 1_500_000, sizes
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")

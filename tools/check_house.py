@@ -32,7 +32,10 @@ FLOORS = (
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.masks",
+    (
+        "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.segmenter cloth.refining"
+        " cloth.masks"
+    ),
     "cloth.transparency cloth.forms",
     "studio.wishes",
     "garments patterns",
@@ -43,7 +46,7 @@ FLOORS = (
     "content gram wasserstein generator critic",
     "networks.constraints networks.probe",
     "features recogniser style_generator",
-    "networks.recogniser_training networks.large_prints",
+    ("networks.recogniser_training networks.large_prints networks.garment_scenes networks.segmenter_training"),
     "settings losses",
     "runs.devices runs.networks runs.gradients",
     "training",

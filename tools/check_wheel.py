@@ -85,6 +85,7 @@ MUST_HOLD = (
     "fashion_style/py.typed",
     "fashion_style/weights/MODEL_CARD.md",
     "fashion_style/weights/generator.npz",
+    "fashion_style/weights/segmenter.npz",
     "licenses/LICENSE",
 )
 

@@ -110,7 +110,7 @@ def skin_share(mask: np.ndarray, picture: np.ndarray) -> float:
     apart = np.linalg.norm(np.median(tint[skin], axis=0) - np.median(tint[rest], axis=0))
     return float(skin.sum() / mask.sum()) if apart > 14 else 0.0
 
-# %% ../../nbs/cloth/doubts.ipynb #50408319
+# %% ../../nbs/cloth/doubts.ipynb #66576f49
 DOUBTS = {
     "nothing found": "no garment could be told from the background, so the whole picture is dressed",
     "small": "the mask covers less than 5 % of the picture",
@@ -121,18 +121,34 @@ DOUBTS = {
     "skin": "a part of the mask has the colour of skin, and a person is not cloth",
     "weak edge": "the picture hardly changes along the edge of the mask: cloth and background are alike there",
     "ragged edge": "the edge of the mask is ragged, as where a pattern was taken for a garment",
-    "disagreement": "the network and the edges of the picture do not agree on the garment",
+    "disagreement": "two ways to find the garment do not agree",
+    "unsure": "the network is unsure what is garment in much of the picture",
 }
 REMEDY = "look at the mask (--save-mask), mend it, or give your own (--mask)"
 
 
-def mask_doubts(mask: np.ndarray, picture: np.ndarray, *, drawn: bool = False) -> tuple[str, ...]:
+def _overlap(first, second):
+    """Intersection over union of two masks; the second may have another size."""
+    second = cv2.resize(np.uint8(second), first.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return float((first & second).sum() / max(1, (first | second).sum()))
+
+
+def mask_doubts(
+    mask: np.ndarray,
+    picture: np.ndarray,
+    *,
+    drawn: bool = False,
+    likely: np.ndarray | None = None,
+    rival: np.ndarray | None = None,
+) -> tuple[str, ...]:
     """What speaks against a mask: keys of `DOUBTS`, none for a mask that looks right.
 
     Args:
         mask: (H, W) in [0, 1].
         picture: uint8 (H, W, 3).
         drawn: whether it is a drawing: those have no skin and no weak edge, and show front and back.
+        likely: (h, w) in [0, 1], how likely each place is garment, where something said so.
+        rival: (h, w) bool, what another finder found.
     """
     zoom = min(1, SIDE / max(mask.shape))
     side = tuple(max(1, round(length * zoom)) for length in mask.shape[::-1])
@@ -150,6 +166,8 @@ def mask_doubts(mask: np.ndarray, picture: np.ndarray, *, drawn: bool = False) -
         "skin": not drawn and 0.06 < skin_share(binary, small) < 0.6,
         "weak edge": not drawn and edge_held(binary, small) < 0.75,
         "ragged edge": not drawn and raggedness(binary) > 1.35,
+        "disagreement": rival is not None and _overlap(binary, rival) < 0.85,
+        "unsure": likely is not None and (4 * likely * (1 - likely)).sum() > 0.5 * likely.sum(),
     }
     return tuple(name for name, true in found.items() if true)
 

@@ -1,0 +1,94 @@
+"""Train the garment finder's U-Net by the recipe of `networks/segmenter_training` and write its weights file.
+
+    python tools/train_segmenter.py --steps 2400 --out fashion_style/weights/segmenter.npz
+
+Learns from drawn garments, and from the cut-outs in --cut-outs (pictures with an alpha channel) that a hash of their
+names does not hold out. Writes the file anew every --every steps, so that a training that is stopped leaves one, and
+prints its SHA-256, which belongs into SEGMENTER_SHA256 in the segmenter's chapter.
+
+The shipped file was made in three parts, the last one stopped at about 800 of its 1,100 steps:
+
+    --each 14 --steps 800 --batch 12
+    --each 18 --steps 650 --batch 12 --seed 1 --rate 1e-3 --start FIRST
+    --each 24 --steps 1100 --batch 16 --seed 2 --rate 1.5e-3 --start SECOND
+"""
+
+import argparse
+import os
+import pathlib
+import time
+
+import cv2
+import numpy as np
+
+from fashion_style.networks.garment_scenes import draw_wardrobe, is_held_out
+
+SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
+
+
+def read_cut_outs(folder, held_out):
+    """{name: uint8 (H, W, 4), long side at most 640} of the pictures with alpha below a folder, of one part."""
+    cut_outs = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if is_held_out(path.name) == held_out else None
+        if picture is None or picture.ndim != 3 or picture.shape[-1] != 4 or picture[..., 3].min() > 0:
+            continue
+        zoom = min(1, 640 / max(picture.shape[:2]))
+        size = tuple(max(1, round(side * zoom)) for side in picture.shape[1::-1])
+        cut_outs[path.name] = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA), size, interpolation=cv2.INTER_AREA)
+    return cut_outs
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=2400, help="training steps (default: %(default)s)")
+    parser.add_argument("--each", type=int, default=24, help="garments drawn of each kind (default: %(default)s)")
+    parser.add_argument("--cut-outs", type=pathlib.Path, default=SHARED / "data" / "cutouts", help="folder of cut-outs")
+    parser.add_argument("--every", type=int, default=100, help="steps between two files (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of TensorFlow (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="scenes a step (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate (default: %(default)s)")
+    parser.add_argument("--start", type=pathlib.Path, help="file of weights to go on from, with a small --rate")
+    parser.add_argument("--out", default="segmenter.npz", help="file to write (default: %(default)s)")
+    options = parser.parse_args()
+    import tensorflow as tf  # the reader of cut-outs above is used without it
+
+    from fashion_style.networks.segmenter_training import fold_segmenter, save_segmenter, train_segmenter
+
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    cv2.setNumThreads(1)
+    started, recent = time.perf_counter(), []
+    cut_outs = list(read_cut_outs(options.cut_outs, held_out=False).values())
+    wardrobe = draw_wardrobe(options.each, 4, cut_outs=cut_outs, seed=options.seed)
+    print(
+        f"{len(wardrobe.pictures)} garments, {len(cut_outs)} of them photographed, {len(wardrobe.cloths)} cloths in"
+        f" {time.perf_counter() - started:.0f} s",
+        flush=True,
+    )
+
+    def watch(step, loss, network):
+        recent.append(loss)
+        if (step + 1) % options.every == 0:
+            save_segmenter(fold_segmenter(network), options.out)
+            seconds = time.perf_counter() - started
+            print(f"step {step + 1}: loss {np.mean(recent):.4f} after {seconds:.0f} s", flush=True)
+            recent.clear()
+
+    network = train_segmenter(
+        wardrobe,
+        options.steps,
+        batch_size=options.batch,
+        learning_rate=options.rate,
+        seed=options.seed,
+        start=dict(np.load(options.start)) if options.start else None,
+        progress=False,
+        callback=watch,
+    )
+    digest = save_segmenter(fold_segmenter(network), options.out)
+    print(f"{options.steps} steps in {time.perf_counter() - started:.0f} s, {options.out}, SHA-256 {digest}")
+
+
+if __name__ == "__main__":
+    main()
