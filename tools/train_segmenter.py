@@ -39,11 +39,27 @@ def read_cut_outs(folder, held_out):
     return cut_outs
 
 
+def read_photos(folder, cut_outs):
+    """[(uint8 (H, W, 3), mask uint8 (H, W))] of the photographs that cut-outs KIND_HASH... were made of, as large."""
+    photos = []
+    for name, cut_out in cut_outs.items():
+        found = sorted(folder.rglob(f"{name.rsplit('.', 1)[0].rsplit('_', 1)[-1]}*.jpg")) if folder.is_dir() else []
+        photo = cv2.imread(str(found[0])) if found else None
+        if photo is not None:
+            photo = cv2.resize(photo, cut_out.shape[1::-1], interpolation=cv2.INTER_AREA)
+            photos.append((cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), cut_out[..., 3]))
+    return photos
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2400, help="training steps (default: %(default)s)")
     parser.add_argument("--each", type=int, default=24, help="garments drawn of each kind (default: %(default)s)")
     parser.add_argument("--cut-outs", type=pathlib.Path, default=SHARED / "data" / "cutouts", help="folder of cut-outs")
+    parser.add_argument(
+        "--photos", type=pathlib.Path, default=SHARED / "data" / "garments", help="what they were cut of"
+    )
+    parser.add_argument("--side", type=int, default=128, help="of the scenes, a multiple of 32 (default: %(default)s)")
     parser.add_argument("--every", type=int, default=100, help="steps between two files (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of TensorFlow (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="scenes a step (default: %(default)s)")
@@ -60,10 +76,12 @@ def main():
     tf.config.threading.set_inter_op_parallelism_threads(1)
     cv2.setNumThreads(1)
     started, recent = time.perf_counter(), []
-    cut_outs = list(read_cut_outs(options.cut_outs, held_out=False).values())
-    wardrobe = draw_wardrobe(options.each, 4, cut_outs=cut_outs, seed=options.seed)
+    cut_outs = read_cut_outs(options.cut_outs, held_out=False)
+    photos = read_photos(options.photos, cut_outs)
+    wardrobe = draw_wardrobe(options.each, 4, cut_outs=list(cut_outs.values()), photos=photos, seed=options.seed)
     print(
-        f"{len(wardrobe.pictures)} garments, {len(cut_outs)} of them photographed, {len(wardrobe.cloths)} cloths in"
+        f"{len(wardrobe.pictures)} garments, {len(cut_outs)} of them photographed, {len(photos)} photographs,"
+        f" {len(wardrobe.cloths)} cloths in"
         f" {time.perf_counter() - started:.0f} s",
         flush=True,
     )
@@ -80,6 +98,7 @@ def main():
         wardrobe,
         options.steps,
         batch_size=options.batch,
+        side=options.side,
         learning_rate=options.rate,
         seed=options.seed,
         start=dict(np.load(options.start)) if options.start else None,
