@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 
 from fashion_style.cloth.masks import find_garment
+from fashion_style.cloth.overlap import mask_iou
+from fashion_style.cloth.parts import find_parts
 from fashion_style.cloth.refining import band_cut, rate_mask, without_crumbs
-from fashion_style.cloth.segmenter import build_segmenter, garment_likelihood, load_segmenter, segmenter_input
-from fashion_style.errors import WeightsError
-from fashion_style.garments import draw_garment
+from fashion_style.cloth.segmenter import SIDE, build_segmenter, garment_likelihood, load_segmenter, segmenter_input
+from fashion_style.drawing.curves import PARTS
+from fashion_style.errors import GarmentError, WeightsError
+from fashion_style.garments import GARMENT_KINDS, draw_garment
 from fashion_style.images import to_uint8
-from fashion_style.networks.garment_scenes import GROUNDS, draw_wardrobe, is_held_out, lay_ground, make_scene
+from fashion_style.networks.garment_scenes import GROUNDS, UNKNOWN, draw_wardrobe, is_held_out, lay_ground, make_scene
 from fashion_style.networks.segmenter_training import (
     fold_segmenter,
+    mask_loss,
+    part_loss,
     save_segmenter,
     scene_batches,
-    segmenter_loss,
     train_segmenter,
 )
 
@@ -26,16 +30,36 @@ def wardrobe():
 
 def test_the_shipped_network_finds_drawn_garments():
     for kind in ("t-shirt", "trousers"):
-        garment = draw_garment(kind, 128, 5)
+        garment = draw_garment(kind, SIDE, 5)
         likely = garment_likelihood(to_uint8(garment.picture))
-        assert likely.shape == (128, 128) and likely.dtype == np.float32 and 0 <= likely.min() <= likely.max() <= 1
-        assert np.minimum(likely, garment.mask[..., 0]).sum() / np.maximum(likely, garment.mask[..., 0]).sum() > 0.75
+        assert likely.shape == (SIDE, SIDE) and likely.dtype == np.float32 and 0 <= likely.min() <= likely.max() <= 1
+        assert mask_iou(likely[..., None], garment.mask) > 0.85
+
+
+def test_parts_of_drawn_garments():
+    shirt = draw_garment("shirt", 160, 9005)
+    found = find_parts(shirt.picture, shirt.mask)
+    assert found.shape == (160, 160) and found.dtype == np.uint8 and ((found > 0) == (shirt.mask[..., 0] > 0.5)).all()
+    for part, least in (("body", 0.8), ("sleeve", 0.6)):
+        drawn, seen = (parts == 1 + PARTS.index(part) for parts in (shirt.parts, found))
+        assert (drawn & seen).sum() / (drawn | seen).sum() > least, part
+    assert not find_parts(shirt.picture, 0 * shirt.mask).any()
+    with pytest.raises(GarmentError, match="Give"):
+        find_parts(shirt.picture, shirt.mask[:-1])
+
+
+def test_every_kind_is_drawn_with_its_parts():
+    for kind in GARMENT_KINDS:
+        garment = draw_garment(kind, 64, 3)
+        assert ((garment.parts > 0) == (garment.mask[..., 0] > 0.5)).all() and garment.parts.max() <= len(PARTS)
+    legs, sleeves = (draw_garment(kind, 64, 3).parts for kind in ("trousers", "sweater"))
+    assert (legs == 1 + PARTS.index("leg")).mean() > 0.05 < (sleeves == 1 + PARTS.index("sleeve")).mean()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 300), (128, 128), (400, 200)])
 def test_any_picture_goes_in(shape):
     seen = segmenter_input(np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8))
-    assert seen.shape == (128, 128, 4) and seen.dtype == np.float32 and np.abs(seen).max() <= 1.001
+    assert seen.shape == (SIDE, SIDE, 4) and seen.dtype == np.float32 and np.abs(seen).max() <= 1.001
 
 
 def test_bad_files_of_weights_are_refused(tmp_path):
@@ -45,7 +69,7 @@ def test_bad_files_of_weights_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="Cannot read"):
         load_segmenter(tmp_path / "missing.npz")
     arrays = fold_segmenter(build_segmenter(normalised=True))
-    for name, array in (("down1/kernel", np.zeros((3, 3, 1, 2))), ("quarters/bias", np.full(4, np.nan))):
+    for name, array in (("down1/kernel", np.zeros((3, 3, 1, 2))), ("garment/bias", np.full(1, np.nan))):
         save_segmenter(dict(arrays, **{name: array}), tmp_path / "wrong.npz")
         load_segmenter.cache_clear()
         with pytest.raises(WeightsError, match=name.split("/")[0]):
@@ -53,14 +77,19 @@ def test_bad_files_of_weights_are_refused(tmp_path):
 
 
 def test_folding_changes_nothing(wardrobe):
-    network = train_segmenter(wardrobe, 2, batch_size=2, progress=False)
+    network = train_segmenter(wardrobe, 2, batch_size=2, side=64, progress=False)
     plain = build_segmenter()
     for name, array in fold_segmenter(network).items():
         layer, part = name.split("/")
         getattr(plain.get_layer(layer), part).assign(array)
-    inputs, masks = next(scene_batches(wardrobe, range(1), batch_size=2, seed=4))
-    np.testing.assert_allclose(plain(inputs), network(inputs, training=False), rtol=1e-3, atol=2e-3)
-    assert float(segmenter_loss(plain(inputs), masks)) > float(segmenter_loss(40 * masks - 20, masks))
+    inputs, masks, parts = next(scene_batches(wardrobe, range(1), batch_size=2, side=64, seed=4))
+    assert inputs.shape == (2, 64, 64, 4) and masks.shape == (2, 64, 64, 1) and parts.shape == (2, 32, 32)
+    answers = plain(inputs)
+    for answer, before in zip(answers, network(inputs, training=False)):
+        np.testing.assert_allclose(answer, before, rtol=1e-3, atol=2e-3)
+    assert float(mask_loss(answers[0], masks)) > float(mask_loss(40 * masks - 20, masks))
+    right = 20.0 * np.eye(len(PARTS), dtype=np.float32)[np.clip(np.int64(parts) - 1, 0, 5)]
+    assert float(part_loss(answers[1], parts)) > 0.5 > 0.001 > float(part_loss(right, parts))
 
 
 def test_a_training_goes_on_from_a_file_and_repeats(wardrobe):
@@ -71,6 +100,7 @@ def test_a_training_goes_on_from_a_file_and_repeats(wardrobe):
             wardrobe,
             3,
             batch_size=2,
+            side=64,
             start=start,
             progress=False,
             callback=lambda step, loss, network, record=record: record.append(loss),
@@ -89,10 +119,11 @@ def test_scenes_have_exact_masks_on_every_ground(wardrobe):
     for kind in GROUNDS:
         ground = lay_ground(kind, rng, garment, mask, wardrobe.cloths)
         assert ground.shape == garment.shape and np.isfinite(ground).all(), kind
-    picture, mask = make_scene(wardrobe, np.random.default_rng(7))
-    again, _ = make_scene(wardrobe, np.random.default_rng(7))
-    np.testing.assert_array_equal(picture, again)
-    assert picture.dtype == np.uint8 and mask.shape == picture.shape[:2] and mask.max() <= 1
+    scene = make_scene(wardrobe, np.random.default_rng(7))
+    for array, again in zip(scene, make_scene(wardrobe, np.random.default_rng(7))):
+        np.testing.assert_array_equal(array, again)
+    assert scene.picture.dtype == np.uint8 and scene.mask.shape == scene.parts.shape == scene.picture.shape[:2]
+    assert scene.mask.max() <= 1 and ((scene.parts > 0) == (scene.mask > 0.5)).mean() > 0.99
 
 
 def test_cut_outs_join_the_wardrobe():
@@ -101,7 +132,18 @@ def test_cut_outs_join_the_wardrobe():
     wardrobe = draw_wardrobe(1, 1, cut_outs=[clear])
     assert wardrobe.photographed.tolist()[:2] == [True, False]
     assert (wardrobe.pictures[0][wardrobe.masks[0] == 255] == (200, 10, 10)).all()
+    assert (wardrobe.parts[0] == UNKNOWN).all() and (wardrobe.parts[1] != UNKNOWN).all() and not len(wardrobe.photos)
     assert 0 < np.mean([is_held_out(f"{number}.png") for number in range(500)]) < 0.4
+
+
+def test_photographs_join_the_wardrobe_with_and_without_their_garment():
+    photo, mask = np.full((60, 40, 3), 90, np.uint8), np.zeros((60, 40), np.uint8)
+    photo[20:40, 10:30], mask[20:40, 10:30] = (200, 10, 10), 255
+    wardrobe = draw_wardrobe(1, 1, photos=[(photo, mask)])
+    assert np.abs(np.int16(wardrobe.grounds[0]) - 90).max() <= 10 and wardrobe.photo_masks[0].max() == 255
+    scenes = [make_scene(wardrobe, np.random.default_rng(seed)) for seed in range(40)]
+    as_they_are = [scene for scene in scenes if (scene.parts == UNKNOWN).all()]
+    assert 1 <= len(as_they_are) <= 15 and all(0.02 < scene.mask.mean() < 0.5 for scene in as_they_are)
 
 
 def test_the_better_founded_answer_wins():

@@ -34,7 +34,7 @@ FLOORS = (
     ),
     (
         "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.segmenter cloth.refining"
-        " cloth.masks"
+        " cloth.masks cloth.parts"
     ),
     "cloth.transparency cloth.forms",
     "studio.wishes",

@@ -21,7 +21,7 @@ import time
 import cv2
 import numpy as np
 
-from fashion_style.networks.garment_scenes import draw_wardrobe, is_held_out
+from fashion_style.networks.garment_scenes import GROUND_SHARES, GROUNDS, draw_wardrobe, is_held_out
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
 
@@ -60,6 +60,9 @@ def main():
         "--photos", type=pathlib.Path, default=SHARED / "data" / "garments", help="what they were cut of"
     )
     parser.add_argument("--side", type=int, default=128, help="of the scenes, a multiple of 32 (default: %(default)s)")
+    parser.add_argument(
+        "--own", type=float, help="share of grounds in the garment's own colour (default: as in the chapter)"
+    )
     parser.add_argument("--every", type=int, default=100, help="steps between two files (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of TensorFlow (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="scenes a step (default: %(default)s)")
@@ -79,6 +82,11 @@ def main():
     cut_outs = read_cut_outs(options.cut_outs, held_out=False)
     photos = read_photos(options.photos, cut_outs)
     wardrobe = draw_wardrobe(options.each, 4, cut_outs=list(cut_outs.values()), photos=photos, seed=options.seed)
+    if options.own is not None:
+        shares = np.array(GROUND_SHARES)
+        rest = np.array([name != "own colour" for name in GROUNDS])
+        shares[rest] *= (1 - options.own) / shares[rest].sum()
+        wardrobe = wardrobe._replace(ground_shares=tuple(np.where(rest, shares, options.own)))
     print(
         f"{len(wardrobe.pictures)} garments, {len(cut_outs)} of them photographed, {len(photos)} photographs,"
         f" {len(wardrobe.cloths)} cloths in"

@@ -22,6 +22,8 @@ from ..patterns import PATTERN_FAMILIES, draw_pattern
 SIZE = 224
 
 UNKNOWN = 255
+GROUNDS = ("plain", "floor", "cloth", "rough", "own colour", "own cloth")
+GROUND_SHARES = (0.28, 0.18, 0.16, 0.1, 0.22, 0.06)
 
 
 class Wardrobe(NamedTuple):
@@ -36,6 +38,7 @@ class Wardrobe(NamedTuple):
         photos: uint8 (P, 224, 224, 3), photographs as they are, stretched.
         photo_masks: uint8 (P, 224, 224), 255 where their garments are.
         grounds: uint8 (P, 224, 224, 3), the same photographs with their garments painted over.
+        ground_shares: how often each of `GROUNDS` is laid; they sum to 1.
     """
 
     pictures: np.ndarray
@@ -46,6 +49,7 @@ class Wardrobe(NamedTuple):
     photos: np.ndarray
     photo_masks: np.ndarray
     grounds: np.ndarray
+    ground_shares: tuple[float, ...] = GROUND_SHARES
 
 
 def is_held_out(name: str) -> bool:
@@ -70,7 +74,7 @@ def _fit(cut_out):
 
 
 def _photograph(photo, mask):
-    """A photograph and its mask, stretched, and the photograph with its garment painted over in the ground's colours."""
+    """A photograph and its mask, stretched, and the photograph with its garment painted over from around it."""
     photo = cv2.resize(photo, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     mask = cv2.resize(mask, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     hole = cv2.dilate(np.uint8(mask > 25), np.ones((9, 9), np.uint8))
@@ -193,10 +197,6 @@ def _own_cloth(rng, picture, mask, size):
         patch = np.where(inside[..., None], patch, patch[inside].mean(0))
     fill = [(0, max(0, size - side)) for side in patch.shape[:2]]
     return np.float32(np.pad(patch, [*fill, (0, 0)], mode="symmetric")[:size, :size])
-
-
-GROUNDS = ("plain", "floor", "cloth", "rough", "own colour", "own cloth")
-GROUND_SHARES = (0.28, 0.18, 0.16, 0.1, 0.22, 0.06)
 
 
 def lay_ground(
@@ -365,7 +365,7 @@ def make_scene(wardrobe: Wardrobe, rng: np.random.Generator, *, size: int = 128)
         around = wardrobe.grounds[rng.integers(len(wardrobe.grounds))]
         ground = _warped(_turn(rng, size), around, size, cv2.BORDER_REFLECT) * _light(rng, size)
     else:
-        ground = lay_ground(rng.choice(GROUNDS, p=GROUND_SHARES), rng, garment, mask, wardrobe.cloths)
+        ground = lay_ground(rng.choice(GROUNDS, p=wardrobe.ground_shares), rng, garment, mask, wardrobe.cloths)
     ground = _behind(rng, ground, mask) * _shadow(rng, mask)
     share = mask[..., None] / 255
     picture = share * garment * rng.uniform(0.85, 1.1) + (1 - share) * ground
