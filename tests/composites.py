@@ -3,8 +3,6 @@
 The cut-outs are those that a hash of their names holds out of every training.
 """
 
-import hashlib
-
 import cv2
 import numpy as np
 
@@ -14,24 +12,6 @@ from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
 
 GROUNDS = ("near-white", "white with shadow", "floors and walls", "patterned cloth", "like the garment")
 SIZE = 384
-
-
-def is_held_out(name):
-    """Whether a cut-out of this file name is kept for measuring: the first byte of its SHA-256 is below 52 of 256."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] < 52
-
-
-def read_cut_outs(folder):
-    """The held-out pictures with alpha below a folder: list of uint8 (H, W, 4), long side at most 640."""
-    cut_outs = []
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if is_held_out(path.name) else None
-        if picture is None or picture.ndim != 3 or picture.shape[-1] != 4 or picture[..., 3].min() > 0:
-            continue
-        zoom = min(1, 640 / max(picture.shape[:2]))
-        size = tuple(max(1, round(side * zoom)) for side in picture.shape[1::-1])
-        cut_outs.append(cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA), size, interpolation=cv2.INTER_AREA))
-    return cut_outs
 
 
 def _grain(rng, size, amount):

@@ -21,6 +21,7 @@ from fashion_style.cloth.overlap import mask_iou
 from fashion_style.drawing.sheets import contact_sheet
 from fashion_style.garments import GARMENT_KINDS
 from fashion_style.images import resize_picture, save_picture
+from fashion_style.networks.wardrobe import read_cut_outs
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
 SIZE = 160
@@ -119,7 +120,7 @@ def main():
     parser.add_argument("--cut-outs", type=pathlib.Path, default=SHARED / "data" / "cutouts", help="folder of cut-outs")
     parser.add_argument("--worst", type=pathlib.Path, help="write the worst composites to this file")
     options = parser.parse_args()
-    cut_outs = composites.read_cut_outs(options.cut_outs)
+    cut_outs = list(read_cut_outs(options.cut_outs, held_out=True).values())
     print_composites(options.composites, options.finder, cut_outs, options.worst)
 
 

@@ -1,18 +1,20 @@
 """The U-Net: its file, its scenes, its loss, its training, and the choice between two answers."""
 
+import cv2
 import numpy as np
 import pytest
 
+from fashion_style.cloth.doubts import mask_confidence, mask_doubts
 from fashion_style.cloth.masks import find_garment
 from fashion_style.cloth.overlap import mask_iou
 from fashion_style.cloth.parts import find_parts
-from fashion_style.cloth.refining import band_cut, rate_mask, without_crumbs
+from fashion_style.cloth.refining import band_cut, without_crumbs
 from fashion_style.cloth.segmenter import SIDE, build_segmenter, garment_likelihood, load_segmenter, segmenter_input
 from fashion_style.drawing.curves import PARTS
 from fashion_style.errors import GarmentError, WeightsError
 from fashion_style.garments import GARMENT_KINDS, draw_garment
 from fashion_style.images import to_uint8
-from fashion_style.networks.garment_scenes import GROUNDS, UNKNOWN, draw_wardrobe, is_held_out, lay_ground, make_scene
+from fashion_style.networks.garment_scenes import lay_ground, make_scene
 from fashion_style.networks.segmenter_training import (
     fold_segmenter,
     mask_loss,
@@ -21,6 +23,7 @@ from fashion_style.networks.segmenter_training import (
     scene_batches,
     train_segmenter,
 )
+from fashion_style.networks.wardrobe import GROUNDS, UNKNOWN, draw_wardrobe, is_held_out, read_cut_outs
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,18 @@ def test_scenes_have_exact_masks_on_every_ground(wardrobe):
     assert scene.mask.max() <= 1 and ((scene.parts > 0) == (scene.mask > 0.5)).mean() > 0.99
 
 
+def test_cut_outs_are_read_in_two_parts(tmp_path):
+    clear = np.zeros((900, 40, 4), np.uint8)
+    clear[10:50, 10:30] = (200, 10, 20, 255)
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), clear)
+    cv2.imwrite(str(tmp_path / "whole.png"), clear[12:40, 12:25])
+    (tmp_path / "words.png").write_text("no picture")
+    both = [read_cut_outs(tmp_path, held_out=held_out) for held_out in (False, True)]
+    assert sorted([*both[0], *both[1]]) == sorted(f"{number}.png" for number in range(12)) and both[1]
+    assert both[0].popitem()[1].shape == (640, 28, 4) and not read_cut_outs(tmp_path / "none", held_out=True)
+
+
 def test_cut_outs_join_the_wardrobe():
     clear = np.zeros((60, 40, 4), np.uint8)
     clear[10:50, 10:30] = (200, 10, 10, 255)
@@ -146,18 +161,32 @@ def test_photographs_join_the_wardrobe_with_and_without_their_garment():
     assert 1 <= len(as_they_are) <= 15 and all(0.02 < scene.mask.mean() < 0.5 for scene in as_they_are)
 
 
-def test_the_better_founded_answer_wins():
+def test_the_network_s_edge_moves_to_the_picture_s():
     shirt = draw_garment("t-shirt", 128, 2)
     small, right = to_uint8(shirt.picture), shirt.mask[..., 0] > 0.5
-    likely = np.float32(right)
-    assert rate_mask(right, likely, small) > rate_mask(np.roll(right, 9, 1), likely, small) > 0
-    assert rate_mask(right & False, likely, small) == rate_mask(right | True, likely, small) == 0
-    assert (band_cut(small, 0 * likely) == 0).all() and (band_cut(small, 0 * likely + 1) == 1).all()
+    rough = cv2.GaussianBlur(np.float32(right), (0, 0), 3)
+    assert mask_iou(np.float32(band_cut(small, rough)), np.float32(right)) > 0.97
+    assert (band_cut(small, 0 * rough) == 0).all() and (band_cut(small, 0 * rough + 1) == 1).all()
     spotted = right.copy()
     spotted[2, 2] = True
     assert not without_crumbs(spotted)[2, 2]
 
 
-def test_photographs_are_answered_by_one_of_two():
+def test_a_photograph_is_answered_by_the_network_and_a_picture_of_nothing_is_doubted():
     picture = draw_garment("dress", 200, 3, colour="#2f4a73").picture
-    assert find_garment(picture).finder in ("network", "graph cut")
+    found = find_garment(picture)
+    assert found.finder == "network" and found.confidence > 0.9 and not found.doubts
+    before = find_garment(picture, finder="graph cut")
+    assert before.finder == "graph cut" and before.confidence > 0.9
+    rng = np.random.default_rng(0)
+    nothing = find_garment(np.float32(rng.uniform(-1, 1, (120, 120, 3))))
+    assert nothing.doubts and nothing.confidence < 0.88
+
+
+def test_a_mask_elsewhere_has_no_confidence():
+    shirt = draw_garment("shirt", 192, 4)
+    picture, mask = to_uint8(shirt.picture), shirt.mask[..., 0]
+    likely = garment_likelihood(picture)
+    assert mask_confidence(mask, likely) > 0.9 > 0.7 > mask_confidence(np.roll(mask, 40, 1), likely)
+    assert "disagreement" in mask_doubts(np.roll(mask, 40, 1), picture, likely=likely)
+    assert not mask_doubts(mask, picture, likely=likely)

@@ -46,7 +46,10 @@ FLOORS = (
     "content gram wasserstein generator critic",
     "networks.constraints networks.probe",
     "features recogniser style_generator",
-    ("networks.recogniser_training networks.large_prints networks.garment_scenes networks.segmenter_training"),
+    (
+        "networks.recogniser_training networks.large_prints networks.wardrobe networks.garment_scenes"
+        " networks.segmenter_training"
+    ),
     "settings losses",
     "runs.devices runs.networks runs.gradients",
     "training",

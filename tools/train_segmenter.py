@@ -21,22 +21,9 @@ import time
 import cv2
 import numpy as np
 
-from fashion_style.networks.garment_scenes import GROUND_SHARES, GROUNDS, draw_wardrobe, is_held_out
+from fashion_style.networks.wardrobe import GROUND_SHARES, GROUNDS, draw_wardrobe, read_cut_outs
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
-
-
-def read_cut_outs(folder, held_out):
-    """{name: uint8 (H, W, 4), long side at most 640} of the pictures with alpha below a folder, of one part."""
-    cut_outs = {}
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if is_held_out(path.name) == held_out else None
-        if picture is None or picture.ndim != 3 or picture.shape[-1] != 4 or picture[..., 3].min() > 0:
-            continue
-        zoom = min(1, 640 / max(picture.shape[:2]))
-        size = tuple(max(1, round(side * zoom)) for side in picture.shape[1::-1])
-        cut_outs[path.name] = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA), size, interpolation=cv2.INTER_AREA)
-    return cut_outs
 
 
 def read_photos(folder, cut_outs):

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .doubts import doubts_in_words, mask_doubts
+from .doubts import doubts_in_words, edge_held, judged_size, mask_confidence, mask_doubts
 from .drawings import drawing_mask, look_like_drawing, measure_lines
-from .graph_cut import cut_garment, graph_cut_mask, shrink, soft_edge
-from .refining import band_cut, rate_mask
+from .graph_cut import graph_cut_mask, shrink, soft_edge
+from .refining import band_cut
 from ..errors import GarmentError
 
 # %% ../../nbs/cloth/masks.ipynb #dcda9386
@@ -30,11 +30,14 @@ class FoundMask:
         mask: float32 (H, W, 1) in [0, 1].
         finder: what found it: "drawing", "network", "graph cut" or "given".
         doubts: keys of `fashion_style.cloth.doubts.DOUBTS`.
+        confidence: in [0, 1]: how far the network agrees with a photograph's mask, or how much of a drawing's edge is
+            drawn; None where nothing was asked, as for a mask that was given.
     """
 
     mask: np.ndarray
     finder: str
     doubts: tuple[str, ...] = ()
+    confidence: float | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -56,31 +59,32 @@ def _checked(picture, finder, iterations):
     return np.uint8(np.clip(np.nan_to_num(picture) * 127.5 + 127.5, 0, 255).round())
 
 
-def _answers(pixels, iterations):
-    """(mask (H, W), finder, {likely, rival} for its doubts) of a photograph."""
+def _likelihood(pixels):
+    """The network's map (h, w), or None for a picture in which there is nothing to tell apart."""
     from fashion_style.cloth.segmenter import garment_likelihood  # loads TensorFlow
 
-    small, enough = shrink(pixels)
-    nothing = np.ones(pixels.shape[:2], np.float32)
-    if not enough:
-        return nothing, "graph cut", {}
-    likely = cv2.resize(garment_likelihood(pixels), small.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    answers = {"network": band_cut(small, likely), "graph cut": cut_garment(small, iterations) > 0}
-    rates = {name: rate_mask(answer, likely, small) for name, answer in answers.items()}
-    best = max(rates, key=rates.get)
-    if not rates[best]:
-        return nothing, "graph cut", {}
-    rival = answers["network" if best == "graph cut" else "graph cut"]
-    return np.float32(soft_edge(np.uint8(answers[best]), small, pixels)), best, dict(likely=likely, rival=rival)
+    _, enough = shrink(pixels)
+    return garment_likelihood(pixels) if enough else None
+
+
+def _network_mask(pixels, likely):
+    """The mask (H, W) of a photograph by the network and its picture's edges, or None where it saw no garment."""
+    small, _ = shrink(pixels)
+    answer = band_cut(small, cv2.resize(likely, small.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+    return np.float32(soft_edge(np.uint8(answer), small, pixels)) if 0.005 < answer.mean() < 0.995 else None
 
 
 def _mask(pixels, finder, iterations):
-    """(mask (H, W), what found it, {likely, rival} for its doubts) of uint8 pixels."""
+    """(mask (H, W), what found it, the network's map if it was asked) of uint8 pixels."""
     if finder == "graph cut":
-        return graph_cut_mask(pixels, iterations=iterations), finder, {}
+        return graph_cut_mask(pixels, iterations=iterations), finder, None
     if min(pixels.shape[:2]) >= 16 and look_like_drawing(measure_lines(pixels)):
-        return drawing_mask(pixels), "drawing", {}
-    return _answers(pixels, iterations)
+        return drawing_mask(pixels), "drawing", None
+    likely = _likelihood(pixels)
+    found = None if likely is None else _network_mask(pixels, likely)
+    if found is None:
+        return graph_cut_mask(pixels, iterations=iterations), "graph cut", likely
+    return found, "network", likely
 
 
 def find_garment(picture: ArrayLike, *, finder: str = "today", iterations: int = 5) -> FoundMask:
@@ -95,8 +99,13 @@ def find_garment(picture: ArrayLike, *, finder: str = "today", iterations: int =
         GarmentError: when `picture` is not one colour picture, for an unknown finder or no round.
     """
     pixels = _checked(picture, finder, iterations)
-    mask, found_by, opinions = _mask(pixels, finder, iterations)
-    return FoundMask(mask[..., None], found_by, mask_doubts(mask, pixels, drawn=found_by == "drawing", **opinions))
+    mask, found_by, likely = _mask(pixels, finder, iterations)
+    if found_by == "drawing":
+        confidence = edge_held(*judged_size(mask, pixels))
+        return FoundMask(mask[..., None], found_by, mask_doubts(mask, pixels, drawn=True), confidence)
+    likely = _likelihood(pixels) if likely is None else likely
+    confidence = None if likely is None else mask_confidence(mask, likely)
+    return FoundMask(mask[..., None], found_by, mask_doubts(mask, pixels, likely=likely), confidence)
 
 
 def garment_mask(picture: ArrayLike, *, finder: str = "today", iterations: int = 5) -> np.ndarray:

@@ -86,7 +86,7 @@ def build_segmenter(*, normalised: bool = False, seed: int = 0) -> keras.Model:
     return keras.Model(picture, [garment(signal), parts(signal)], name="segmenter")
 
 # %% ../../nbs/cloth/segmenter.ipynb #4c082ca4
-SEGMENTER_SHA256 = "2d1f013406c1001fd688b9b8417e3d6409062bf939d7022963d210c0d998fe81"
+SEGMENTER_SHA256 = "536db2bad836068b15a980b6e22fc0622104f1ce366d63914bb732f905a5a36f"
 SEGMENTER_BYTES = 4_000_000
 SEGMENTER_LIMITS = ArrayLimits(arrays=64, memory=16_000_000, dimensions=4, kinds="f")
 

@@ -128,13 +128,12 @@ def qipao(rng: np.random.Generator) -> tuple[Panel, ...]:
 def kimono(rng: np.random.Generator) -> tuple[Panel, ...]:
     """A T of straight cloth: wide sleeves, crossed collar band, sash."""
     length, wide, drop, reach = (rng.uniform(*span) for span in ((1.8, 2.2), (0.42, 0.47), (0.5, 0.75), (0.9, 1.02)))
-    rounded = (reach - 0.06, drop + 0.05, 0.2)
     sleeve = Panel(
         path(
             (0.3, 0.03),
             (reach, 0.11),
             (reach - 0.01, drop, 0.01),
-            rounded,
+            (reach - 0.06, drop + 0.05, 0.2),
             (wide - 0.05, drop + 0.04),
             (wide - 0.1, 0.4),
         ),

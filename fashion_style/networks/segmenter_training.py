@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 
 from ..cloth.segmenter import build_segmenter, load_segmenter_weights, segmenter_input
 from ..drawing.curves import PARTS
-from .garment_scenes import Wardrobe, make_scene
+from .garment_scenes import make_scene
+from .wardrobe import Wardrobe
 from ..writing import write_whole
 
 import keras
