@@ -32,7 +32,7 @@ FLOORS = (
         " drawing.sheets drawing.palettes drawing.tile drawing.woven drawing.knitted drawing.geometric drawing.natural"
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
-    "cloth.overlap cloth.graph_cut cloth.drawings cloth.doubts cloth.mending cloth.masks",
+    "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.doubts cloth.mending cloth.masks",
     "cloth.transparency cloth.forms",
     "studio.wishes",
     "garments patterns",
