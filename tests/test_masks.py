@@ -79,7 +79,7 @@ def test_front_and_back_stay_and_letters_go():
 def _trousers(filling):
     """Two legs whose hems touch, and a pocket of paper: uint8 (256, 256, 3)."""
     picture = np.full((256, 256, 3), 255, np.uint8)
-    for leg in (((50, 20), (125, 20), (125, 100), (110, 150), (124, 226), (60, 230)),):
+    for leg in (((50, 20), (125, 20), (125, 100), (110, 150), (124, 220), (60, 236)),):
         for points in (np.int32(leg), np.int32([(250 - x, y) for x, y in leg])):
             cv2.fillPoly(picture, [points], (filling,) * 3)
             cv2.polylines(picture, [points], True, (0, 0, 0), 3)

@@ -18,7 +18,7 @@ def _stroke_weight(level):
     radius = max(2, round(max(level.shape) / 100))
     depth = np.float32(cv2.morphologyEx(level, cv2.MORPH_CLOSE, disc(radius))) - level
     window = (2 * max(2, round(max(level.shape) / 170)) + 1,) * 2
-    return np.where(depth > 2 * LINE, cv2.blur(depth, window), 0)
+    return np.where(depth > 2 * LINE, cv2.dilate(cv2.blur(depth, window), np.ones((3, 3), np.uint8)), 0)
 
 
 def _heavy(inside, level):
@@ -26,7 +26,9 @@ def _heavy(inside, level):
     weight, reach = _stroke_weight(level), max(4, round(max(level.shape) / 72))
     near_ground = cv2.dilate(np.uint8(~inside), disc(reach)) > 0
     outline = weight[inside & near_ground & (weight > 0)]
-    return weight > (0.8 * np.median(outline) if len(outline) else 0), near_ground
+    least = 0.8 * np.median(outline) if len(outline) else 0
+    merged = (weight == 0) & (level < 128)  # where two strokes run together, ink is too wide for one
+    return merged | (weight > least), near_ground
 
 
 def _outlined(piece, heavy, near_ground):
@@ -70,7 +72,7 @@ def _between_limbs(piece, ink, ground, reach):
             row, column = nearest[:, tip[0], tip[1]]
             half = max(4, reach // 4)
             corner = ground[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1]
-            if corner.mean() < 0.45:
+            if corner.mean() < 0.5:
                 return True
     return False
 
