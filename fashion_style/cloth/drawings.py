@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['REACHES', 'INK', 'FAINT', 'WORKING_SIDE', 'wet_ground', 'dry_inside', 'paper_colour', 'ink_depth', 'drawing_mask',
-           'Lines', 'measure_lines', 'look_like_drawing']
+           'only_lines', 'Lines', 'measure_lines', 'look_like_drawing']
 
 # %% ../../nbs/cloth/drawings.ipynb #5a5e3950
 from typing import NamedTuple
@@ -175,6 +175,21 @@ def drawing_mask(picture: np.ndarray) -> np.ndarray:
     depth = ink_depth(small)
     mask = _covered(_inside(depth), depth)
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR) if zoom < 1 else mask
+
+
+def only_lines(alpha: np.ndarray) -> bool:
+    """Whether a picture with opacity is a drawing whose cloth is transparent: what its lines enclose is mostly open.
+
+    Args:
+        alpha: uint8 (H, W).
+    """
+    zoom = min(1, 512 / max(alpha.shape))
+    side = tuple(max(1, round(length * zoom)) for length in alpha.shape[::-1])
+    small = np.float32(cv2.resize(alpha, side, interpolation=cv2.INTER_AREA))
+    if min(small.shape) < 16:
+        return False
+    inside = _inside(small)
+    return bool(inside.any() and (small[inside] > 0).mean() < 0.4)
 
 # %% ../../nbs/cloth/drawings.ipynb #d32da795
 class Lines(NamedTuple):
