@@ -1,9 +1,11 @@
 """Measure `find_garment`: exact overlap on composites and drawings, how often doubts are right, and the time it takes.
 
     python tests/measure_masks.py [--composites 50] [--finder "graph cut"] [--cut-outs FOLDER] [--worst SHEET.png]
+    python tests/measure_masks.py --drawings 120 [--size 256 512 1000]
 
 Composites are cut-outs that no training saw (where there are any) and drawn garments on five grounds; see
-`composites.py`. Photographs as they are have no exact masks: `judge_masks.py` measures them by eye.
+`composites.py`. Photographs as they are have no exact masks: `judge_masks.py` measures them by eye. The
+second form measures drawings with faults alone, and how many photographs are taken for drawings.
 """
 
 import argparse
@@ -15,12 +17,14 @@ import time
 import composites
 import cv2
 import numpy as np
+from PIL import Image
 
+from fashion_style.cloth.drawings import drawing_mask, look_like_drawing, measure_lines
 from fashion_style.cloth.masks import FINDERS, find_garment, garment_mask
 from fashion_style.cloth.overlap import mask_iou
 from fashion_style.drawing.sheets import contact_sheet
 from fashion_style.garments import GARMENT_KINDS
-from fashion_style.images import resize_picture, save_picture
+from fashion_style.images import read_picture, resize_picture, save_picture, to_uint8
 from fashion_style.networks.wardrobe import read_cut_outs
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
@@ -41,12 +45,12 @@ def measure_composites(count, finder, cut_outs):
     return rows
 
 
-def measure_drawings(count, finder):
-    """Rows as of `measure_composites`, of `count` drawings with faults."""
+def measure_drawings(count, finder, size=512):
+    """Rows as of `measure_composites`, of `count` drawings with faults, `size` pixels large."""
     rows = []
     for number in range(count):
         kind = GARMENT_KINDS[number % len(GARMENT_KINDS)]
-        picture, truth = composites.faulty_drawing(kind, number)
+        picture, truth = composites.faulty_drawing(kind, number, size)
         found = find_garment(picture, finder=finder)
         rows.append(("drawing", kind, number, mask_iou(found.mask, truth), found.doubts, picture, found, truth))
     return rows
@@ -111,15 +115,51 @@ def print_composites(count, finder, cut_outs, worst=None):
         )
 
 
+def print_drawings(count, finder, sizes):
+    """A row for each size: drawings with faults, how many were recognised, and the median time of one mask."""
+    print("| pictures | count | median IoU | tenth | worst | above 0.95 | below 0.8 |\n|---|---|---|---|---|---|---|")
+    for size in sizes:
+        rows = measure_drawings(count, finder, size)
+        print(_overlap_row(f"drawings with faults, {size} px", rows))
+        spent = []
+        for row in rows[:9]:
+            pixels = to_uint8(row[5])
+            start = time.process_time()
+            drawing_mask(pixels)
+            spent.append(time.process_time() - start)
+        taken = sum(row[6].finder == "drawing" for row in rows)
+        worst = min(rows, key=lambda row: row[3])
+        print(
+            f"  recognised: {taken} of {len(rows)}; drawing_mask: {np.median(spent):.2f} s of processor time;"
+            f" worst: {worst[1]} {worst[2]}"
+        )
+
+
+def print_mistaken(folder):
+    """How many photographs, and cut-outs on white, are taken for drawings."""
+    photos = [read_picture(path) for path in sorted((folder / "garments").rglob("*.jpg"))[::4]]
+    white = [Image.open(path).convert("RGBA") for path in sorted((folder / "cutouts").glob("*.webp"))]
+    white = [Image.alpha_composite(Image.new("RGBA", piece.size, "white"), piece).convert("RGB") for piece in white]
+    for name, pictures in (("photographs", [to_uint8(photo) for photo in photos]), ("cut-outs on white", white)):
+        taken = sum(look_like_drawing(measure_lines(np.asarray(picture))) for picture in pictures)
+        print(f"{name} taken for drawings: {taken} of {len(pictures)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--composites", type=int, default=50, metavar="N", help="composites a ground and source (default: %(default)s)"
     )
+    parser.add_argument("--drawings", type=int, metavar="N", help="measure N drawings with faults at each size instead")
+    parser.add_argument("--size", type=int, nargs="+", default=[256, 512, 1000], help="pixels of the drawings")
     parser.add_argument("--finder", choices=FINDERS, default=FINDERS[0], help="default: %(default)s")
     parser.add_argument("--cut-outs", type=pathlib.Path, default=SHARED / "data" / "cutouts", help="folder of cut-outs")
     parser.add_argument("--worst", type=pathlib.Path, help="write the worst composites to this file")
     options = parser.parse_args()
+    if options.drawings:
+        print_drawings(options.drawings, options.finder, options.size)
+        print_mistaken(SHARED / "data")
+        return
     cut_outs = list(read_cut_outs(options.cut_outs, held_out=True).values())
     print_composites(options.composites, options.finder, cut_outs, options.worst)
 

@@ -8,7 +8,6 @@ import pytest
 from fashion_style.cloth.doubts import DOUBTS, doubts_in_words, edge_held, mask_doubts, mask_shape, skin_share
 from fashion_style.cloth.drawings import (
     drawing_mask,
-    join_ends,
     look_like_drawing,
     measure_lines,
     paper_colour,
@@ -18,6 +17,7 @@ from fashion_style.cloth.graph_cut import graph_cut_mask
 from fashion_style.cloth.masks import FINDERS, find_garment, garment_mask
 from fashion_style.cloth.mending import mend_mask
 from fashion_style.cloth.overlap import mask_iou
+from fashion_style.cloth.strokes import join_ends, loose_ends
 from fashion_style.errors import GarmentError
 from fashion_style.garments import GARMENT_KINDS, draw_garment
 from fashion_style.images import to_float, to_uint8
@@ -51,7 +51,7 @@ def test_ends_are_joined_that_point_at_each_other():
     cuffs[10:40, 50], cuffs[10:40, 60] = True, True  # side by side
     assert (join_ends(cuffs, cuffs) == cuffs).all()
     far = np.zeros((60, 200), bool)
-    far[10, 20:50], far[10, 66:90] = True, True
+    far[10, 20:50], far[10, 80:110] = True, True  # thirty
     assert (join_ends(far, far) == far).all()
     nothing = np.zeros((20, 20), bool)
     assert not join_ends(nothing, nothing).any()
@@ -77,21 +77,21 @@ def test_front_and_back_stay_and_letters_go():
 
 
 def _trousers(filling):
-    """Two legs that stand together on a line, and a pocket of paper: uint8 (256, 256, 3)."""
+    """Two legs whose hems touch, and a pocket of paper: uint8 (256, 256, 3)."""
     picture = np.full((256, 256, 3), 255, np.uint8)
-    cv2.rectangle(picture, (50, 20), (200, 230), (filling,) * 3, -1)
-    cv2.rectangle(picture, (50, 20), (200, 230), (0, 0, 0), 3)
-    cv2.rectangle(picture, (115, 120), (135, 229), (255, 255, 255), -1)
-    cv2.rectangle(picture, (115, 120), (135, 229), (0, 0, 0), 3)
-    cv2.rectangle(picture, (110, 50), (140, 80), (255, 255, 255), -1)
-    cv2.rectangle(picture, (110, 50), (140, 80), (0, 0, 0), 1)
+    for leg in (((50, 20), (125, 20), (125, 100), (110, 150), (124, 220), (60, 236)),):
+        for points in (np.int32(leg), np.int32([(250 - x, y) for x, y in leg])):
+            cv2.fillPoly(picture, [points], (filling,) * 3)
+            cv2.polylines(picture, [points], True, (0, 0, 0), 3)
+    cv2.rectangle(picture, (80, 50), (110, 80), (255, 255, 255), -1)
+    cv2.rectangle(picture, (80, 50), (110, 80), (0, 0, 0), 1)
     return picture
 
 
 @pytest.mark.parametrize("filling", [150, 255])
 def test_paper_between_legs_is_a_hole_and_a_pocket_is_not(filling):
     mask = drawing_mask(_trousers(filling))
-    assert mask[170, 125] == 0 and mask[65, 125] == 1 and mask[170, 80] == 1
+    assert mask[160, 125] == 0 and mask[65, 95] == 1 and mask[170, 80] == 1
     assert drawing_mask(_outline(filling=filling))[60, 60] == 1
 
 
@@ -103,13 +103,88 @@ def test_the_paper_may_have_a_colour(colour):
     assert share == 1 and (found == colour).all()
 
 
-def test_drawn_flats_are_found_exactly():
+def test_a_belt_is_no_hole():
+    picture = np.full((256, 256, 3), 255, np.uint8)
+    cv2.rectangle(picture, (60, 30), (190, 220), (0, 0, 0), 3)
+    cv2.rectangle(picture, (60, 110), (190, 125), (0, 0, 0), 3)
+    assert drawing_mask(picture)[60:200, 70:180].all()
+
+
+def test_a_slit_between_sleeve_and_body_stays_open():
+    """Its mouth is narrower than its middle, but no stroke ends there."""
+    picture = np.full((512, 512, 3), 255, np.uint8)
+    body = np.int32([(200, 60), (400, 60), (400, 400), (190, 400), (220, 250), (200, 150)])
+    sleeve = np.int32([(200, 60), (140, 80), (120, 430), (176, 430), (192, 150), (200, 140)])
+    for points in (body, sleeve):
+        cv2.polylines(picture, [points], True, (0, 0, 0), 3)
+    mask = drawing_mask(picture)
+    assert mask[250, 204] == 0 and mask[250, 300] == 1 and mask[250, 150] == 1
+
+
+def test_corners_are_no_ends():
+    corner = np.zeros((60, 60), np.uint8)
+    cv2.line(corner, (10, 10), (30, 50), 1, 4)
+    cv2.line(corner, (50, 10), (30, 50), 1, 4)
+    assert len(loose_ends(corner > 0)[0]) == 2
+    assert loose_ends(np.zeros((9, 9), bool))[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize("size", [256, 384, 512])
+def test_drawn_flats_are_found_exactly(size):
     overlaps = []
     for number, kind in enumerate(GARMENT_KINDS):
-        picture, truth = composites.faulty_drawing(kind, number, 384)
+        picture, truth = composites.faulty_drawing(kind, number, size)
         found = find_garment(picture)
         overlaps.append(mask_iou(found.mask, truth) if found.finder == "drawing" else 0)
     assert np.median(overlaps) >= 0.98 and min(overlaps) >= 0.93, np.round(overlaps, 3)
+
+
+def _inked(kind, ink, paper, size=384):
+    """A drawn flat with its lines in one colour on paper of another: (uint8 (S, S, 3), mask)."""
+    garment = draw_garment(kind, size, 3, render="flat")
+    share = np.float32(to_uint8(garment.picture)) / 255
+    return np.uint8(np.array(ink) + (np.float32(paper) - np.float32(ink)) * share), garment.mask
+
+
+@pytest.mark.parametrize(
+    "ink, paper",
+    [
+        ((205, 205, 205), (255, 255, 255)),  # light grey lines
+        ((228, 228, 228), (255, 255, 255)),
+        ((220, 30, 30), (255, 255, 255)),
+        ((240, 220, 0), (255, 255, 255)),
+        ((255, 255, 255), (20, 40, 110)),  # a blueprint
+        ((255, 255, 255), (0, 0, 0)),
+        ((40, 30, 20), (245, 235, 210)),  # cream
+    ],
+)
+def test_lines_and_paper_may_have_any_colour(ink, paper):
+    for kind in ("t-shirt", "trousers", "blazer"):
+        picture, truth = _inked(kind, ink, paper)
+        found = find_garment(to_float(picture))
+        assert found.finder == "drawing" and mask_iou(found.mask, truth) > 0.97, kind
+
+
+def test_a_strongly_compressed_drawing_is_filled():
+    picture, truth = _inked("blazer", (0, 0, 0), (255, 255, 255))
+    _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    found = find_garment(to_float(cv2.imdecode(packed, cv2.IMREAD_COLOR)))
+    assert found.finder == "drawing" and mask_iou(found.mask, truth) > 0.97
+
+
+def test_lines_of_one_pixel_hold_in_a_large_drawing():
+    truth = draw_garment("hoodie", 2000, 3, render="flat").mask
+    contours, _ = cv2.findContours(np.uint8(truth[..., 0] > 0.5), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    picture = cv2.drawContours(np.full((2000, 2000, 3), 255, np.uint8), contours, -1, (0, 0, 0), 1)
+    found = find_garment(to_float(picture))
+    assert found.finder == "drawing" and mask_iou(found.mask, truth) > 0.97
+
+
+def test_a_noisy_scan_is_not_filled_in_silence():
+    picture, truth = _inked("t-shirt", (0, 0, 0), (255, 255, 255))
+    noise = np.random.default_rng(0).normal(0, 6, picture.shape)
+    found = find_garment(to_float(np.uint8(np.clip(picture + noise, 0, 255))))
+    assert mask_iou(found.mask, truth) > 0.9 or found.doubts
 
 
 def test_photographs_are_no_drawings():

@@ -292,3 +292,13 @@ def test_a_folder_of_cut_out_garments(files, tee):
     picture, mask = source.load(0)
     np.testing.assert_array_equal(mask, tee[..., 3])
     assert (picture == 255).all()  # on white, as the network sees it
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_drawing_with_transparent_cloth_is_doubted(filled):
+    garment = draw_garment("trousers", 256, 3, render="flat")
+    alpha = np.uint8(255 * garment.mask[..., 0])
+    if not filled:
+        alpha = np.where(to_uint8(garment.picture).min(axis=-1) < 128, alpha, 0).astype(np.uint8)
+    form = make_form(to_uint8(garment.picture), alpha, None, (256, 256))
+    assert form.finder == "opacity" and bool(form.warnings) is not filled
