@@ -24,7 +24,7 @@ from fashion_style.images import open_layers, open_picture, read_picture, save_p
 from fashion_style.runs.checkpoints import find_checkpoint, newest_checkpoint
 from fashion_style.runs.folder import RunFolder
 from fashion_style.runs.forks import fork
-from fashion_style.studio.recipes import RECIPE_FIELD, dress, read_recipe, save_dressed
+from fashion_style.studio.recipes import RECIPE_FIELD, dress, read_recipe
 from fashion_style.studio.ways import read_mask
 
 SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file__).parents[2] / "shared"))
