@@ -20,6 +20,7 @@ from fashion_style.images import encode_picture, open_layers, open_picture, to_f
 from fashion_style.panels import design as studio
 from fashion_style.panels.design import design_panel, wipe
 from fashion_style.panels.live_design import LiveDesigner, Memory
+from fashion_style.panels.pictures import GREYS, on_squares
 from fashion_style.panels.tray import recipe_text
 from fashion_style.patterns import draw_pattern
 from fashion_style.style_generator import build_style_generator
@@ -311,6 +312,11 @@ def test_lace_shows_the_garment(panel, tmp_path):
     untouched = (np.abs(design.picture - before) < 1e-6).all(axis=2)[design.mask[..., 0] > 0.99]
     assert panel.styles.value.shape == (48, 48, 4) and 0.2 < untouched.mean() < 0.6
     assert panel.design().alpha is None and not panel.failed
+    cell = on_squares(LACE)
+    assert set(np.unique(cell[LACE[..., 3] == 0])) == set(GREYS) and (cell[0] == LACE[0, :, :3]).all()
+    same(panel.picture()[-116:, 120:232], contact_sheet([[None, cell]], size=112)[-116:, 120:232])
+    panel.keep()
+    same(panel.tray.sheet(64)[-68:, -68:], contact_sheet([[cell]], size=64)[-68:, -68:])
 
 
 def test_doubts_about_a_mask_are_said_until_another_garment_is_chosen(panel):

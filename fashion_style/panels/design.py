@@ -27,7 +27,7 @@ from .live_design import LiveDesigner, Memory
 from .panel import Panel, guarded
 from .parts import labelled_button, labelled_slider
 from .picture_choice import PictureChoice
-from .pictures import picture_widget
+from .pictures import on_squares, picture_widget
 from .samples import embedded_garments, embedded_patterns
 from .tray import Tray, recipe_text
 from ..studio.wishes import checked_number, checked_shares
@@ -212,7 +212,7 @@ class DesignPanel(Panel):
     def keep(self) -> None:
         """Put the design that is shown into the tray."""
         design = self.design()
-        self.tray.add(design, [self._form().on_white, *self.styles.values])
+        self.tray.add(design, [self._form().on_white, *map(on_squares, self.styles.values)])
         self.say(
             f"Design {len(self.tray.designs)} is in the tray, with its recipe: {recipe_text(design.recipe)}. Click its"
             " thumbnail to bring its settings back."
@@ -232,7 +232,7 @@ class DesignPanel(Panel):
         """Garment, prints and design side by side."""
         design, values = self.design(), self.styles.values
         titles = [design.recipe["garment"], *design.recipe["styles"], f"strength {design.recipe['strength']:.2f}"]
-        row = [self._form().on_white, *values, design.layers.on_white]
+        row = [self._form().on_white, *map(on_squares, values), design.layers.on_white]
         return contact_sheet([row], column_titles=titles, size=112)
 
 

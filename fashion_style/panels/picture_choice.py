@@ -18,10 +18,11 @@ from ..cloth.transparency import resize_layers
 from ..decoding.formats import READ_SUFFIXES
 from ..decoding.layers import Layers
 from ..errors import FashionStyleError, PanelError, PictureError
-from ..images import open_layers, open_picture, to_float
+from ..images import open_layers, to_float
 from .css import style_sheet
 from .panel import Panel, guarded
 from .parts import picture_button
+from .pictures import on_squares
 
 # %% ../../nbs/panels/picture_choice.ipynb #a86e9fd9
 class PictureChoice:
@@ -191,7 +192,7 @@ class PictureChoice:
             mark = f"fs-{self.widget.model_id[:12]}-{len(self._pictures)}"
             button, style = picture_button(
                 name,
-                open_picture(picture(64) if callable(picture) else picture),
+                on_squares(picture(64) if callable(picture) else picture),
                 functools.partial(self._clicked, name),
                 mark,
             )

@@ -73,7 +73,7 @@ class Tray:
         self._sheet.value = f"<b>Kept designs</b>: {len(self.designs)}, {link}"
 
     def add(self, design: Design, pictures: Sequence[np.ndarray]) -> None:
-        """Keep a `Design`; `pictures`: those it was made from, garment first, for the contact sheet, on white."""
+        """Keep a `Design`; `pictures`: those it was made from, garment first, for the contact sheet, opaque."""
         self.designs.append(design)
         self._inputs.append(pictures)
         number = len(self.designs)
