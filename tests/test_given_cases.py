@@ -216,8 +216,9 @@ def test_13_48_megapixels_are_reduced_and_not_refused(within):
 
 
 @pytest.fixture
-def stylize(tmp_path):
-    """stylize(garment, print, more words) -> path of the design."""
+def stylize(tmp_path, designer, monkeypatch):
+    """stylize(garment, print, more words) -> path of the design; the weights are loaded once for all cases."""
+    monkeypatch.setattr("fashion_style.design.load_designer", lambda run: designer)
 
     def run(garment, style, *words):
         out = tmp_path / f"{pathlib.Path(garment).stem}-{pathlib.Path(style).stem}.png"
