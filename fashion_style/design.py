@@ -18,8 +18,9 @@ from skimage.color import lab2rgb, rgb2lab
 
 from .cloth.forms import Form, make_form, read_cloth, read_print
 from .cloth.transparency import KEEP, read_background, show_through, stand_before
+from .decoding.layers import Layers
 from .errors import DesignError
-from .images import resize_picture, to_float
+from .images import resize_picture, to_float, to_uint8
 from .networks.large_prints import WORKING_PIXELS, paint_large
 from .runs.weights import load_generator
 from .studio.wishes import check_mix, checked_number, checked_shares
@@ -153,6 +154,11 @@ class Design:
     finder: str = "given"
     warnings: tuple[str, ...] = ()
 
+    @property
+    def layers(self) -> Layers:
+        """The design in 8 bits, as it is saved: colours and opacity."""
+        return Layers(to_uint8(self.picture), self.alpha)
+
 # %% ../nbs/21_design.ipynb #26c80d37
 def _one_trace(network):
     """A part of the generator as one traced function for one picture of any height and width: no size costs a second
@@ -200,8 +206,8 @@ class Designer:
         """Put one style, or a mix of several, onto a garment.
 
         Args:
-            garment: path, bytes or picture (H, W, 3) in [-1, 1]. One with opacity is dressed where it is not wholly
-                transparent, and keeps its opacity.
+            garment: path, bytes or picture (H, W, 3) in [-1, 1], or from `dress_form`. One with opacity is dressed
+                where it is not wholly transparent, and keeps its opacity.
             styles: one style or a list of at most `MOST_STYLES`, each a path, bytes or picture. Where one is
                 transparent, the garment shows through.
             weights: share of each style in a mix, finite and >= 0; default equal.
@@ -230,35 +236,48 @@ class Designer:
         check_mix(len(styles))
         weights = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
         read_background(background)  # refused before anything is painted
-        form = self._form(garment, mask, size, finder)
+        form = self.dress_form(garment, mask, size, finder)
         prints = [read_print(style) for style in styles]
         generated = self._generate(form.garment, prints, weights, strength, motif_scale)
-        if keep_colours:
-            generated = keep_garment_colours(generated, form.garment) if strength > 0 else form.garment
-        picture = lock_garment(generated, form.garment, form.cover) if lock else generated
+        wishes = dict(strength=strength, motif_scale=motif_scale, keep_colours=bool(keep_colours), lock=bool(lock))
+        return self.finish(form, generated, weights, background=background, **wishes)
+
+    def finish(
+        self, form: Form, generated: np.ndarray, weights: np.ndarray, *, background: str = KEEP, **wishes: Any
+    ) -> Design:
+        """What `stylize` does with a garment that is painted all over: colours, lock, opacity and background.
+
+        Args:
+            form: of the garment.
+            generated: float32 (H, W, 3), painted with the strength that the wishes name.
+            weights: shares of the styles, adding to 1.
+            background: see `stylize`.
+            wishes: strength, motif_scale, keep_colours and lock, as of `stylize`.
+        """
+        if wishes["keep_colours"]:
+            generated = keep_garment_colours(generated, form.garment) if wishes["strength"] > 0 else form.garment
+        picture = lock_garment(generated, form.garment, form.cover) if wishes["lock"] else generated
         picture, alpha = stand_before(form.with_hidden(picture), form.alpha, form.mask, background)
-        recipe = dict(
-            weights=weights.round(4).tolist(),
-            strength=strength,
-            motif_scale=motif_scale,
-            keep_colours=bool(keep_colours),
-            lock=bool(lock),
-            generator=self.name,
-        )
+        recipe = dict(weights=weights.round(4).tolist(), **wishes, generator=self.name)
         return Design(picture, form.mask, recipe, alpha, form.finder, form.warnings)
 
     def dress_form(
-        self, garment: Any, mask: np.ndarray | None = None, size: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A garment and its mask as `stylize` needs them, to be found once and used often; arguments as there.
+        self, garment: Any, mask: np.ndarray | None = None, size: int | None = None, finder: str = "today"
+    ) -> Form:
+        """A garment with its mask and opacity as `stylize` paints it, to be made once and used often.
 
-        Returns (float32 (H, W, 3), (H, W, 1)); what is transparent stands on white.
+        Args:
+            garment, mask, size, finder: as of `stylize`.
+        Raises:
+            PictureError, DesignError, GarmentError: as there; also for a mask or a size besides a `Form`.
         """
-        form = self._form(garment, mask, size)
-        return form.on_white, form.mask
-
-    def _form(self, garment, mask, size, finder="today") -> Form:
-        """The garment's `Form` at the size at which it is painted."""
+        if isinstance(garment, Form):
+            if mask is not None or size is not None:
+                raise DesignError(
+                    "a dress form has a mask and a size of its own. Received: a mask or a size besides it. Give them to"
+                    " dress_form."
+                )
+            return garment
         colours, alpha = read_cloth(garment)
         limit = MAX_PIXELS if self._prints else DIRECT_PIXELS
         return make_form(colours, alpha, mask, _fitting_size(*colours.shape[:2], size, limit), finder)

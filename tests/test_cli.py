@@ -1177,7 +1177,9 @@ def test_designs_does_the_rest_and_names_what_it_left_out(shell, pictures, tmp_p
         assert sum("empty.jpg: " in line for line in named) == 1
     (tmp_path / "prints" / "dots.png").unlink()
     code, out, errors = shell("designs", *words)
-    assert code == 1 and out.count("left out: ") >= 7 and "none of 14 pairs" in errors[-1]
+    named, lines = out.count("left out: "), out.splitlines()
+    assert code == 1 and named >= 7 and "none of 14 pairs" in errors[-1]
+    assert lines[-1] == f"left out in all: {named}; the reasons stand above", "counted also when none could be dressed"
 
 
 def test_exit_codes_stand_in_the_help(shell):

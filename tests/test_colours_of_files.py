@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import pathlib
+import struct
 import threading
 import warnings
 import zlib
@@ -28,6 +29,7 @@ from PIL import Image, ImageCms
 from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 
 from fashion_style.decoding.layers import Layers
+from fashion_style.decoding.named_colours import code_points
 from fashion_style.decoding.profiles import SRGB_PROFILE
 from fashion_style.images import encode_picture, open_layers, open_picture, read_picture, save_picture
 from fashion_style.reading.picture_file import read_picture_file
@@ -36,6 +38,7 @@ SHARED = pathlib.Path(os.environ.get("FASHION_STYLE_SHARED", pathlib.Path(__file
 STEPS = np.linspace(0, 1, 12)
 CUBE = np.stack(np.meshgrid(STEPS, STEPS, STEPS, indexing="ij"), axis=-1).reshape(36, 48, 3)  # sRGB, in [0, 1]
 SHIRT = np.uint8(np.random.default_rng(3).integers(0, 256, (20, 30, 3)))
+ALPHA_OF_CUBE = np.uint8(np.random.default_rng(5).integers(0, 256, CUBE.shape[:2]))
 ALPHA = np.uint8(np.random.default_rng(4).integers(0, 256, (20, 30)))
 
 
@@ -169,7 +172,7 @@ def test_inks_through_the_press_profile():
         pytest.skip(f"needs the profile in {path}")
     with Image.open(path) as image:
         press, stored = image.info["icc_profile"], image.convert("RGB")
-    assert np.abs(np.int16(read_picture_file(path).picture) - np.asarray(stored)).mean() > 5
+    assert np.abs(np.int16(read_picture_file(path).pixels) - np.asarray(stored)).mean() > 5
     inks = np.array(list(itertools.product(np.linspace(0, 1, 6), repeat=4)))
     lab = table_lab(press, inks)
     shown = (lab[:, 0] > 20) & (np.abs(rgb2lab(lab2rgb(lab)) - lab).max(axis=1) < 1)
@@ -199,6 +202,117 @@ def test_version_0_1_0_knew_no_profile(tmp_path):
     path.write_bytes(bytes_of(stored_in(P3, None, CUBE), matrix_profile(P3)))
     file = read_picture_file(path)
     assert (file.plain_pixels == np.asarray(Image.open(path))).all() and (file.pixels != file.plain_pixels).any()
+
+
+# --- colours named by a word
+# --------------------------------------------------------------------------------------------------
+
+
+def with_points(data, points, before=b"IDAT", size=None):
+    """A PNG with the chunk cICP before another one, its size as it is or as claimed."""
+    place = data.index(before) - 4
+    chunk = png_chunk(b"cICP", points)
+    chunk = chunk if size is None else struct.pack(">I", size) + chunk[4:]
+    return data[:place] + chunk + data[place:]
+
+
+@pytest.mark.parametrize(
+    "profile", [None, SRGB_PROFILE, matrix_profile(ADOBE, 563 / 256)], ids=["none", "srgb", "adobe"]
+)
+def test_code_points_of_display_p3_go_before_a_profile(profile):
+    data = bytes_of(stored_in(P3, None, CUBE), profile)
+    assert difference(open_picture(data), CUBE)[0] > 1
+    assert difference(open_picture(with_points(data, bytes((12, 13, 0, 1)))), CUBE)[0] <= 1.5
+    plain = bytes_of(CUBE, profile)
+    shown = open_picture(with_points(plain, bytes((1, 13, 0, 1))))
+    assert (shown == np.round(CUBE * 255)).all(), "1, 13 is sRGB, whatever the profile says"
+
+
+def test_code_points_in_pictures_of_other_depths_and_with_opacity():
+    points = bytes((12, 13, 0, 1))
+    deep = np.round(stored_in(P3, None, CUBE) * 65535).astype(np.uint16)
+    data = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
+    assert difference(open_picture(with_points(data, points)), CUBE)[0] <= 1.5
+    layered = encode(
+        Image.fromarray(np.dstack([np.uint8(stored_in(P3, None, CUBE) * 255 + 0.5), ALPHA_OF_CUBE])), "PNG"
+    )
+    opened = open_layers(with_points(layered, points))
+    assert (opened.alpha == ALPHA_OF_CUBE).all() and difference(opened.colours, CUBE)[0] <= 1.5
+    ramp = encode(Image.fromarray(np.tile(np.uint8(range(0, 256, 5)), (4, 1))), "PNG")
+    assert np.abs(open_picture(with_points(ramp, points)).astype(int) - open_picture(ramp)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "points", [bytes((9, 16, 0, 1)), bytes((1, 1, 0, 1)), bytes((12, 13, 0, 0)), b"", b"abc", b"abcdefghijkl"], ids=repr
+)
+def test_other_code_points_are_said_and_ignored(points):
+    data = encode(Image.fromarray(SHIRT), "PNG")
+    with pytest.warns(UserWarning, match="code points .*are ignored"):
+        assert (open_picture(with_points(data, points)) == SHIRT).all()
+    p3 = bytes_of(stored_in(P3, None, CUBE), matrix_profile(P3))
+    with pytest.warns(UserWarning, match="are ignored"):
+        assert difference(open_picture(with_points(p3, points)), CUBE)[0] <= 1.5, "then the profile counts"
+
+
+def test_code_points_in_the_wrong_place_or_torn():
+    data = encode(Image.fromarray(SHIRT), "PNG")
+    assert (open_picture(with_points(data, bytes((12, 13, 0, 1)), before=b"IEND")) == SHIRT).all()
+    assert code_points(with_points(data, b"1234", size=2**32 - 1)) is not None
+    many = data[: data.index(b"IDAT") - 4] + png_chunk(b"teXt", b"") * 3000 + data[data.index(b"IDAT") - 4 :]
+    assert code_points(with_points(many, bytes((12, 13, 0, 1)))) is None, "nobody walks through thousands of chunks"
+    for cut in range(0, 60, 7):
+        assert code_points(data[:cut]) is None
+
+
+def exif_of(index="R03", space=0xFFFF):
+    """EXIF bytes that name a colour space as cameras do."""
+    exif = Image.Exif()
+    part = exif.get_ifd(0x8769)
+    part.update({0xA001: space} if space is not None else {})
+    part[0xA005] = {1: index}
+    return exif.tobytes()
+
+
+OPTIONS = dict(JPEG=dict(quality=100, subsampling=0), WEBP=dict(lossless=True), PNG={})
+
+
+@pytest.mark.parametrize("file_format", OPTIONS)
+@pytest.mark.parametrize("exif", [exif_of(), exif_of(space=None)], ids=["uncalibrated", "no space"])
+def test_exif_alone_names_adobe_rgb(file_format, exif):
+    stored = stored_in(ADOBE, 563 / 256, CUBE)
+    data = bytes_of(stored, None, file_format, exif=exif, **OPTIONS[file_format])
+    assert difference(open_picture(data), CUBE)[0] <= 1.5
+    assert difference(open_picture(bytes_of(stored, None, file_format, **OPTIONS[file_format])), CUBE)[0] > 1
+    with Image.open(io.BytesIO(data)) as image:
+        assert difference(open_picture(image), CUBE)[0] <= 1.5, "also from Pillow"
+
+
+@pytest.mark.parametrize(
+    "exif", [exif_of("R98"), exif_of(space=1), exif_of("R03")[:60], b"Exif\0\0II*\0" + bytes(40)], ids=range(4)
+)
+def test_exif_that_names_something_else_changes_nothing(exif):
+    assert (open_picture(encode(Image.fromarray(SHIRT), "PNG", exif=exif)) == SHIRT).all()
+
+
+def test_a_profile_goes_before_exif(tmp_path):
+    data = encode(Image.fromarray(SHIRT), "PNG", exif=exif_of(), icc_profile=SRGB_PROFILE)
+    assert (open_picture(data) == SHIRT).all()
+    path = tmp_path / "shirt.png"
+    path.write_bytes(with_points(encode(Image.fromarray(SHIRT), "PNG", exif=exif_of()), bytes((12, 13, 0, 1))))
+    file = read_picture_file(path)
+    assert (file.plain_pixels == SHIRT).all() and (file.pixels != SHIRT).any(), "version 0.1.0 knew neither"
+    ink = Image.new("CMYK", (8, 8), (0, 200, 0, 0))
+    assert (
+        open_picture(encode(ink, "JPEG", quality=100, exif=exif_of())) == open_picture(encode(ink, "JPEG", quality=100))
+    ).all()
+
+
+def test_an_upright_picture_of_adobe_rgb():
+    exif = Image.Exif()
+    exif.load(exif_of())
+    exif[0x0112] = 6
+    data = bytes_of(stored_in(ADOBE, 563 / 256, CUBE), None, "JPEG", exif=exif.tobytes(), **OPTIONS["JPEG"])
+    assert difference(open_picture(data), np.rot90(CUBE, -1))[0] <= 1.5
 
 
 # --- opacity

@@ -10,20 +10,27 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
+from fashion_style.decoding.layers import Layers
 from fashion_style.design import Designer
+from fashion_style.drawing.sheets import contact_sheet
 from fashion_style.errors import DesignError, PanelError, PictureError
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator
-from fashion_style.images import encode_picture, open_picture, to_float
+from fashion_style.images import encode_picture, open_layers, open_picture, to_float, to_uint8
 from fashion_style.panels import design as studio
 from fashion_style.panels.design import design_panel, wipe
 from fashion_style.panels.live_design import LiveDesigner, Memory
+from fashion_style.panels.pictures import GREYS, on_squares
 from fashion_style.panels.tray import recipe_text
 from fashion_style.patterns import draw_pattern
 from fashion_style.style_generator import build_style_generator
 
 GARMENT = draw_garment("coat", 64)
 PRINTS = [draw_pattern(family, 48) for family in ("tartan", "ikat", "leopard")]
+CUT_OUT = np.dstack([to_uint8(GARMENT.picture), np.rint(GARMENT.mask * 255).astype(np.uint8)])  # the coat on nothing
+CUT_OUT[CUT_OUT[..., 3] == 0, :3] = (0, 255, 0)  # green that nobody sees
+LACE = np.zeros((48, 48, 4), np.uint8) + np.uint8([250, 250, 240, 0])
+LACE[::4, :, 3] = LACE[:, ::4, 3] = 255
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,7 @@ WISHES = [
 def test_live_design_is_what_the_designer_paints(designer, wishes):
     for garment, mask in ((GARMENT.picture, GARMENT.mask), (GARMENT.picture[:50, :61], GARMENT.mask[:50, :61])):
         expected = designer.stylize(garment, PRINTS, mask=mask, **wishes)
-        design = LiveDesigner(designer).design(garment, mask, PRINTS, **wishes)
+        design = LiveDesigner(designer).design(designer.dress_form(garment, mask), PRINTS, **wishes)
         np.testing.assert_allclose(design.picture, expected.picture, atol=2e-5)
         assert design.recipe == expected.recipe
         if wishes.get("lock", True):
@@ -69,7 +76,7 @@ def test_a_network_without_codes_is_painted_too():
     wishes = dict(strength=0.5, weights=(1, 2))
     expected = designer.stylize(GARMENT.picture, PRINTS[:2], mask=GARMENT.mask, **wishes)
     np.testing.assert_allclose(
-        LiveDesigner(designer).design(GARMENT.picture, GARMENT.mask, PRINTS[:2], **wishes).picture,
+        LiveDesigner(designer).design(designer.dress_form(GARMENT.picture, GARMENT.mask), PRINTS[:2], **wishes).picture,
         expected.picture,
         atol=2e-5,
     )
@@ -81,7 +88,7 @@ def test_a_network_without_codes_is_painted_too():
 )
 def test_wrong_numbers_are_refused(designer, wrong):
     with pytest.raises(DesignError):
-        LiveDesigner(designer).design(GARMENT.picture, GARMENT.mask, PRINTS, **wrong)
+        LiveDesigner(designer).design(designer.dress_form(GARMENT.picture, GARMENT.mask), PRINTS, **wrong)
 
 
 def test_only_what_changed_is_computed(designer, monkeypatch):
@@ -97,11 +104,11 @@ def test_only_what_changed_is_computed(designer, monkeypatch):
 
     monkeypatch.setattr(designer, "_encode", counted("encode", encode))
     monkeypatch.setattr(designer, "_paint", counted("paint", paint))
-    live = LiveDesigner(designer)
+    live, form = LiveDesigner(designer), designer.dress_form(GARMENT.picture, GARMENT.mask)
 
     def cost(**wishes):
         calls.update(encode=0, paint=0)
-        live.design(GARMENT.picture, GARMENT.mask, PRINTS, **wishes)
+        live.design(form, PRINTS, **wishes)
         return calls["encode"], calls["paint"]
 
     assert cost() == (3, 1)
@@ -110,6 +117,28 @@ def test_only_what_changed_is_computed(designer, monkeypatch):
     assert cost(motif_scale=0.5) == (3, 1)
     assert cost() == (0, 0), "the way back is free"
     assert cost(motif_scale=0.7, weights=(1, 0, 0)) == (1, 1), "a print without a share is not encoded"
+
+
+@pytest.mark.parametrize("wishes", WISHES, ids=str)
+def test_live_design_treats_opacity_as_the_designer_does(designer, wishes):
+    for painter in (designer, Designer(build_generator(64), "article")):
+        form = painter.dress_form(CUT_OUT)
+        design = LiveDesigner(painter).design(form, [LACE, *PRINTS[1:]], **wishes)
+        expected = painter.stylize(CUT_OUT, [LACE, *PRINTS[1:]], **wishes)
+        np.testing.assert_allclose(design.picture, expected.picture, atol=2e-5)
+        np.testing.assert_array_equal(design.alpha, CUT_OUT[..., 3])
+        assert (design.finder, design.recipe) == (expected.finder, expected.recipe)
+
+
+def test_a_dress_form_is_made_once(designer):
+    form = designer.dress_form(CUT_OUT, size=32)
+    assert designer.dress_form(form) is form and form.garment.shape == (32, 32, 3)
+    np.testing.assert_array_equal(
+        designer.stylize(form, PRINTS[0]).picture, designer.stylize(CUT_OUT, PRINTS[0], size=32).picture
+    )
+    for besides in (dict(mask=form.mask), dict(size=32)):
+        with pytest.raises(DesignError, match="a dress form has a mask and a size of its own. Received"):
+            designer.stylize(form, PRINTS[0], **besides)
 
 
 def test_memory_is_bounded_and_never_mixes_up_arrays():
@@ -152,7 +181,7 @@ def test_the_picture_follows_every_control(panel):
         assert panel._frame.value != last and not panel.failed, (change, panel.said)
         last = panel._frame.value
     panel.set_state(wipe=1.0)
-    assert np.abs(shown(panel) - panel._form()[0]).mean() < 0.05, "wiped away, the garment itself is left"
+    assert np.abs(shown(panel) - panel._form().on_white).mean() < 0.05, "wiped away, the garment itself is left"
 
 
 def test_prints_keep_their_shares_when_others_come_and_go(panel):
@@ -248,6 +277,69 @@ def test_own_pictures_from_path_bytes_and_array(designer, tmp_path):
         with pytest.raises(DesignError):
             design_panel(designer=designer, **wrong)
     studio.Panel._open["design panel"].close()
+
+
+def same(one, other):
+    """Nothing but rounding lies between two uint8 pictures."""
+    assert one.shape == other.shape and np.abs(one.astype(int) - other).max() <= 2
+
+
+def test_a_cut_out_garment_keeps_its_opacity_in_what_is_saved(panel, designer, tmp_path):
+    panel.garment.open(encode_picture(CUT_OUT[..., :3], alpha=CUT_OUT[..., 3]), "coat.png")
+    panel.set_state(styles=["leopard"])
+    assert panel.doubts == () and panel._doubts.value == "", "its opacity is its mask"
+    expected = designer.stylize(CUT_OUT, panel.styles.values)
+    np.testing.assert_allclose(panel.design().picture, expected.picture, atol=2e-5)
+    nothing = CUT_OUT[..., 3] == 0
+    assert (shown(panel)[nothing] > 0.8).mean() > 0.95, "on white, and not green"
+    on_white = [open_picture(CUT_OUT), Layers(to_uint8(expected.picture), expected.alpha).on_white]
+    before, after, style = *on_white, panel.styles.value
+    titles = ["coat.png", "leopard", "strength 1.00"]
+    same(panel.picture(), contact_sheet([[before, style, after]], column_titles=titles, size=112))
+    panel.keep()
+    same(panel.tray.sheet(64)[-68:, -3 * 68 :], contact_sheet([[before, after, style]], size=64)[-68:, -3 * 68 :])
+    opened = open_layers(panel.save(tmp_path / "kept")[0])
+    for layers in (opened, open_layers(panel.tray.png(0))):
+        np.testing.assert_array_equal(layers.alpha, CUT_OUT[..., 3])
+        np.testing.assert_array_equal(layers.colours, to_uint8(expected.picture))
+
+
+def test_lace_shows_the_garment(panel, tmp_path):
+    Image.fromarray(LACE).save(tmp_path / "lace.webp", lossless=True, exact=True)
+    panel.styles.open(str(tmp_path / "lace.webp"))
+    panel.set_state(garment="coat", styles=["lace.webp"])
+    before, design = panel._form().garment, panel.design()
+    untouched = (np.abs(design.picture - before) < 1e-6).all(axis=2)[design.mask[..., 0] > 0.99]
+    assert panel.styles.value.shape == (48, 48, 4) and 0.2 < untouched.mean() < 0.6
+    assert panel.design().alpha is None and not panel.failed
+    cell = on_squares(LACE)
+    assert set(np.unique(cell[LACE[..., 3] == 0])) == set(GREYS) and (cell[0] == LACE[0, :, :3]).all()
+    same(panel.picture()[-116:, 120:232], contact_sheet([[None, cell]], size=112)[-116:, 120:232])
+    panel.keep()
+    same(panel.tray.sheet(64)[-68:, -68:], contact_sheet([[cell]], size=64)[-68:, -68:])
+
+
+def test_doubts_about_a_mask_are_said_until_another_garment_is_chosen(panel):
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    name = panel.garment.open(encode_picture(grey), "grey.png")
+    assert len(panel.doubts) == 1 and "the whole picture is dressed" in panel.doubts[0]
+    assert "--mask" not in panel.doubts[0], "the command's remedy is not the panel's"
+    assert "whole picture is dressed" in panel._doubts.value and panel.design().warnings
+    panel.set_state(lock=False)
+    assert panel.doubts == () and panel._doubts.value == ""
+    panel.set_state(lock=True)
+    assert panel._doubts.value
+    panel.set_state(garment="dress")
+    assert panel.doubts == () and panel._doubts.value == "" and not panel.design().warnings
+    panel.set_state(garment=name)
+    assert panel._doubts.value, "and they come back with it"
+
+
+def test_a_garment_that_nobody_sees_leaves_the_old_choice(panel):
+    before = panel.garment.name
+    nothing = encode_picture(CUT_OUT[..., :3], alpha=CUT_OUT[..., 3] * 0)
+    panel.garment._uploaded({"new": ({"content": nothing, "name": "none.png"},)})
+    assert panel.failed and "none.png: it is transparent all over" in panel.said and panel.garment.name == before
 
 
 def test_fifty_runs_leave_what_one_leaves(designer):

@@ -10,6 +10,7 @@ import pytest
 from fashion_style.errors import TrainingError
 from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style.runs.curves import column, fig_history, running_mean
+from fashion_style.runs.events import add_event
 from fashion_style.runs.forks import fork
 from fashion_style.runs.history import HISTORY_FIELDS, LOSS_TERMS, History, read_history, weighted_shares
 from fashion_style.settings import LossWeights, TrainingSettings
@@ -37,6 +38,34 @@ def write(run, rows, **options):
         history.append(row)
     history.close()
     return history
+
+
+# Links that somebody planted ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["history.csv", "history.csv.part", "history.csv.damaged"])
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.filterwarnings("ignore:.*lacks")
+def test_nothing_is_written_through_a_link(tmp_path, name, there):
+    (tmp_path / "run").mkdir()
+    mine, rows = tmp_path / "mine", rows_of(2)
+    if there:
+        mine.write_text("mine")
+    write(tmp_path / "run", rows)
+    if name == "history.csv":
+        (tmp_path / "run" / name).unlink()
+    elif name.endswith("damaged"):
+        (tmp_path / "run" / "history.csv").write_bytes(b"\0" * 50 + b"\n")  # what is kept under that name
+    (tmp_path / "run" / name).symlink_to(mine)
+    write(tmp_path / "run", rows, until=2)
+    assert not os.path.lexists(mine) if not there else mine.read_text() == "mine"
+    assert len(read_history(tmp_path / "run")) >= 2 and not (tmp_path / "run" / "history.csv").is_symlink()
+
+
+def test_a_diary_that_is_a_link_is_left_alone(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / "events.jsonl").symlink_to(mine)
+    add_event(tmp_path, 1, "opened", "A run.")
+    assert mine.read_text() == "mine"
 
 
 # The table ------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """`fashion-style lab` and its child: signals, root, nothing left behind."""
 
+import hashlib
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -111,3 +113,66 @@ def test_the_real_jupyterlab_ends_with_the_command(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+# --- the copy
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alarm():
+    """Ends a test that hangs."""
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it hangs"))
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def course(tmp_path):
+    """(the package's folder of a course of two files, a reader's copy of it), and a newer version of the first."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    for name in ("a.ipynb", "b.ipynb"):
+        (source / name).write_text("1")
+    lab.copy_notebooks(source, target)
+    (target / "a.ipynb").unlink()
+    (source / "a.ipynb").write_text("2")
+    return source, target
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_in_the_copy_is_the_readers(course, kind, alarm):
+    source, target = course
+    os.mkfifo(target / "a.ipynb") if kind == "pipe" else (target / "a.ipynb").mkdir()
+    assert lab.copy_notebooks(source, target) == (["b.ipynb"], ["a.ipynb"])
+
+
+@posix
+def test_a_giant_in_the_copy_is_not_read(course, alarm):
+    source, target = course
+    with (target / "a.ipynb").open("wb") as file:
+        file.truncate(10_000_000_000)  # it takes no room on the disk
+    assert lab.copy_notebooks(source, target) == (["b.ipynb"], ["a.ipynb"])
+
+
+@posix
+def test_a_link_in_the_copy_is_the_readers(course, tmp_path):
+    source, target = course
+    for leads_to, text in ((tmp_path / "mine", "1"), (tmp_path / "nowhere", None)):
+        if text:
+            leads_to.write_text(text)  # also with the very bytes that we wrote
+        (target / "a.ipynb").unlink(missing_ok=True)
+        (target / "a.ipynb").symlink_to(leads_to)
+        assert lab.copy_notebooks(source, target) == (["b.ipynb"], ["a.ipynb"])
+        assert (target / "a.ipynb").is_symlink() and (not text or leads_to.read_text() == text)
+
+
+def test_a_file_is_hashed_in_pieces(course, monkeypatch):
+    source, target = course
+    (target / "a.ipynb").write_bytes(b"mine" * 5_000_000)
+    monkeypatch.setattr(pathlib.Path, "read_bytes", lambda path: pytest.fail(f"{path} is read whole"))
+    known = hashlib.sha256(b"mine" * 5_000_000).hexdigest()
+    assert lab._is_the_readers(target / "a.ipynb", ()) and not lab._is_the_readers(target / "a.ipynb", (known,))

@@ -20,7 +20,7 @@ from fashion_style.garments import draw_garment
 from fashion_style.images import open_picture, save_picture
 from fashion_style.patterns import draw_pattern
 from fashion_style.studio import lookbook
-from fashion_style.studio.lookbook import TABLE, choose_pairs, make_lookbook
+from fashion_style.studio.lookbook import DOUBT, TABLE, choose_pairs, make_lookbook
 from fashion_style.studio.recipes import RECIPE_FIELD, dress, file_sha256, read_recipe, reproduce, save_dressed
 from fashion_style.writing import writer_lock
 
@@ -481,6 +481,24 @@ def test_a_doubtful_mask_is_written_into_the_table(designer, files, tmp_path):
     save_picture(np.full((72, 72, 3), 200, np.uint8), tmp_path / "plain" / "nothing.png")
     book = make_lookbook(designer, tmp_path / "plain", files / "prints", tmp_path / "out", count=1)
     assert "no garment could be told" in book.rows[0]["warnings"] and "--mask" in book.rows[0]["warnings"]
+    sheet = open_picture(tmp_path / "out" / "contact_sheet.png")
+    framed = (sheet == DOUBT).all(axis=2)
+    assert 3 * 4 * 120 < framed.sum() < 3 * 4 * 128 + 18 * 50, "a frame of three pixels, and a word"
+    whole = make_lookbook(designer, files / "garments", files / "prints", tmp_path / "whole", count=1)
+    assert whole.rows[0]["warnings"] == ""
+    assert not (open_picture(tmp_path / "whole" / "contact_sheet.png") == DOUBT).all(axis=2).any()
+
+
+def test_the_command_names_each_doubtful_garment_once(files, tmp_path, capfd):
+    (tmp_path / "plain").mkdir()
+    save_picture(np.full((72, 72, 3), 200, np.uint8), tmp_path / "plain" / "nothing.png")
+    words = ["--garments", tmp_path / "plain", "--styles", files / "prints", "--out", tmp_path / "out", "--size", "32"]
+    for _ in range(2):  # made, then kept
+        main(["designs", *map(str, words), "--count", "2"])
+        said = capfd.readouterr().out
+        assert (
+            said.count("doubtful mask: nothing.png: no garment could be told") == 1 and "2 designs with a doubt" in said
+        )
 
 
 def test_the_recipe_names_the_finder_and_an_old_one_takes_that_of_then(designer, files):

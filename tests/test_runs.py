@@ -604,18 +604,23 @@ def test_a_torn_line_costs_nothing_else(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*goes on from step")
-@pytest.mark.parametrize("how", ["a folder", "a full disk"])
-def test_events_that_cannot_be_written_end_no_training(sources, tmp_path, how):
+@pytest.mark.parametrize("how", ["a folder", "a full disk", "a link"])
+def test_events_that_cannot_be_written_end_no_training(sources, tmp_path, how, monkeypatch):
     train(tmp_path / "run", replace(QUICK, steps=1), *sources)
     (tmp_path / "run" / "events.jsonl").unlink()
     if how == "a folder":
         (tmp_path / "run" / "events.jsonl").mkdir()
     elif os.path.exists("/dev/full"):
-        (tmp_path / "run" / "events.jsonl").symlink_to("/dev/full")
+        full = partial(open, "/dev/full", "ab+", buffering=0)
+        monkeypatch.setattr("fashion_style.runs.events.append_to", lambda path: full())
+    if how == "a link":
+        (tmp_path / "mine").write_text("mine")
+        (tmp_path / "run" / "events.jsonl").symlink_to(tmp_path / "mine")
     assert train(tmp_path / "run", replace(QUICK, steps=2), *sources, start=Start(resume=True)).reason == "finished"
     if how == "a folder":
         with pytest.raises(TrainingError, match="cannot read the events"):
             read_events(tmp_path / "run")
+    assert how != "a link" or (tmp_path / "mine").read_text() == "mine"
 
 
 def test_errors_and_broken_checkpoints_are_noted(sources, tmp_path):

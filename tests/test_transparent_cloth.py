@@ -17,6 +17,7 @@ from fashion_style.images import open_layers, open_picture, save_picture, to_flo
 from fashion_style.patterns import draw_pattern
 from fashion_style.reading.sources import folder_source
 from fashion_style.studio.lookbook import make_lookbook
+from fashion_style.studio.proposals import propose
 from fashion_style.studio.recipes import RECIPE_FIELD, dress, pixels_sha256, reproduce, save_dressed
 from fashion_style.studio.ways import read_mask
 
@@ -132,6 +133,19 @@ def test_other_backgrounds_are_refused(designer, tee, background):
         designer.stylize(tee, PRINT, background=background)
     with pytest.raises(DesignError):
         read_background(background)
+
+
+def test_proposals_keep_opacity_and_say_doubts(designer, tee, lace):
+    proposals = propose(designer, tee, {"lace": lace, "gingham": PRINT}, 4, seed=3)
+    assert {style for proposal in proposals for style in proposal.recipe["styles"]} == {"lace", "gingham"}
+    for proposal in proposals:
+        np.testing.assert_array_equal(proposal.alpha, tee[..., 3])
+        assert (to_uint8(proposal.picture)[tee[..., 3] == 0] == (0, 255, 0)).all() and proposal.finder == "opacity"
+    alone = propose(designer, tee, {"lace": lace}, 1, seed=3)[0]
+    wishes = {name: alone.recipe[name] for name in ("strength", "motif_scale")}
+    np.testing.assert_array_equal(alone.picture, designer.stylize(tee, lace, **wishes).picture)
+    grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
+    assert "whole picture is dressed" in propose(designer, grey, {"gingham": PRINT}, 1)[0].warnings[0]
 
 
 # --- prints

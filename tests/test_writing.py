@@ -10,7 +10,7 @@ import pytest
 
 from fashion_style.errors import TrainingError
 from fashion_style.images import open_picture, save_picture
-from fashion_style.writing import write_whole, writer_lock
+from fashion_style.writing import append_to, write_whole, writer_lock
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="permissions and links of a POSIX system")
 
@@ -156,3 +156,28 @@ def test_a_write_protected_file_stays_for_whoever_is_not_root(tmp_path):
                 parent.chmod(mode(parent) | 0o011)
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)])
     assert done.returncode == 3 and (tmp_path / "file").read_bytes() == b"old"
+
+
+# Growing files --------------------------------------------------------------------------------------------------------
+def test_a_file_grows_by_lines_and_can_be_read(tmp_path):
+    for line in (b"one\n", b"two\n"):
+        with append_to(tmp_path / "diary") as file:
+            file.seek(0)
+            file.write(line)  # at the end, wherever the place was
+    with append_to(tmp_path / "diary") as file:
+        file.seek(0)
+        assert file.read() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nowhere", "pipe", "folder"])
+def test_nothing_is_appended_through_what_is_no_file_of_ours(tmp_path, kind):
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    path = tmp_path / "diary"
+    if kind.startswith("link"):
+        path.symlink_to(mine if kind == "link" else tmp_path / "nowhere")
+    else:
+        os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(OSError):
+        append_to(path)
+    assert mine.read_bytes() == b"mine" and not (tmp_path / "nowhere").exists()

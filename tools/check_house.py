@@ -23,7 +23,8 @@ FLOORS = (
     "runs.folder",
     "writing bounded_files guards.bounded_arrays guards.tables",
     (
-        "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.drawings decoding.formats"
+        "decoding.depth decoding.tiff decoding.layers decoding.profiles decoding.named_colours"
+        " decoding.drawings decoding.formats"
         " decoding.pixels decoding.encoding"
     ),
     "images",

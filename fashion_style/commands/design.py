@@ -226,21 +226,42 @@ def command_designs(options: argparse.Namespace) -> int:
     bad.kept = MOST_PAIRS  # every one is named
     try:
         book = _made_book(options, bad)
-    finally:  # also when none could be dressed
-        for error in bad:
-            say(f"left out: {error}")
+    except BaseException:  # none could be dressed, or somebody has had enough
+        _say_left_out(bad)
+        _say_how_many(bad)
+        raise
+    _say_left_out(bad)
     say(
         f"{options.out}: {len(book.rows)} designs, {book.kept} of them kept from before; figures in"
         f" {Path(options.out, 'designs.csv')}"
     )
-    if doubted := sum(bool(row["warnings"]) for row in book.rows):
-        say(f"{doubted} of them with a doubtful mask: see the column warnings")
+    _say_doubts(book.rows)
+    _say_how_many(bad)
     if not book.finished:
         say("stopped; the same command goes on")
         return 130
+    return 1 if bad else 0
+
+
+def _say_left_out(bad):
+    """Name each picture that was left out, with its reason."""
+    for error in bad:
+        say(f"left out: {error}")
+
+
+def _say_doubts(rows):
+    """Name each garment whose mask is doubtful, once, and count the designs."""
+    doubted = [(row["garment"], row["warnings"]) for row in rows if row["warnings"]]
+    for garment, doubts in dict.fromkeys(doubted):
+        say(f"doubtful mask: {garment}: {doubts}")
+    if doubted:
+        say(f"{len(doubted)} designs with a doubtful mask: see the column warnings, and the red frames on the sheet")
+
+
+def _say_how_many(bad):
+    """Count what was left out, if anything was."""
     if bad:
         say(f"left out in all: {bad.total}; the reasons stand above")
-    return 1 if bad else 0
 
 
 def _made_book(options, bad):

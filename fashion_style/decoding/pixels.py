@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from .depth import check_not_dark, deep_to_uint8
 from .formats import open_image
 from .layers import Layers, split_layers
+from .named_colours import code_points, profile_of
 from .profiles import to_srgb
 from .tiff import check_colour_range, prepare_tiff, tiff_values, white_is_zero
 from ..errors import PictureError
@@ -90,25 +91,31 @@ def _halved(name, image, max_pixels):
 
 
 def image_to_layers(
-    name: Path | str, image: Image.Image, *, profiles: bool = True, max_pixels: int | None = None
+    name: Path | str,
+    image: Image.Image,
+    *,
+    profiles: bool = True,
+    max_pixels: int | None = None,
+    points: bytes | None = None,
 ) -> Layers:
     """Pillow image of any mode -> 8-bit sRGB and opacity: upright, deep values scaled, profile applied.
 
     Args:
         name: what to call it in an error or a warning.
         image: opened or made by Pillow; best not loaded yet, while it still says how it was stored.
-        profiles: False ignores an embedded profile, as version 0.1.0 did.
+        profiles: False ignores what the file says of its colours, as version 0.1.0 did.
         max_pixels: a picture of more is shown with half its sides; None: as it is.
+        points: the code points of a PNG, see `code_points`.
     Raises:
         PictureError: for values of more than 8 bits whose range is not known, and for a TIFF that would be decoded
             wrongly.
     """
     tags, bits = getattr(image, "tag_v2", None), _stored_bits(image)
     tags = tags if image.format == "TIFF" else None
-    profile = image.info.get("icc_profile") if profiles else None
     if tags is not None and image.tile:
         prepare_tiff(name, image)
     image.load()  # here, since torn pixels are a reason to refuse, unlike the torn EXIF block that may come next
+    profile = profile_of(name, image, points) if profiles else None
     image = _upright(image)
     deep_grey = image.mode.startswith("I") or image.mode == "F"
     if deep_grey:
@@ -168,4 +175,5 @@ def decode_picture(
         check_size(name, *image.size, _largest(image, max_pixels, reduce))
         if image.format in ("JPEG", "MPO"):
             _draft(image, at_least, max_pixels)
-        return image_to_layers(name, image, profiles=profiles, max_pixels=max_pixels)
+        points = code_points(data) if image.format == "PNG" else None
+        return image_to_layers(name, image, profiles=profiles, max_pixels=max_pixels, points=points)

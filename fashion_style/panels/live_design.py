@@ -6,20 +6,16 @@
 __all__ = ['T', 'Memory', 'LiveDesigner']
 
 # %% ../../nbs/panels/live_design.ipynb #44bdc561
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 
-from fashion_style.design import (
-    Design,
-    Designer,
-    checked_painting,
-    keep_garment_colours,
-    lock_garment,
-    tile_style,
-)
+from ..cloth.forms import Form, read_print
+from ..cloth.transparency import show_through
+from ..design import Design, Designer, checked_painting, tile_style
 from ..studio.wishes import checked_number, checked_shares
 from ..style_generator import StyleGenerator, mix_style_codes
 
@@ -62,37 +58,44 @@ class LiveDesigner:
 
     def __init__(self, designer: Designer) -> None:
         self.designer = designer
+        self._prints = Memory(8)
+        self._laid = Memory(12)
         self._codes = Memory(12)
         self._painted = Memory(6)
         self._contents = Memory(2)
 
-    def _code(self, style, height, width, motif_scale):
-        """Style code of one print laid out at one scale: four maps and a vector, about 8 MB at 256 px."""
-        return self._codes(
+    def _lay(self, style, height, width, motif_scale):
+        """One print laid out at one scale."""
+        return self._laid(
             (style,),
             (height, width, motif_scale),
-            lambda: self.designer._encode(tf.constant(tile_style(style, height, width, motif_scale=motif_scale)[None])),
+            lambda: tile_style(style, height, width, motif_scale=motif_scale),
         )
 
-    def _paint(self, garment, mask, styles, shares, motif_scale):
-        """The generated picture at full strength, nothing locked."""
+    def _code(self, laid):
+        """Style code of a print that is laid out: four maps and a vector, about 8 MB at 256 px."""
+        return self._codes((laid,), (), lambda: self.designer._encode(tf.constant(laid[None, ..., :3])))
+
+    def _paint(self, form, prints, shares, motif_scale):
+        """The generated picture at full strength, nothing locked; where a print has holes, the garment itself."""
         if not isinstance(self.designer.generator, StyleGenerator):
-            return self.designer.stylize(
-                garment, styles, weights=shares, motif_scale=motif_scale, lock=False, mask=mask
-            ).picture
+            return self.designer.stylize(form, prints, weights=shares, motif_scale=motif_scale, lock=False).picture
+        garment = form.garment
         height, width = garment.shape[:2]
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]
         content = self._contents((garment,), (), lambda: tf.constant(np.pad(garment, grow, mode="symmetric")[None]))
-        heard = [(style, share) for style, share in zip(styles, shares) if share > 0]
-        codes = [self._code(style, *content.shape[1:3], motif_scale) for style, _ in heard]
-        code = codes[0] if len(codes) == 1 else mix_style_codes(codes, [share for _, share in heard])
+        heard = [(style, share) for style, share in zip(prints, shares) if share > 0]
+        laid = [self._lay(style, *content.shape[1:3], motif_scale) for style, _ in heard]
+        heard_shares = [share for _, share in heard]
+        codes = [self._code(style) for style in laid]
+        code = codes[0] if len(codes) == 1 else mix_style_codes(codes, heard_shares)
         painted = self.designer._paint([content, code, tf.ones([1, 1])])[0].numpy()[:height, :width]
-        return np.clip(checked_painting(painted, self.designer.name), -1, 1)
+        painted = np.clip(checked_painting(painted, self.designer.name), -1, 1)
+        return show_through(painted, garment, laid, heard_shares)
 
     def design(
         self,
-        garment: np.ndarray,
-        mask: np.ndarray,
+        form: Form,
         styles: Sequence[np.ndarray],
         *,
         weights: Sequence[float] | None = None,
@@ -101,12 +104,11 @@ class LiveDesigner:
         keep_colours: bool = False,
         lock: bool = True,
     ) -> Design:
-        """What `Designer.stylize` gives, from pictures.
+        """What `Designer.stylize` gives, from a garment on its dress form and pictures.
 
         Args:
-            garment: float32 (H, W, 3) in [-1, 1].
-            mask: float32 (H, W, 1) in [0, 1].
-            styles: float32 [(h, w, 3)] in [-1, 1].
+            form: from `Designer.dress_form` or `make_form`.
+            styles: float32 [(h, w, 3)] in [-1, 1], or (h, w, 4) with the opacity last.
             weights: shares of the styles, default equal ones.
             strength: 0 is the garment, 1 the full style.
             motif_scale: 1 lets a print span the picture's short side once.
@@ -124,21 +126,12 @@ class LiveDesigner:
             "motif_scale", motif_scale, 0.05, 20, "1 lets the print span the picture's short side once."
         )
         shares = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
+        prints = [self._prints((style,), (), functools.partial(read_print, style)) for style in styles]
         painted = self._painted(
-            (garment, *styles),
+            (form.garment, *prints),
             (tuple(shares), motif_scale),
-            lambda: self._paint(garment, mask, styles, shares, motif_scale),
+            lambda: self._paint(form, prints, shares, motif_scale),
         )
-        picture = garment + np.float32(strength) * (painted - garment)
-        if keep_colours and strength > 0:
-            picture = keep_garment_colours(picture, garment)
-        picture = lock_garment(picture, garment, mask) if lock else picture
-        recipe = dict(
-            weights=shares.round(4).tolist(),
-            strength=strength,
-            motif_scale=motif_scale,
-            keep_colours=bool(keep_colours),
-            lock=bool(lock),
-            generator=self.designer.name,
-        )
-        return Design(picture, mask, recipe)
+        generated = form.garment + np.float32(strength) * (painted - form.garment)
+        wishes = dict(strength=strength, motif_scale=motif_scale, keep_colours=bool(keep_colours), lock=bool(lock))
+        return self.designer.finish(form, generated, shares, **wishes)

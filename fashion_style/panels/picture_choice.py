@@ -14,12 +14,15 @@ from pathlib import Path
 import ipywidgets as widgets
 import numpy as np
 
+from ..cloth.transparency import resize_layers
 from ..decoding.formats import READ_SUFFIXES
+from ..decoding.layers import Layers
 from ..errors import FashionStyleError, PanelError, PictureError
-from ..images import open_picture, resize_picture, to_float
+from ..images import open_layers, to_float
 from .css import style_sheet
 from .panel import Panel, guarded
 from .parts import picture_button
+from .pictures import on_squares
 
 # %% ../../nbs/panels/picture_choice.ipynb #a86e9fd9
 class PictureChoice:
@@ -35,6 +38,7 @@ class PictureChoice:
         chosen: name or names, default the first.
         size: pixels of drawn pictures.
         largest: longer side in pixels that uploads are reduced to.
+        opacity: True keeps the opacity of uploads as a fourth channel; False lays them on white.
 
     Attributes:
         widget: thumbnails, upload and path.
@@ -53,12 +57,14 @@ class PictureChoice:
         chosen: str | Sequence[str] | None = None,
         size: int = 256,
         largest: int = 1024,
+        opacity: bool = False,
     ) -> None:
         self.panel = panel
         self.label = label
         self.most = most
         self.size = size
         self.largest = largest
+        self.opacity = opacity
         self.on_change = on_change or panel.control_changed
         self._pictures = {}
         self._buttons = {}
@@ -114,7 +120,7 @@ class PictureChoice:
 
     @property
     def values(self) -> list[np.ndarray]:
-        """The chosen pictures: list of float32 (H, W, 3) in [-1, 1]."""
+        """The chosen pictures: list of float32 (H, W, 3) in [-1, 1], or (H, W, 4) with an opacity that is kept."""
         return [
             picture(self.size) if callable(picture) else picture for picture in map(self._pictures.get, self._names)
         ]
@@ -161,13 +167,19 @@ class PictureChoice:
 
     def _read(self, source, name):
         try:
-            picture = open_picture(source)
+            layers = open_layers(source)
         except PictureError as error:
             raise PictureError(name or error.name, error.reason, error.remedy) from None
-        scale = min(1.0, self.largest / max(picture.shape[:2]))
-        return to_float(
-            resize_picture(picture, [max(1, round(side * scale)) for side in picture.shape[:2]], fit="stretch")
-        )
+        if layers.alpha is not None and not layers.alpha.any():
+            raise PictureError(
+                name or (source if isinstance(source, str) else "my picture"),
+                "it is transparent all over, so there is nothing to see",
+                "Save it with something visible",
+            )
+        layers = layers if self.opacity else Layers(layers.on_white)
+        given = layers.colours.shape[:2]
+        scale = min(1.0, self.largest / max(given))
+        return to_float(resize_layers(layers, tuple(max(1, round(side * scale)) for side in given)).whole)
 
     def _free_name(self, name):
         numbered = (name if number == 1 else f"{name} {number}" for number in range(1, 1000))
@@ -179,7 +191,10 @@ class PictureChoice:
         for name, picture in pictures.items():
             mark = f"fs-{self.widget.model_id[:12]}-{len(self._pictures)}"
             button, style = picture_button(
-                name, picture(64) if callable(picture) else picture, functools.partial(self._clicked, name), mark
+                name,
+                on_squares(picture(64) if callable(picture) else picture),
+                functools.partial(self._clicked, name),
+                mark,
             )
             self._pictures[name], self._buttons[name] = picture, button
             styles.append(style)

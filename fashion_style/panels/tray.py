@@ -73,13 +73,13 @@ class Tray:
         self._sheet.value = f"<b>Kept designs</b>: {len(self.designs)}, {link}"
 
     def add(self, design: Design, pictures: Sequence[np.ndarray]) -> None:
-        """Keep a `Design`; `pictures`: those it was made from, garment first, for the contact sheet."""
+        """Keep a `Design`; `pictures`: those it was made from, garment first, for the contact sheet, opaque."""
         self.designs.append(design)
         self._inputs.append(pictures)
         number = len(self.designs)
         button, style = picture_button(
             f"design {number}",
-            design.picture,
+            design.layers.on_white,
             functools.partial(self._on_chosen, number - 1),
             f"fs-{self.widget.model_id[:12]}-{number}",
         )
@@ -91,12 +91,15 @@ class Tray:
         self._title()
 
     def png(self, index: int) -> bytes:
-        """One kept design as bytes of a PNG that holds its recipe as text."""
-        return encode_picture(self.designs[index].picture, metadata=_metadata(self.designs[index]))
+        """One kept design as bytes of a PNG that holds its opacity, and its recipe as text."""
+        design = self.designs[index]
+        return encode_picture(design.picture, metadata=_metadata(design), alpha=design.alpha)
 
     def sheet(self, size: int = 128) -> np.ndarray:
         """All kept designs on one uint8 picture: recipe, garment, design, prints; `size`: pixels of each."""
-        rows = [[garment, design.picture, *styles] for design, (garment, *styles) in zip(self.designs, self._inputs)]
+        rows = [
+            [garment, design.layers.on_white, *styles] for design, (garment, *styles) in zip(self.designs, self._inputs)
+        ]
         titles = ["garment", "design", "print 1", "print 2", "print 3", "print 4"][: max(map(len, rows))]
         return contact_sheet(
             rows,
@@ -130,7 +133,9 @@ class Tray:
                 f"{folder}: cannot write designs here ({error.strerror}). Name a folder that can be written."
             ) from error
         paths = [
-            save_picture(design.picture, folder / f"design-{number}.png", metadata=_metadata(design))
+            save_picture(
+                design.picture, folder / f"design-{number}.png", metadata=_metadata(design), alpha=design.alpha
+            )
             for number, design in enumerate(self.designs, start=1)
         ]
         return [*paths, folder / "recipes.json", save_picture(self.sheet(), folder / "contact-sheet.png")]

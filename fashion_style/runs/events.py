@@ -16,6 +16,7 @@ from pathlib import Path
 from ..bounded_files import each_line
 from ..errors import FileError, TrainingError
 from .folder import RunFolder
+from ..writing import append_to
 
 DIARY_BYTES = 500_000_000  # of the file
 DIARY_EVENTS = 10_000  # that are kept in memory, the newest ones
@@ -25,7 +26,7 @@ _TEXT_LETTERS = 3_000  # of one event, so that its line stays shorter than a rea
 def add_event(run: Path | str, step: int, what: str, text: str) -> None:
     """Append {"time": ISO 8601 in UTC, "step", "what", "text"} as one line to RUN/events.jsonl.
 
-    It is synced to the disk; a disk that refuses is no error.
+    It is synced to the disk; a disk that refuses is no error, and nothing is written through a link.
 
     Args:
         run: folder of the run.
@@ -38,7 +39,7 @@ def add_event(run: Path | str, step: int, what: str, text: str) -> None:
         dict(time=datetime.now(UTC).isoformat(timespec="seconds"), step=int(step), what=what, text=text),
         ensure_ascii=False,
     )
-    with suppress(OSError), RunFolder(run).events.open("ab+", buffering=0) as file:
+    with suppress(OSError), append_to(RunFolder(run).events) as file:
         torn = file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
         # in one go, and at the end wherever the place was
         file.write(b"\n" * torn + line.encode(errors="replace") + b"\n")

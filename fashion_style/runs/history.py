@@ -21,6 +21,7 @@ from ..errors import FileError, TrainingError
 from ..guards.received import shown_path
 from .folder import RunFolder
 from ..settings import LossWeights
+from ..writing import append_to
 
 HISTORY_BYTES = 5_000_000_000  # of a table: about twenty million steps
 HISTORY_NUMBERS = 4_000_000  # that `read_history` keeps in memory, about 250 MB
@@ -270,21 +271,23 @@ class History:
         if count <= rows + 1 and (not count or b"step" in first):
             return ""
         names = (f"{self.path.name}.damaged{number}" for number in ("", *(f"-{count}" for count in range(2, 1000))))
-        copy = next(self.path.with_name(name) for name in names if not self.path.with_name(name).exists())
-        shutil.copyfile(self.path, copy)
+        copy = next(self.path.with_name(name) for name in names if not os.path.lexists(self.path.with_name(name)))
+        with open_file(self.path) as old, copy.open("xb") as new:
+            shutil.copyfileobj(old, new)
         return f" What the file held is kept as {copy.name}."
 
     def _replace(self, rows):
         """Put a table of these rows in the file's place, row by row, and open it to write on."""
         aside = self.path.with_suffix(".csv.part")
-        with aside.open("w", newline="\n", encoding="utf-8") as file:
+        aside.unlink(missing_ok=True)  # left by a process that died, or a link that somebody planted
+        with aside.open("x", newline="\n", encoding="utf-8") as file:
             file.write(",".join(self._fields) + "\n")
             for row in rows:
                 file.write(",".join(_format(row[name]) for name in self._fields) + "\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, self.path)
-        self._file = self.path.open("ab", buffering=0)
+        self._file = append_to(self.path)
 
     def append(self, row: dict) -> dict:
         """Write one row and return it as it will be read back, with shares and steps per second filled in.

@@ -7,6 +7,7 @@ __all__ = ['propose']
 
 # %% ../../nbs/studio/proposals.ipynb #a1d8c930
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def propose(
 
     Args:
         designer: a `Designer`.
-        garment: path, bytes or picture.
+        garment: path, bytes or picture; its opacity and that of the styles count as in `Designer.stylize`.
         styles: {name: style picture or path}.
         count: how many proposals, at least 1.
         preference: {name: share >= 0}, from a trend or a customer's profile; names left out get 0; None or {}: all
@@ -54,17 +55,16 @@ def propose(
         )
     names = list(styles)
     shares = checked_shares("preference", [preference.get(name, 0) if preference else 1 for name in names], len(names))
-    garment, mask = designer.dress_form(garment, mask)
+    form = designer.dress_form(garment, mask)
     random, proposals = np.random.default_rng(seed), []
     for _ in range(count):
         wanted = 2 if random.uniform() < 1 / 3 and (shares > 0).sum() > 1 else 1
         chosen = [names[index] for index in random.choice(len(names), wanted, replace=False, p=shares)]
         design = designer.stylize(
-            garment,
+            form,
             [styles[name] for name in chosen],
-            mask=mask,
             strength=float(random.uniform(0.75, 1.0)),
             motif_scale=float(2 ** random.uniform(-1.5, 0.3)),
         )
-        proposals.append(Design(design.picture, design.mask, dict(design.recipe, styles=chosen)))
+        proposals.append(replace(design, recipe=dict(design.recipe, styles=chosen)))
     return proposals

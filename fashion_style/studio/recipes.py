@@ -101,7 +101,7 @@ class Dressed(NamedTuple):
     @property
     def layers(self) -> Layers:
         """The design in 8 bits, as it is saved: colours and opacity."""
-        return Layers(to_uint8(self.design.picture), self.design.alpha)
+        return self.design.layers
 
 
 def dress(
