@@ -128,7 +128,7 @@ DOUBTS = {
 REMEDY = "look at the mask (--save-mask), mend it, or give your own (--mask)"
 
 
-CONFIDENT, SURE = 0.88, 0.93  # below the first a mask is doubted; from the second on, looks alone raise no doubt
+CONFIDENT, SURE = 0.90, 0.93  # below the first a mask is doubted; from the second on, looks alone raise no doubt
 
 
 def judged_size(mask: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
