@@ -90,12 +90,12 @@ faults: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz.py --files 2000
 
-# One after the other, also under "make -j"; pytest last, so that its summary closes the log.
+# One after the other, also under "make -j"; but the first two, which take one core each, at a time. pytest last, so that
+# its summary closes the log.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory check-house
-	@$(MAKE) --no-print-directory check-notebooks
-	@$(MAKE) --no-print-directory check-wheel
-	@$(MAKE) --no-print-directory pytest
+	@$(MAKE) --no-print-directory -j2 check-house check-wheel
+	@$(MAKE) --no-print-directory -j1 check-notebooks
+	@$(MAKE) --no-print-directory -j1 pytest
 
 # Tests of rooms that need no training; the whole is make test.
 QUICK := $(addprefix tests/test_,house.py package.py images.py files.py garments.py patterns.py drawing_digests.py bounded_files.py worker.py)

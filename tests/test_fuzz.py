@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     fuzz.KEEP = tmp_path_factory.mktemp("escapes")
-    return fuzz.run(100, seed=1, workers=1)
+    return fuzz.run(60, seed=1, workers=1)
 
 
 def test_no_spoilt_file_escapes(results):
@@ -18,9 +18,9 @@ def test_no_spoilt_file_escapes(results):
 
 
 def test_every_kind_is_opened_and_most_are_refused(results):
-    assert len(results) == 100 and {kind for _, kind, *_ in results} == set(fuzz_files.FILES)
+    assert len(results) == 60 and {kind for _, kind, *_ in results} == set(fuzz_files.FILES)
     outcomes = [outcome for _, _, outcome, *_ in results]
-    assert outcomes.count("refused") > 40 and outcomes.count("opened") > 10
+    assert outcomes.count("refused") > 20 and outcomes.count("opened") > 6
     assert "all" in fuzz.table(results) and max(result[-1] for result in results) < fuzz.HANG
 
 

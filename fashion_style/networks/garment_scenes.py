@@ -178,6 +178,23 @@ def _recolour(rng, picture):
     return 255 * share
 
 
+def _two_coloured(rng, garment, mask, parts):
+    """A part of a garment, or a band along its hems, cuffs or waist, in another colour under the same light."""
+    inside, known = mask > 127, np.setdiff1d(parts, (0, UNKNOWN))
+    if not inside.any():
+        return garment
+    if len(known) > 1 and rng.random() < 0.4:
+        band = parts == rng.choice(known)
+    else:
+        turns = rng.choice([0, 2, 1, 3], p=[0.4, 0.3, 0.15, 0.15])  # below, above, or one of the sides
+        turned = np.rot90(inside, turns)
+        depth = np.rot90(np.cumsum(turned[::-1], axis=0)[::-1], -turns)  # how much cloth lies between here and there
+        band = inside & (depth <= rng.uniform(0.02, 0.12) * len(mask))
+    light = garment.mean(axis=-1, keepdims=True)
+    light = np.clip(light / max(1.0, np.median(light[inside])), 0.5, 1.5)
+    return np.where(band[..., None], np.clip(_colour(rng) * light, 0, 255), garment)
+
+
 def _turn(rng, size):
     """A matrix that turns, scales, stretches, moves and mirrors a picture of the wardrobe into (size, size)."""
     angle = rng.normal(0, 9) if rng.random() < 0.85 else rng.uniform(-180, 180)
@@ -258,6 +275,8 @@ def make_scene(wardrobe: Wardrobe, rng: np.random.Generator, *, size: int = 128)
     )
     if rng.random() < 0.6:
         garment = _recolour(rng, garment)
+    if rng.random() < 0.3:
+        garment = _two_coloured(rng, garment, mask, parts)
     if real < 2 * PHOTO_SHARE:
         around = wardrobe.grounds[rng.integers(len(wardrobe.grounds))]
         ground = _warped(_turn(rng, size), around, size, cv2.BORDER_REFLECT) * _light(rng, size)
