@@ -86,7 +86,7 @@ def build_segmenter(*, normalised: bool = False, seed: int = 0) -> keras.Model:
     return keras.Model(picture, [garment(signal), parts(signal)], name="segmenter")
 
 # %% ../../nbs/cloth/segmenter.ipynb #4c082ca4
-SEGMENTER_SHA256 = "6cf72b56edf3aed9ab86477419b57c3df92bd0025c5c1c77f7cefc870a894419"
+SEGMENTER_SHA256 = "371f78fb2842fe41803ef3096e892b7fa6f147987ae5b558f6b8daa662a25705"
 SEGMENTER_BYTES = 4_000_000
 SEGMENTER_LIMITS = ArrayLimits(arrays=64, memory=16_000_000, dimensions=4, kinds="f")
 
