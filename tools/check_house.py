@@ -34,8 +34,8 @@ FLOORS = (
         " drawing.motifs drawing.resist drawing.ornament drawing.engraved"
     ),
     (
-        "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.doubts cloth.mending"
-        " cloth.segmenter cloth.refining cloth.masks cloth.parts"
+        "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.segmenter cloth.refining"
+        " cloth.doubts cloth.masks cloth.mending cloth.parts"
     ),
     "cloth.transparency cloth.forms",
     "studio.wishes",

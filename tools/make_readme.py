@@ -9,6 +9,7 @@ import pathlib
 import posixpath
 import re
 
+import check_house
 import measured
 import nbformat
 from nbconvert import MarkdownExporter
@@ -38,7 +39,7 @@ WINGS = {
     "drawing": "garments and textiles drawn by code",
     "cloth": "where the cloth is in a picture",
     "reading": "folders of pictures as numbered rows",
-    "networks": "what chapters on networks need: honest critics, the recogniser's training, large prints",
+    "networks": "what chapters on networks need: honest critics, large prints, how recogniser and segmenter learn",
     "runs": "a training run: its folder, checkpoints, loop, devices",
     "studio": "recipes, lookbooks and evaluations",
     "panels": "live panels, and the parts they are built of",
@@ -55,8 +56,10 @@ def chapter_row(path):
 
 
 def wing_row(folder):
-    """The row of a folder: its notebooks by name."""
-    links = ", ".join(f"[{path.stem}]({folder.name}/{path.name})" for path in sorted(folder.glob("*.ipynb")))
+    """The row of a folder: its notebooks in the order of the floors, those without a module last."""
+    paths = sorted(folder.glob("*.ipynb"))
+    paths.sort(key=lambda path: check_house.ORDER.get(f"{folder.name}.{path.stem}", len(check_house.ORDER)))
+    links = ", ".join(f"[{path.stem}]({folder.name}/{path.name})" for path in paths)
     return f"| **{folder.name}/** | {WINGS[folder.name]}: {links} |"
 
 

@@ -193,7 +193,7 @@ def only_lines(alpha: np.ndarray) -> bool:
 
 # %% ../../nbs/cloth/drawings.ipynb #d32da795
 class Lines(NamedTuple):
-    """How much a picture looks like a drawing, three shares in [0, 1].
+    """How much a picture looks like a drawing, four shares in [0, 1].
 
     Attributes:
         paper: of the frame that has one colour.

@@ -59,7 +59,7 @@ class Form:
         cover: (H, W, 1) in [0, 1], how much of a print is painted at each place.
         alpha: uint8 (H, W), the garment's opacity, or None.
         hidden: float32 (H, W, 3), the garment's colours also where nobody sees them, or None without `alpha`.
-        finder: what found the mask: "drawing", "graph cut", "opacity" or "given".
+        finder: what found the mask: "drawing", "network", "graph cut", "opacity" or "given".
         warnings: what speaks against a mask that was found, in sentences.
     """
 
