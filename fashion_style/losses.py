@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .content import content_loss, relative_content_loss, total_variation
 from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
+from .networks.choices import STATISTIC_NAMES
 from .networks.constraints import gradient_penalty
 from .settings import TrainingSettings
 from fashion_style.wasserstein import (
@@ -147,6 +148,9 @@ def motif_loss(generated: tf.Tensor, style: tf.Tensor, mask: tf.Tensor) -> tf.Te
     return tf.reduce_mean(tf.math.divide_no_nan(tf.reduce_sum(counts * (1.0 - correlation), [1, 2, 3]), figures))
 
 # %% ../nbs/15_losses.ipynb #d1415a6c
+assert tuple(STYLE_STATISTICS) == STATISTIC_NAMES  # the names that settings know
+
+
 class Targets(NamedTuple):
     """What content and style loss aim at: `content` (B, h, w, C), the garment's features; `style`, one (B, m, n) a
     style layer: Gram matrices, or what else `style_statistics` names.

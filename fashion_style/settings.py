@@ -12,10 +12,8 @@ from pathlib import Path
 
 from .bounded_files import read_json
 from .errors import TrainingError
-from .gram import STYLE_STATISTICS
 from .guards.received import path_fault, shown, shown_path
-from .networks.constraints import CONSTRAINTS
-from .style_generator import GENERATORS, PATHS
+from .networks.choices import CONSTRAINTS, GENERATOR_KINDS, PATHS, STATISTIC_NAMES
 
 # %% ../nbs/14_settings.ipynb #a22d3732
 LARGEST_NUMBER = 10**9  # of a weight, a rate or a seed: far above sense, and far below what float32 can hold
@@ -92,7 +90,7 @@ class TrainingSettings:
     steps: int = _setting(1000, "generator steps", most=10**9)
     seed: int = _setting(0, "seed of weights, batches and mixes")
     extractor: str = _setting("embedded", "network that provides features", choices=("embedded", "vgg19"))
-    generator: str = _setting("style", "generator architecture", choices=tuple(GENERATORS))
+    generator: str = _setting("style", "generator architecture", choices=GENERATOR_KINDS)
     width: int = _setting(16, "channels at full size of the 'style' generator", most=128)
     paths: str = _setting(
         "both",
@@ -127,7 +125,7 @@ class TrainingSettings:
         "gram",
         "what the style loss compares at each layer: Gram matrices, means and standard deviations, or sorted"
         " projections",
-        choices=tuple(STYLE_STATISTICS),
+        choices=STATISTIC_NAMES,
     )
     update: str = _setting(
         "alternating",

@@ -338,7 +338,8 @@ def test_a_home_that_cannot_be_written_is_no_topic():
 # Help -----------------------------------------------------------------------------------------------------------------
 def test_help_comes_without_tensorflow():
     script = "import sys; from fashion_style.cli import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
-    for words in (["--help"], ["--version"], ["stylize", "--help"], ["demo", "--help"], ["lab", "--help"]):
+    commands = ("stylize", "designs", "reproduce", "train", "fork", "evaluate", "demo", "lab")
+    for words in (["--help"], ["--version"], *([command, "--help"] for command in commands)):
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and done.stdout and not done.stderr
 

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from fashion_style.generator import ResizeLike, build_generator, build_unet_generator, cost_table, count_gflop
+from fashion_style.networks.choices import PATHS
 from fashion_style.runs.weights import load_generator
 from fashion_style.style_generator import (
     CODE_KEYS,
     GENERATORS,
-    PATHS,
     AdaptiveInstanceNorm,
     PrintHead,
     StyleGenerator,

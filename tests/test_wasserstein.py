@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.spatial.distance import cdist, jensenshannon
 
 from fashion_style import wasserstein
+from fashion_style.networks.choices import CONSTRAINTS
 from fashion_style.networks.constraints import (
-    CONSTRAINTS,
     clip_weights,
     gradient_penalty,
     lipschitz_estimate,

@@ -44,6 +44,7 @@ FLOORS = (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
         " reading.pairs reading.checked_pairs"
     ),
+    "networks.choices",
     "content gram wasserstein generator critic",
     "networks.constraints networks.probe",
     "features recogniser style_generator",

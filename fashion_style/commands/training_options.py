@@ -55,7 +55,7 @@ def add_training_options(parser: ArgumentParser) -> None:
 
 def _add_base_and_devices(parser):
     """A file of settings, and what the run is computed on."""
-    from fashion_style.runs.devices import STRATEGIES
+    from fashion_style.networks.choices import STRATEGIES
 
     parser.add_argument(
         "--settings",

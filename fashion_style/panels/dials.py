@@ -8,7 +8,7 @@ __all__ = ['HIGHEST', 'Dials']
 # %% ../../nbs/panels/dials.ipynb #e3508a39
 import ipywidgets as widgets
 
-from ..networks.constraints import CONSTRAINTS
+from ..networks.choices import CONSTRAINTS
 from .parts import labelled_slider
 from ..settings import TrainingSettings, changed_settings
 

@@ -9,15 +9,18 @@ __all__ = ['Schedule', 'Start', 'Watchers', 'check_rule', 'check_sources']
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import Batch
 from ..errors import TrainingError
 from ..reading.sources import PictureSource
 from ..writing import Stop
 
-import tensorflow as tf
+if TYPE_CHECKING:  # a command shows what a schedule may be, and needs no TensorFlow for it
+    from fashion_style.data import Batch
+
+    import tensorflow as tf
 
 # %% ../../nbs/runs/plan.ipynb #02ed3117
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Start:
     resume: bool = False
     weights: Sequence[np.ndarray] | None = None
     vgg_weights: Path | str | None = None
-    strategy: tf.distribute.Strategy | None = None
+    strategy: "tf.distribute.Strategy | None" = None
     xla: bool = False
 
 
@@ -89,7 +92,7 @@ class Watchers:
     stop: Stop | None = None
 
 # %% ../../nbs/runs/plan.ipynb #4343877e
-def check_rule(held_out: Batch | None, strategy: tf.distribute.Strategy | None) -> None:
+def check_rule(held_out: "Batch | None", strategy: "tf.distribute.Strategy | None") -> None:
     """That the stopping rule can see what it judges.
 
     Raises:
