@@ -342,3 +342,19 @@ def test_the_composites_are_what_they_say():
     clear[10:50, 10:30] = (200, 10, 10, 255)
     picture, mask = composites.composite("near-white", 0, 0, [clear])
     assert np.abs(to_float(np.uint8([[[200, 10, 10]]])) - picture[mask[..., 0] == 1]).mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (dict(add=5), "add takes a list.*Received: 5. Give"),
+        (dict(remove=None), "remove takes a list.*Received: None. Give"),
+        (dict(picture="photo.jpg"), "cannot be mended. Give"),
+        (dict(mask=[[1], [1, 2]]), "cannot be mended. Give"),
+        (dict(mask=np.full((20, 20, 1), 255)), r"in \[0, 1\]. Received: from 255.0 to 255.0. Divide"),
+    ],
+)
+def test_mending_refuses_what_is_no_mask_or_stroke(wrong, reason):
+    given = dict(picture=np.zeros((20, 20, 3), np.float32), mask=np.zeros((20, 20, 1), np.float32)) | wrong
+    with pytest.raises(GarmentError, match=reason):
+        mend_mask(given.pop("picture"), given.pop("mask"), **given)
