@@ -407,3 +407,12 @@ def test_a_mask_that_is_white_all_over_is_said(files, capsys):
     assert said.count("\n") == 1 and "white.png: this mask is white all over" in said and "paint" in said
     Image.fromarray(np.uint8(255 * SHAPE)).save(files / "shape.png")
     assert main([*words, str(files / "shape.png")]) == 0 and not capsys.readouterr().err
+
+
+def test_a_garment_that_was_reduced_is_said(files, capsys, monkeypatch):
+    monkeypatch.setattr("fashion_style.reading.picture_file.MAX_PIXELS", SIDE * SIDE // 2)
+    words = ["stylize", str(files / "tee.png"), str(files / "print.png"), "-o", str(files / "out.png")]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "64 x 64 pixels are more than can be dressed, so the result has 32 x 32" in said
+    assert main([*words, "--size", "24"]) == 0 and not capsys.readouterr().err
