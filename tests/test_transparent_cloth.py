@@ -399,12 +399,16 @@ def test_masks_of_another_size_are_described_width_first(tee):
             make_form(colours, None, odd, (30, 20))
 
 
-def test_a_mask_that_is_white_all_over_is_said(files, capsys):
+def test_a_mask_that_is_white_or_grey_all_over_is_said(files, capsys):
     Image.new("L", (SIDE, SIDE), 255).save(files / "white.png")
     words = ["stylize", str(files / "tee.png"), str(files / "print.png"), "-o", str(files / "out.png"), "--mask"]
     assert main([*words, str(files / "white.png")]) == 0
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "white.png: this mask is white all over" in said and "paint" in said
+    Image.linear_gradient("L").resize((SIDE, SIDE)).save(files / "photo.png")
+    assert main([*words, str(files / "photo.png")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "photo.png: more than half of this mask is grey" in said
     Image.fromarray(np.uint8(255 * SHAPE)).save(files / "shape.png")
     assert main([*words, str(files / "shape.png")]) == 0 and not capsys.readouterr().err
 
