@@ -85,7 +85,7 @@ def opacity_warnings(alpha: np.ndarray) -> tuple[str, ...]:
     Args:
         alpha: uint8 (H, W).
     """
-    if opacity(alpha).mean() < SEEN_AT_LEAST:
+    if alpha.mean() < 255 * SEEN_AT_LEAST:
         return (HARDLY_SEEN,)
     if _fills_its_frame(alpha):
         return (FRAMED,)
