@@ -129,7 +129,7 @@ def test_backgrounds_of_a_photograph(designer):
 
 @pytest.mark.parametrize("background", ["", "white", "#fff", "#gggggg", "ffffff", "#ffffff0", None, 3])
 def test_other_backgrounds_are_refused(designer, tee, background):
-    with pytest.raises(DesignError, match="background must be .*Received"):
+    with pytest.raises(DesignError, match="background must be .*Received.* Write a colour as #"):
         designer.stylize(tee, PRINT, background=background)
     with pytest.raises(DesignError):
         read_background(background)
