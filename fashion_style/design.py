@@ -144,7 +144,8 @@ class Design:
         recipe: the settings that made it, a plain dict.
         alpha: uint8 (H, W), the picture's opacity, or None if it is opaque.
         finder: what found the mask: "drawing", "network", "graph cut", "opacity" or "given".
-        warnings: what speaks against a mask that was found, in sentences; none for a mask that was given.
+        warnings: what speaks against a mask that was found or that the opacity is, in sentences; none for a mask
+            that was given.
     """
 
     picture: np.ndarray

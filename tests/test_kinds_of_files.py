@@ -157,6 +157,28 @@ def test_a_crash_of_the_renderer_is_not_ours():
         assert "cannot be rendered" in str(error)
 
 
+@pytest.mark.parametrize(
+    "spoken, reason",
+    [
+        (
+            "memory allocation of 3600000000 bytes failed\nstack backtrace:\nnote: Some details are omitted.\n",
+            "3600000000",
+        ),
+        ("Traceback:\nValueError: unknown entity\n", "ValueError: unknown entity"),
+        ("note: nothing else\n", "the renderer ended with -6"),
+        ("", "the renderer ended with -6"),
+    ],
+)
+def test_why_a_drawing_cannot_be_rendered_is_what_the_renderer_said(monkeypatch, spoken, reason):
+    def failed(words, **_):
+        return subprocess.CompletedProcess(words, -6, b"", spoken.encode())
+
+    monkeypatch.setattr("fashion_style.decoding.drawings.subprocess.run", failed)
+    monkeypatch.setattr("fashion_style.decoding.drawings.importlib.util.find_spec", lambda name: True)
+    with pytest.raises(PictureError, match=rf"cannot be rendered \(.*{reason}.*\)\. Export it as PNG"):
+        open_picture(svg("<g/>"))
+
+
 def test_a_drawing_that_takes_too_long(monkeypatch):
     def slow(*_, **__):
         raise subprocess.TimeoutExpired("draw", 30)

@@ -17,6 +17,7 @@ from fashion_style.cloth.graph_cut import graph_cut_mask
 from fashion_style.cloth.masks import FINDERS, find_garment, garment_mask
 from fashion_style.cloth.mending import mend_mask
 from fashion_style.cloth.overlap import mask_iou
+from fashion_style.cloth.parts import find_parts
 from fashion_style.cloth.strokes import join_ends, loose_ends
 from fashion_style.errors import GarmentError
 from fashion_style.garments import GARMENT_KINDS, draw_garment
@@ -342,3 +343,25 @@ def test_the_composites_are_what_they_say():
     clear[10:50, 10:30] = (200, 10, 10, 255)
     picture, mask = composites.composite("near-white", 0, 0, [clear])
     assert np.abs(to_float(np.uint8([[[200, 10, 10]]])) - picture[mask[..., 0] == 1]).mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        (dict(add=5), "add takes a list.*Received: 5. Give"),
+        (dict(remove=None), "remove takes a list.*Received: None. Give"),
+        (dict(picture="photo.jpg"), "cannot be mended. Give"),
+        (dict(mask=[[1], [1, 2]]), "cannot be mended. Give"),
+        (dict(mask=np.full((20, 20, 1), 255)), r"in \[0, 1\]. Received: from 255.0 to 255.0. Divide"),
+    ],
+)
+def test_mending_refuses_what_is_no_mask_or_stroke(wrong, reason):
+    given = dict(picture=np.zeros((20, 20, 3), np.float32), mask=np.zeros((20, 20, 1), np.float32)) | wrong
+    with pytest.raises(GarmentError, match=reason):
+        mend_mask(given.pop("picture"), given.pop("mask"), **given)
+
+
+@pytest.mark.parametrize("picture, mask", [("photo.jpg", np.zeros((9, 9, 1))), (np.zeros((9, 9, 3)), [[1], [1, 2]])])
+def test_parts_of_what_is_no_picture_or_mask_are_refused(picture, mask):
+    with pytest.raises(GarmentError, match="has no parts.*Give"):
+        find_parts(picture, mask)

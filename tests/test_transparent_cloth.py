@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fashion_style.cli import main
-from fashion_style.cloth.forms import make_form, read_cloth
+from fashion_style.cloth.forms import FRAMED, HARDLY_SEEN, make_form, opacity_warnings, read_cloth, read_print
 from fashion_style.cloth.transparency import fill_holes, read_background, resize_layers
 from fashion_style.decoding.layers import Layers
 from fashion_style.design import load_designer
@@ -129,7 +129,7 @@ def test_backgrounds_of_a_photograph(designer):
 
 @pytest.mark.parametrize("background", ["", "white", "#fff", "#gggggg", "ffffff", "#ffffff0", None, 3])
 def test_other_backgrounds_are_refused(designer, tee, background):
-    with pytest.raises(DesignError, match="background must be .*Received"):
+    with pytest.raises(DesignError, match="background must be .*Received.* Write a colour as #"):
         designer.stylize(tee, PRINT, background=background)
     with pytest.raises(DesignError):
         read_background(background)
@@ -316,3 +316,107 @@ def test_a_drawing_with_transparent_cloth_is_doubted(filled):
         alpha = np.where(to_uint8(garment.picture).min(axis=-1) < 128, alpha, 0).astype(np.uint8)
     form = make_form(to_uint8(garment.picture), alpha, None, (256, 256))
     assert form.finder == "opacity" and bool(form.warnings) is not filled
+
+
+def _opacity_of(case):
+    alpha = np.full((120, 90), 255, np.uint8)
+    if case == "rounded corners":
+        alpha[np.indices(alpha.shape).sum(axis=0) < 6] = 0
+    elif case == "a window with its shadow":
+        alpha[:20], alpha[-20:], alpha[:, :20], alpha[:, -20:] = 30, 30, 30, 30
+    elif case == "nearly opaque":
+        alpha[:] = 254
+    elif case == "faint":
+        alpha[:] = 0
+        alpha[30:80, 20:60] = 1
+    elif case == "one pixel":
+        alpha[:] = 0
+        alpha[60, 40] = 255
+    elif case == "trimmed":
+        alpha = np.uint8(255 * draw_garment("skirt", 128, 3).mask[..., 0])
+        alpha = alpha[np.ix_(alpha.any(axis=1), alpha.any(axis=0))]
+    elif case == "sheer":
+        alpha = np.uint8(90 * draw_garment("dress", 128, 3).mask[..., 0])
+    return alpha
+
+
+@pytest.mark.parametrize(
+    "case, warnings",
+    [
+        ("rounded corners", (FRAMED,)),
+        ("a window with its shadow", (FRAMED,)),
+        ("nearly opaque", (FRAMED,)),
+        ("faint", (HARDLY_SEEN,)),
+        ("one pixel", (HARDLY_SEEN,)),
+        ("trimmed", ()),
+        ("sheer", ()),
+    ],
+)
+def test_an_opacity_that_cuts_nothing_out_is_doubted(case, warnings):
+    alpha = _opacity_of(case)
+    assert opacity_warnings(alpha) == warnings
+    colours = np.full((*alpha.shape, 3), 200, np.uint8)
+    form = make_form(colours, alpha, None, alpha.shape)
+    assert form.warnings == warnings and (form.alpha == alpha).all()
+    assert make_form(colours, alpha, np.ones(alpha.shape), alpha.shape).warnings == ()  # somebody drew the mask
+
+
+def test_a_print_that_nobody_sees_is_refused(designer, tee, files):
+    clear = np.zeros((SIDE, SIDE, 4), np.uint8)
+    with pytest.raises(DesignError, match="transparent all over, so nothing would be printed.*Received.*Save it"):
+        read_print(clear)
+    Image.fromarray(clear).save(files / "clear.png")
+    with pytest.raises(PictureError, match="clear.png: this picture is transparent all over. Save it with the print"):
+        dress(designer, files / "tee.png", [files / "clear.png"])
+    with pytest.raises(PictureError, match="clear.png: this picture is transparent all over. Save it with the garment"):
+        dress(designer, files / "clear.png", [files / "print.png"])
+
+
+def test_a_collection_with_pictures_that_nobody_sees_goes_on(designer, files, tee):
+    for place in ("garments", "prints"):
+        (files / place).mkdir()
+    for place, name in (("garments", "a clear.png"), ("prints", "a clear.png")):
+        Image.fromarray(np.zeros((SIDE, SIDE, 4), np.uint8)).save(files / place / name)
+    speck = np.zeros((600, 400, 4), np.uint8)
+    speck[300, 200] = 255
+    Image.fromarray(speck).save(files / "garments" / "b speck.png")
+    Image.fromarray(tee).save(files / "garments" / "tee.png")
+    save_picture(PRINT, files / "prints" / "print.png")
+    save_picture(PRINT[::-1], files / "prints" / "turned.png")
+    book = make_lookbook(designer, files / "garments", files / "prints", files / "out")
+    assert [row["garment"] for row in book.rows] == ["tee.png", "tee.png"] and book.finished
+    said = [str(error) for error in book.bad]
+    assert len(said) == 3 and sum("transparent all over" in line for line in said) == 2, said  # each is said once
+    assert sum("b speck.png: its garment is less than one of 256 x 256 pixels" in line for line in said) == 1, said
+
+
+def test_masks_of_another_size_are_described_width_first(tee):
+    colours = np.full((30, 20, 3), 200, np.uint8)
+    with pytest.raises(DesignError, match=r"20 x 30 pixels.*Received: 30 x 20 pixels, from 1.0 to 1.0. Save or resize"):
+        make_form(colours, None, np.ones((20, 30)), (30, 20))
+    for odd in (np.ones(5), "mask.png", np.empty((0, 3))):
+        with pytest.raises(DesignError, match=r"Received: .*shape.*Save or resize"):
+            make_form(colours, None, odd, (30, 20))
+
+
+def test_a_mask_that_is_white_or_grey_all_over_is_said(files, capsys):
+    Image.new("L", (SIDE, SIDE), 255).save(files / "white.png")
+    words = ["stylize", str(files / "tee.png"), str(files / "print.png"), "-o", str(files / "out.png"), "--mask"]
+    assert main([*words, str(files / "white.png")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "white.png: this mask is white all over" in said and "paint" in said
+    Image.linear_gradient("L").resize((SIDE, SIDE)).save(files / "photo.png")
+    assert main([*words, str(files / "photo.png")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "photo.png: more than half of this mask is grey" in said
+    Image.fromarray(np.uint8(255 * SHAPE)).save(files / "shape.png")
+    assert main([*words, str(files / "shape.png")]) == 0 and not capsys.readouterr().err
+
+
+def test_a_garment_that_was_reduced_is_said(files, capsys, monkeypatch):
+    monkeypatch.setattr("fashion_style.reading.picture_file.MAX_PIXELS", SIDE * SIDE // 2)
+    words = ["stylize", str(files / "tee.png"), str(files / "print.png"), "-o", str(files / "out.png")]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "64 x 64 pixels are more than can be dressed, so the result has 32 x 32" in said
+    assert main([*words, "--size", "24"]) == 0 and not capsys.readouterr().err

@@ -22,11 +22,22 @@ REACH = 0.35  # of the long side: how far from a stroke the mask may change
 ALIKE = 22  # in CIELAB: how far from a stroke's colours a pixel may be that is guessed to belong to it
 
 
+def _listed(strokes, name):
+    """Points and strokes as a list. Raises GarmentError for anything that is no list of them."""
+    try:
+        return list(strokes)
+    except TypeError:
+        raise GarmentError(
+            f"{name} takes a list of points (x, y) and of lines of such points. Received: {str(strokes)[:80]}. Give an"
+            " empty list where nothing is to be changed."
+        ) from None
+
+
 def _marks(strokes, name, shape, zoom):
     """A uint8 raster (h, w) of points (x, y) and lines [(x, y), ...] in pixels of the picture. Raises GarmentError."""
     height, width = shape
     raster = np.zeros((max(1, round(height * zoom)), max(1, round(width * zoom))), np.uint8)
-    for stroke in strokes:
+    for stroke in _listed(strokes, name):
         try:
             points = np.atleast_2d(np.asarray(stroke, float))
         except (TypeError, ValueError):
@@ -79,11 +90,18 @@ def _touching(changed, marks):
 
 def _check(picture, mask):
     """Picture and mask as arrays. Raises GarmentError for shapes that do not fit."""
-    picture, mask = np.asarray(picture, np.float32), np.asarray(mask, np.float32)
+    try:
+        picture, mask = np.asarray(picture, np.float32), np.asarray(mask, np.float32)
+    except (TypeError, ValueError):  # words, lists of unequal lengths
+        picture = mask = np.empty(0, np.float32)
     if picture.ndim != 3 or picture.shape[-1:] != (3,) or mask.shape != (*picture.shape[:2], 1) or not mask.size:
         raise GarmentError(
             f"A mask {mask.shape} of a picture {picture.shape} cannot be mended. Give (height, width, 1) in [0, 1] and"
             " (height, width, 3) in [-1, 1]."
+        )
+    if mask.min() < 0 or mask.max() > 1:
+        raise GarmentError(
+            f"A mask holds numbers in [0, 1]. Received: from {mask.min()} to {mask.max()}. Divide 8-bit masks by 255."
         )
     return np.nan_to_num(picture), np.nan_to_num(mask)
 

@@ -28,7 +28,10 @@ def find_parts(picture: ArrayLike, mask: ArrayLike) -> np.ndarray:
     """
     from fashion_style.cloth.segmenter import see_garment  # loads TensorFlow
 
-    picture, mask = np.asarray(picture, np.float32), np.asarray(mask, np.float32)
+    try:
+        picture, mask = np.asarray(picture, np.float32), np.asarray(mask, np.float32)
+    except (TypeError, ValueError):  # words, lists of unequal lengths
+        picture = mask = np.empty(0, np.float32)
     if picture.ndim != 3 or picture.shape[-1] != 3 or mask.shape != (*picture.shape[:2], 1) or not picture.size:
         raise GarmentError(
             f"A picture of shape {picture.shape} has no parts under a mask {mask.shape}. "

@@ -91,6 +91,7 @@ def read_background(text: str) -> str | tuple[int, int, int]:
         return tuple(int(digits[place : place + 2], 16) for place in (0, 2, 4))
     raise DesignError(
         f'background must be "{KEEP}", "{TRANSPARENT}" or a colour such as "#ffffff". Received: {str(text)[:60]!r}.'
+        " Write a colour as # and six digits 0-9 or a-f, two each for red, green and blue."
     )
 
 

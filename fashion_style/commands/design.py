@@ -75,6 +75,24 @@ def _wishes(options):
     )
 
 
+def _say_what_is_odd(options, garment, design):
+    """Warn of a doubtful mask, and of a garment that is not dressed at the size of its file."""
+    from fashion_style.studio.ways import mask_oddities
+
+    if options.lock:
+        for warning in design.warnings:
+            warnings.warn(f"{options.garment}: {warning}", stacklevel=3)
+        for oddity in mask_oddities(design.mask) if options.mask else ():
+            warnings.warn(f"{options.mask}: {oddity}", stacklevel=3)
+    if garment.reduced_from and options.size is None:
+        width, height = garment.reduced_from
+        warnings.warn(
+            f"{options.garment}: {width} x {height} pixels are more than can be dressed, so the result has"
+            f" {design.picture.shape[1]} x {design.picture.shape[0]}; choose its short side yourself with --size",
+            stacklevel=3,
+        )
+
+
 def command_stylize(options: argparse.Namespace) -> int:
     """`fashion-style stylize`: one garment, one or several styles, one picture. Returns the exit code."""
     from fashion_style.images import save_picture
@@ -93,9 +111,7 @@ def command_stylize(options: argparse.Namespace) -> int:
     _ = mask and read_mask(mask)  # as bad masks are
     designer = load_designer(options.run)
     dressed = dress(designer, garment, styles, mask=mask, weights=options.shares, **_wishes(options))
-    if options.lock:
-        for warning in dressed.design.warnings:
-            warnings.warn(f"{options.garment}: {warning}", stacklevel=2)
+    _say_what_is_odd(options, garment, dressed.design)
     save_dressed(dressed, options.out)
     say(f"wrote {options.out}")
     if options.save_mask:
@@ -255,7 +271,10 @@ def _say_doubts(rows):
     for garment, doubts in dict.fromkeys(doubted):
         say(f"doubtful mask: {garment}: {doubts}")
     if doubted:
-        say(f"{len(doubted)} designs with a doubtful mask: see the column warnings, and the red frames on the sheet")
+        say(
+            f"{len(doubted)} designs with a doubtful mask: see the column warnings, and the red frames on the sheet;"
+            " fashion-style stylize takes --save-mask and --mask, one garment at a time"
+        )
 
 
 def _say_how_many(bad):

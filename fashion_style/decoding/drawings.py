@@ -100,6 +100,15 @@ sys.stdout.buffer.write(bytes(resvg_py.svg_to_bytes(svg_string=text, width=width
 """
 
 
+def _reason(done):
+    """Why the renderer failed: its last line, unless it says where its author finds more."""
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    told = [
+        line.strip() for line in lines if line.strip() and not line.lstrip().startswith(("note:", "stack backtrace:"))
+    ]
+    return told[-1][:120] if told else f"the renderer ended with {done.returncode}"
+
+
 def render_drawing(name: Path | str, data: bytes) -> bytes:
     """An SVG drawing -> the bytes of a PNG with opacity, its short side 1,024 pixels.
 
@@ -121,6 +130,5 @@ def render_drawing(name: Path | str, data: bytes) -> bytes:
     except subprocess.TimeoutExpired:
         raise _refused(name, f"takes more than {SECONDS} seconds to draw") from None
     if done.returncode or not done.stdout:
-        last = done.stderr.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:120]
-        raise _refused(name, f"cannot be rendered ({last or f'the renderer ended with {done.returncode}'})")
+        raise _refused(name, f"cannot be rendered ({_reason(done)})")
     return done.stdout

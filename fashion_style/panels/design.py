@@ -278,7 +278,7 @@ def design_panel(
     size = checked_number("size", size, 64, 1024, "256 follows a slider on two CPU cores.", whole=True)
     styles = [styles] if isinstance(styles, (str, bytes, Path)) or getattr(styles, "ndim", 0) == 3 else list(styles)
     if len(styles) > 4:
-        raise DesignError(f"a mix has at most four styles. Received: {len(styles)}.")
+        raise DesignError(f"a panel mixes at most four styles. Received: {len(styles)}. Name the four that matter.")
     return DesignPanel(
         designer or (_shipped_designer() if weights is None else load_designer(weights)), garment, styles, size
     )

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ..bounded_files import file_bytes
+from ..decoding.drawings import is_drawing
+from ..decoding.formats import open_image
 from ..decoding.layers import Layers
 from ..decoding.pixels import decode_picture
 from ..images import MAX_BYTES, MAX_PIXELS, picture_errors
@@ -43,6 +45,16 @@ class PictureFile:
         """
         with picture_errors(self.path):
             return decode_picture(self.path, self.data, MAX_PIXELS, reduce=True)
+
+    @cached_property
+    def reduced_from(self) -> tuple[int, int] | None:
+        """(width, height) in the file where `layers` has half of it or less; None for what is shown whole. Raises
+        `PictureError` for bytes that are no picture.
+        """
+        if is_drawing(self.data):  # rendered at a size that fits
+            return None
+        with picture_errors(self.path), open_image(self.path, self.data) as image:
+            return image.size if image.width * image.height > MAX_PIXELS else None
 
     @cached_property
     def pixels(self) -> np.ndarray:

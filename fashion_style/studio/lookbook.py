@@ -176,12 +176,21 @@ def _still_good(row, recipe, plan):
 
 
 def _row(name, garment, style, dressed, extractor):
-    """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture on white."""
+    """A line of designs.csv: the scorecard inside the garment, at 256 px, of the saved 8-bit picture on white.
+
+    Raises PictureError for a garment too small to be measured.
+    """
     at_256 = [
         resize_picture(to_float(picture), 256, fit="stretch")
         for picture in (dressed.layers.on_white, garment.pixels, style.pixels)
     ]
     mask = np.clip(resize_picture(dressed.design.mask, (256, 256), fit="stretch"), 0, 1).reshape(256, 256, 1)
+    if mask.sum() < 1:
+        raise PictureError(
+            garment.path,
+            "its garment is less than one of 256 x 256 pixels, so there are no figures of a design",
+            "Crop the picture, or save the garment larger and opaque",
+        )
     figures = score(*at_256, extractor, mask)
     return dict(
         design=name,

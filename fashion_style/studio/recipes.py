@@ -104,6 +104,24 @@ class Dressed(NamedTuple):
         return self.design.layers
 
 
+def _refuse_by_name(garment, styles, way):
+    """Raise PictureError for what the design chapter would refuse too, without the name of the file."""
+    for file, what in ((garment, "garment"), *((style, "print") for style in styles)):
+        picture = as_read(file, way)
+        if picture.shape[2] == 4 and not picture[..., 3].any():
+            raise PictureError(
+                file.path, "this picture is transparent all over", f"Save it with the {what} visible and opaque"
+            )
+    for style in styles:
+        height, width = as_read(style, way).shape[:2]
+        if min(height, width) < 4:
+            raise PictureError(
+                style.path,
+                f"a style needs at least 4 pixels a side, this has {width} x {height}",
+                "Use a larger picture of the print",
+            )
+
+
 def dress(
     designer: Designer,
     garment: Path | str | PictureFile,
@@ -130,14 +148,7 @@ def dress(
     garment, styles = read_picture_file(garment), [read_picture_file(style) for style in styles]
     mask = None if mask is None else read_picture_file(mask)
     plan = plan_recipe(designer, garment, styles, mask=mask, size=size, **settings)
-    for style in styles:  # the design chapter would refuse it too, without a name
-        height, width = as_read(style, way).shape[:2]
-        if min(height, width) < 4:
-            raise PictureError(
-                style.path,
-                f"a style needs at least 4 pixels a side, this has {width} x {height}",
-                "Use a larger picture of the print",
-            )
+    _refuse_by_name(garment, styles, way)
     design = designer.stylize(
         as_read(garment, way),
         [as_read(style, way) for style in styles],
