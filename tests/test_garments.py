@@ -250,6 +250,12 @@ def test_plain_or_broken_pictures_fall_back_to_a_full_mask():
     assert (garment_mask(np.full((40, 40, 3), np.nan)) == 1).all()
     with pytest.raises(GarmentError, match="iterations=0"):
         garment_mask(np.zeros((40, 40, 3)), iterations=0)
+    for wrong in ("x", 1.5, True):
+        with pytest.raises(GarmentError, match="Give a whole number"):
+            garment_mask(np.zeros((40, 40, 3)), iterations=wrong)
+    for wrong in ("shirt.jpg", np.full((40, 40, 3), 200, np.uint8), [[1], [2, 3]]):
+        with pytest.raises(GarmentError, match="-1, 1"):
+            garment_mask(wrong)
     for bad in (np.zeros((40, 40)), np.zeros((40, 40, 1)), np.zeros((2, 40, 40, 3)), np.zeros((0, 4, 3))):
         with pytest.raises(GarmentError, match="Give one picture"):
             garment_mask(bad)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fashion_style.cloth import segmenter
 from fashion_style.cloth.doubts import mask_confidence, mask_doubts
 from fashion_style.cloth.masks import find_garment
 from fashion_style.cloth.overlap import mask_iou
@@ -77,6 +78,17 @@ def test_bad_files_of_weights_are_refused(tmp_path):
         load_segmenter.cache_clear()
         with pytest.raises(WeightsError, match=name.split("/")[0]):
             load_segmenter(tmp_path / "wrong.npz")
+
+
+def test_a_package_without_its_weights_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(segmenter, "files", lambda package: tmp_path)
+    load_segmenter.cache_clear()
+    with pytest.raises(WeightsError, match="install fashion_style again"):
+        load_segmenter()
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "segmenter.npz").write_bytes(b"other")
+    with pytest.raises(WeightsError, match="Install fashion_style again"):
+        load_segmenter()
 
 
 def test_folding_changes_nothing(wardrobe):

@@ -17,6 +17,7 @@ from .drawings import drawing_mask, look_like_drawing, measure_lines
 from .graph_cut import graph_cut_mask, shrink, soft_edge
 from .refining import band_cut
 from ..errors import GarmentError
+from ..guards.received import shown
 
 # %% ../../nbs/cloth/masks.ipynb #dcda9386
 FINDERS = ("today", "graph cut")
@@ -47,16 +48,25 @@ class FoundMask:
 
 def _checked(picture, finder, iterations):
     """The picture as uint8 (H, W, 3). Raises GarmentError."""
-    picture = np.asarray(picture, np.float32)
+    try:
+        picture = np.asarray(picture, np.float32)
+    except (TypeError, ValueError):
+        raise GarmentError(
+            f"{shown(picture)} is no picture. Give (height, width, 3) in [-1, 1], as `read_picture` reads a file."
+        ) from None
     if picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
         raise GarmentError(
             f"A picture of shape {picture.shape} has no mask. Give one picture (height, width, 3) in [-1, 1]."
         )
-    if iterations < 1:
-        raise GarmentError(f"iterations={iterations} leaves the first guess as it is. Give a whole number from 1 up.")
+    if np.nanmax(picture, initial=0) > 1.5:
+        raise GarmentError(
+            f"A picture with values up to {np.nanmax(picture):g} is not in [-1, 1]. Divide bytes by 127.5, take 1 away."
+        )
+    if not isinstance(iterations, (int, np.integer)) or iterations is True or iterations < 1:
+        raise GarmentError(f"iterations={shown(iterations)} is no number of rounds. Give a whole number from 1 up.")
     if finder not in FINDERS:
         raise GarmentError(f"No finder is called {finder!r}. Expected one of: {', '.join(FINDERS)}.")
-    return np.uint8(np.clip(np.nan_to_num(picture) * 127.5 + 127.5, 0, 255).round())
+    return np.uint8((np.clip(np.nan_to_num(picture), -1, 1) * 127.5 + 127.5).round())
 
 
 def _likelihood(pixels):

@@ -114,16 +114,19 @@ def load_segmenter_weights(network: keras.Model, arrays: dict[str, np.ndarray], 
 def _file(weights):
     """(path, arrays) of a weights file, or of the package's own for None. Raises WeightsError."""
     source = Path(weights) if weights else files("fashion_style") / "weights" / "segmenter.npz"
+    remedy = (
+        "Give a file that the recipe of the segmenter wrote, or none for the package's own."
+        if weights
+        else "It belongs to the package: install fashion_style again."
+    )
     try:
-        content = file_bytes(source, most=SEGMENTER_BYTES) if weights else source.read_bytes()
+        content = file_bytes(source, most=SEGMENTER_BYTES)
         if weights is None and hashlib.sha256(content).hexdigest() != SEGMENTER_SHA256:
             raise WeightsError(f"{source} is not the file this version was released with. Install fashion_style again.")
         return source, read_npz(content, source, SEGMENTER_LIMITS)
     except (OSError, FileError) as problem:
-        raise WeightsError(
-            f"Cannot read the segmenter's weights from {source}: {getattr(problem, 'reason', problem)}. Give a file"
-            " that the recipe of the segmenter wrote, or none for the package's own."
-        ) from problem
+        reason = getattr(problem, "reason", problem)
+        raise WeightsError(f"Cannot read the segmenter's weights from {source}: {reason}. {remedy}") from problem
 
 
 @functools.cache
