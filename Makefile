@@ -90,11 +90,11 @@ faults: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz.py --files 2000
 
-# One after the other, also under "make -j"; but the first two, which take one core each, at a time. pytest last, so that
-# its summary closes the log.
+# One after the other, also under "make -j"; but the wheel is installed, which is the disk's work, while notebooks run.
+# pytest last, so that its summary closes the log.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory -j2 check-house check-wheel
-	@$(MAKE) --no-print-directory -j1 check-notebooks
+	@$(MAKE) --no-print-directory -j1 check-house
+	@$(MAKE) --no-print-directory -j2 check-notebooks check-wheel
 	@$(MAKE) --no-print-directory -j1 pytest
 
 # Tests of rooms that need no training; the whole is make test.

@@ -105,7 +105,7 @@ def print_composites(count, finder, cut_outs, worst=None):
     taken = np.mean([row[6].finder == "drawing" for row in drawings])
     mistaken = np.mean([row[6].finder == "drawing" for row in rows])
     print(f"drawings recognised: {taken:.3f}; photographs taken for drawings: {mistaken:.3f}")
-    print_doubts(rows)
+    print_doubts(rows + drawings)
     print(f"time at 1,000 pixels: {_seconds(finder):.2f} s")
     if worst:
         pink = np.float32([1, -0.2, 1])

@@ -92,8 +92,9 @@ def test_an_import_that_fails_or_ends_the_process_is_told(false_tensorflow, then
     assert done.returncode == status if status is not None else done.returncode != 0
 
 
-def test_a_failing_command_repeats_what_the_library_said(false_tensorflow):
-    script = "import sys; from fashion_style.cli import main; sys.exit(main(['train', '--help']))"
+def test_a_failing_command_repeats_what_the_library_said(false_tensorflow, tmp_path):
+    words = ["train", "--run", str(tmp_path / "run"), "--steps", "1"]
+    script = f"import sys; from fashion_style.cli import main; sys.exit(main({words}))"
     done = child(script, false_tensorflow("raise ImportError('libcuda is missing')"))
     assert done.returncode == 1 and GREETING in done.stderr and "fashion-style: libcuda is missing" in done.stderr
 
