@@ -41,7 +41,33 @@ def read_photos(folder, cut_outs):
     return photos
 
 
-def main():
+def shares_with(own):
+    """GROUND_SHARES with this share of the garment's own colour, the others in their old proportions."""
+    shares = np.array(GROUND_SHARES)
+    rest = np.array([name != "own colour" for name in GROUNDS])
+    shares[rest] *= (1 - own) / shares[rest].sum()
+    return tuple(np.where(rest, shares, own))
+
+
+def fill_wardrobe(options):
+    """The wardrobe that the options ask for; prints what is in it."""
+    started = time.perf_counter()
+    cut_outs = read_cut_outs(options.cut_outs, held_out=False)
+    photos = read_photos(options.photos, cut_outs)
+    wardrobe = draw_wardrobe(options.each, 4, cut_outs=list(cut_outs.values()), photos=photos, seed=options.seed)
+    if options.own is not None:
+        wardrobe = wardrobe._replace(ground_shares=shares_with(options.own))
+    print(
+        f"{len(wardrobe.pictures)} garments, {len(cut_outs)} of them photographed, {len(photos)} photographs,"
+        f" {len(wardrobe.cloths)} cloths in"
+        f" {time.perf_counter() - started:.0f} s",
+        flush=True,
+    )
+    return wardrobe
+
+
+def read_options():
+    """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2400, help="training steps (default: %(default)s)")
     parser.add_argument("--each", type=int, default=24, help="garments drawn of each kind (default: %(default)s)")
@@ -60,7 +86,11 @@ def main():
     parser.add_argument("--rate", type=float, default=4e-3, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--start", type=pathlib.Path, help="file of weights to go on from, with a small --rate")
     parser.add_argument("--out", default="segmenter.npz", help="file to write (default: %(default)s)")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = read_options()
     import tensorflow as tf  # the reader of cut-outs above is used without it
 
     from fashion_style.networks.segmenter_training import fold_segmenter, save_segmenter, train_segmenter
@@ -69,20 +99,7 @@ def main():
     tf.config.threading.set_inter_op_parallelism_threads(1)
     cv2.setNumThreads(1)
     started, recent = time.perf_counter(), []
-    cut_outs = read_cut_outs(options.cut_outs, held_out=False)
-    photos = read_photos(options.photos, cut_outs)
-    wardrobe = draw_wardrobe(options.each, 4, cut_outs=list(cut_outs.values()), photos=photos, seed=options.seed)
-    if options.own is not None:
-        shares = np.array(GROUND_SHARES)
-        rest = np.array([name != "own colour" for name in GROUNDS])
-        shares[rest] *= (1 - options.own) / shares[rest].sum()
-        wardrobe = wardrobe._replace(ground_shares=tuple(np.where(rest, shares, options.own)))
-    print(
-        f"{len(wardrobe.pictures)} garments, {len(cut_outs)} of them photographed, {len(photos)} photographs,"
-        f" {len(wardrobe.cloths)} cloths in"
-        f" {time.perf_counter() - started:.0f} s",
-        flush=True,
-    )
+    wardrobe = fill_wardrobe(options)
 
     def watch(step, loss, network):
         recent.append(loss)
