@@ -169,7 +169,7 @@ def replica_gradients(
     style: tf.Tensor,
     mask: tf.Tensor,
     targets: tuple,
-    light: tf.Tensor | tuple,
+    light: tf.Tensor | tuple = (),
 ) -> tuple[dict, dict]:
     """What one device contributes to a step of the named players.
 
