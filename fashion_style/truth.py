@@ -91,7 +91,7 @@ def reference_shading(light: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _from_inside(light, mask):
     """Light (H, W) whose rim, where the ground of the picture is mixed in, is continued from the cloth beside it."""
-    reach = max(1, round(min(light.shape) / 100))
+    reach = max(1, round(min(light.shape) / 160))
     cloth = cv2.erode(np.uint8(mask > 0.9), np.ones((2 * reach + 1,) * 2, np.uint8)).astype(np.float32)
     weight = cv2.GaussianBlur(cloth, (0, 0), 1.5 * reach)
     beside = cv2.GaussianBlur(light * cloth, (0, 0), 1.5 * reach) / np.maximum(weight, 1e-6)
