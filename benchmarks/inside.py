@@ -203,7 +203,8 @@ def report(chosen, table, by_kind, drawn, facts):
         f"## {table.values.shape[1]} held-out pairs of real pictures, {chosen.size} px\n",
         table.to_markdown(digits=2),
         rival_table(table),
-        "The displaced print is compared with the print as it was laid: every moved outline counts as tint and make.\n",
+        "The displaced print is compared with the print as it was laid: each moved outline counts, as tint and against"
+        " make.\n",
     ]
     if by_kind is not None:
         held = sum(label[2] for label in by_kind[1])
