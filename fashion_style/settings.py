@@ -114,7 +114,7 @@ class TrainingSettings:
         "what a batch holds: pictures as they are, or garments in other cloths, whose right answer is known",
         choices=choices.LESSONS,
     )
-    drawn_share: float = _setting(0.4, "share of 'triples' that are drawn afresh, with their exact shading")
+    drawn_share: float = _setting(0.4, "share of 'triples' that are drawn, with their exact shading")
     residue_every: int = _setting(
         3, "the residue term on every n-th step, weighted n times: it paints twice more", most=10**6
     )

@@ -44,7 +44,7 @@ class Painting(NamedTuple):
     Attributes:
         picture: (B, H, W, 3) in [-1, 1].
         gain: in (0, 1.5).
-        highlight: in (0, 0.7).
+        highlight: in [0, 0.7).
         cover: in (0, 1), where the print lies.
     """
 
@@ -62,11 +62,12 @@ class LightHead(keras.layers.Layer):
     """
 
     def light(self, maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Maps (B, H, W, 3) of any sign -> gain in (0, 1.5), highlight in (0, 0.7), cover in (0, 1), (B, H, W, 1)
+        """Maps (B, H, W, 3) of any sign -> gain in (0, 1.5), highlight in [0, 0.7), cover in (0, 1), (B, H, W, 1)
         each.
         """
         gain = GAIN * tf.sigmoid(maps[..., 0:1] + np.float32(np.log(1 / (GAIN - 1))))  # 1 for a map of 0
-        return gain, HIGHLIGHT * tf.sigmoid(maps[..., 1:2] - 3.0), tf.sigmoid(maps[..., 2:3])
+        gloss = tf.nn.relu(tf.sigmoid(maps[..., 1:2] - 3.0) - 0.02) / 0.98  # most cloth has none: 0, not nearly 0
+        return gain, HIGHLIGHT * gloss, tf.sigmoid(maps[..., 2:3])
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         maps, content, style, strength = inputs

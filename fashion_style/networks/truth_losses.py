@@ -44,13 +44,11 @@ def truth_loss(painting: Painting, style: tf.Tensor, mask: tf.Tensor, light: tf.
     if painting.gain is None:
         return loss
     folds = tf.math.log((painting.gain + 0.05) / (shading + 0.05))
-    return loss + _mean_where(
-        0.5 * (tf.abs(folds) + _slopes(folds)) + 0.3 * tf.abs(painting.highlight - highlight), weight
-    )
+    return loss + _mean_where(tf.abs(folds) + _slopes(folds) + 0.5 * tf.abs(painting.highlight - highlight), weight)
 
 # %% ../../nbs/networks/truth_losses.ipynb #68bdc162
 def cover_loss(painting: Painting, mask: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of the cover and the mask, averaged over all pixels.
+    """Cross-entropy of the cover and the mask, averaged over all pixels; those of the garment count three times.
 
     Args:
         painting: of a light head.
@@ -60,7 +58,9 @@ def cover_loss(painting: Painting, mask: tf.Tensor) -> tf.Tensor:
         float32 scalar >= 0.
     """
     cover = tf.clip_by_value(painting.cover, 1e-6, 1.0 - 1e-6)
-    return -tf.reduce_mean(mask * tf.math.log(cover) + (1.0 - mask) * tf.math.log(1.0 - cover))
+    garment, ground = 3.0 * mask, 1.0 - mask
+    told = garment * tf.math.log(cover) + ground * tf.math.log(1.0 - cover)
+    return -tf.reduce_sum(told) / tf.reduce_sum(garment + ground)
 
 # %% ../../nbs/networks/truth_losses.ipynb #b55ece30
 def residue_loss(
