@@ -339,7 +339,8 @@ def load_designer(weights: Path | str | None = None) -> Designer:
     """A `Designer` from trained weights.
 
     Args:
-        weights: a run folder, a file from `export_generator`, or None for the generator that the package ships.
+        weights: a run folder, a file from `export_generator`, None for the generator that the package ships, or
+            "shipped-0.1.0" for that of version 0.1.0.
     Raises:
         TrainingError: if there are no usable weights there: none at all, damaged, of another network, or not finite.
     """

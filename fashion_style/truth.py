@@ -269,10 +269,9 @@ def make_triples(
 ) -> Batch:
     """Batch number `step` of garments in old cloths, with prints and the light that says what the truth is.
 
-    A pure function of its arguments. A garment is one of 240 drawings, or one of `contents`; it wears its own cloth, a plain
-    one, a nearly black one, or another print. Two photos are looked at for each, because one that cannot be trusted
-    teaches less. Light, focus, gloss, buttons, exposure, cast and noise
-    vary. `truth_of` gives the right answers.
+    A pure function of its arguments. A garment is one of 240 drawings, or one of `contents`; it wears its own cloth, a
+    plain one, a nearly black one, or another print. Two photos are looked at for each, because one that cannot be
+    trusted teaches less. Light, focus, gloss, buttons, exposure, cast and noise vary. `truth_of` gives the right answers.
 
     Args:
         contents, styles, batch_size, size, seed, step: as of `make_batch`.

@@ -25,6 +25,7 @@ from ..errors import DesignError, FileError, GarmentError, PictureError
 from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
+from ..runs.weights import shipped_name
 from .ways import FINDER_OF_WAY, NOW, as_read, read_mask, way_of
 from .wishes import check_mix, check_recipe, is_recipe
 
@@ -307,7 +308,8 @@ def reproduce(
     Args:
         source: a PNG with a recipe: path, or from `read_picture_file`.
         folders: where to look for the inputs, beside the PNG's own folder.
-        weights: as of `load_designer`; default: the shipped generator.
+        weights: as of `load_designer`; default: the shipped generator, that of an earlier version if the recipe names
+            it.
     Raises:
         DesignError: without a recipe, or if an input cannot be found.
         PictureError: for a file that cannot be read.
@@ -320,6 +322,8 @@ def reproduce(
             f"{file.path} cannot be made again without {' and '.join(missing)}. Looked in"
             f" {', '.join(map(str, places))}. Name the folder that holds them."
         )
+    if weights is None:  # the package keeps the generators of earlier versions
+        weights = shipped_name(recipe["generator"].get("sha256"))
     designer = load_designer(weights)
     picture = _dress_again(file.path, recipe, found, designer).layers.whole
     return Reproduction(picture, tuple(_other_tools(recipe, designer) + _unlike(file, picture, recipe)))
