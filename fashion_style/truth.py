@@ -271,7 +271,8 @@ def make_triples(
 
     A pure function of its arguments. A garment is one of 240 drawings, or one of `contents`; it wears its own cloth, a
     plain one, a nearly black one, or another print. Two photos are looked at for each, because one that cannot be
-    trusted teaches less. Light, focus, gloss, buttons, exposure, cast and noise vary. `truth_of` gives the right answers.
+    trusted teaches less. Light, focus, gloss, buttons, exposure, cast and noise vary. `truth_of` gives
+    the right answers.
 
     Args:
         contents, styles, batch_size, size, seed, step: as of `make_batch`.
