@@ -91,6 +91,7 @@ def test_every_file_of_an_evaluation_is_whole_or_not_there(tmp_path, monkeypatch
         "design-02.png",
         "loss_curves.png",
         "scorecard.md",
+        "scorecard_cloth.csv",
         "scorecard_garment.csv",
         "scorecard_whole.csv",
         "settings.json",

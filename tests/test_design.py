@@ -440,6 +440,7 @@ def test_demo_writes_everything_and_never_over_an_old_one(tmp_path, monkeypatch)
         "contact_sheet.jpg",
         "scorecard.md",
         "scorecard_whole.csv",
+        "scorecard_cloth.csv",
         "scorecard_garment.csv",
         "loss_curves.png",
         "settings.json",

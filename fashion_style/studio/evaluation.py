@@ -327,8 +327,8 @@ def _train_on_drawings(run, settings, callback, opened):
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """One line for each table: of the cloth, the generator's figures beside those of paste and shade; of the others, its
-    Gram distance beside identity's and paste and shade's, the paired difference to the latter, and its SSIM.
+    """One line for each table: of the cloth, the generator's figures beside those of paste and shade; of the others,
+    its Gram distance beside identity's and paste and shade's, the paired difference to the latter, and its SSIM.
     """
     cloth = evaluation.cloth
     told = [
