@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['RIVALS', 'command_compare', 'compare_options']
 
-# %% ../../nbs/commands/compare.ipynb #226983ae
+# %% ../../nbs/commands/compare.ipynb #171abcd8
 import argparse
 import os
-from pathlib import Path
 
 from .options import number, path_name, say, typed
 from ..errors import BadUse
@@ -61,7 +60,7 @@ def _load_rival(word):
     if word in RIVALS:
         return Rival(word, paint=getattr(garments, RIVALS[word]))
     designer = load_designer(word)
-    return Rival(Path(designer.name).name, designer=designer)
+    return Rival(os.path.basename(os.path.abspath(designer.name)), designer=designer)
 
 
 def _write_pairs(options):

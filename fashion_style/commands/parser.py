@@ -81,9 +81,9 @@ def _words(with_training):
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 the work failed, or it is done but something was left out (designs, compare) or came out differently"
-    " (reproduce); 2 the command itself is wrong; 130 interrupted; 129 or 143 ended by a signal (lab). What is wrong is"
-    " said on standard error, one line each."
+    "Exit codes: 0 done; 1 the work failed, or it is done but something was left out (designs, compare) or came out"
+    " differently (reproduce); 2 the command itself is wrong; 130 interrupted; 129 or 143 ended by a signal (lab). What"
+    " is wrong is said on standard error, one line each."
 )
 
 
