@@ -387,6 +387,19 @@ def test_a_file_in_the_place_of_the_folder(inputs, shell, tmp_path):
     assert (tmp_path / "pairs").read_text() == "mine"
 
 
+def test_a_picture_that_somebody_puts_there_meanwhile_stays(inputs, shell, tmp_path, monkeypatch):
+    whole, out = pairs_room.pair_picture, tmp_path / "pairs"
+
+    def with_a_guest(*arguments):
+        (out / "02.png").write_text("mine")
+        return whole(*arguments)
+
+    monkeypatch.setattr(pairs_room, "pair_picture", with_a_guest)
+    code, _, errors = shell(*words_of(inputs, out))
+    assert code == 1 and len(errors) == 1 and "02.png is there now" in errors[0]
+    assert [path.name for path in out.iterdir()] == ["02.png"] and (out / "02.png").read_text() == "mine"
+
+
 @pytest.mark.parametrize("at", ["02.png", PICKS_FILE, KEY_FILE])
 def test_a_full_disk_leaves_nothing(inputs, shell, tmp_path, monkeypatch, at):
     whole = pairs_room.write_whole

@@ -94,21 +94,26 @@ def find_designs(folder: Path | str) -> list[Path]:
     return designs
 
 
+def _take_folder(out):
+    """Make a folder, unless it is there and empty, and take it: the empty table marks it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        held = os.listdir(out)
+        if not held:
+            open(out / PICKS_FILE, "xb").close()  # of two processes only one can do this
+    except OSError as error:
+        raise DesignError(f"{out}: cannot write pairs here ({error.strerror}). Name another with --out.") from error
+    if held:
+        raise DesignError(f"{out} holds something, and nothing is written over. Name a new folder with --out.")
+
+
 @contextmanager
 def _new_folder(out) -> Iterator[list[str]]:
     """A folder that was missing or empty; the names noted in the list, and what was made, go with an error."""
     made, names = [place for place in (out, *out.parents) if not place.exists()], []
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        held = len(os.listdir(out))
-        if not held:
-            open(out / PICKS_FILE, "xb").close()  # the folder is taken: nobody else can do this
-            names.append(PICKS_FILE)
-    except OSError as error:
-        raise DesignError(f"{out}: cannot write pairs here ({error.strerror}). Name another with --out.") from error
-    if held:
-        raise DesignError(f"{out} holds something, and nothing is written over. Name a new folder with --out.")
-    try:
+        _take_folder(out)
+        names.append(PICKS_FILE)
         yield names
     except BaseException:
         for name in names:
@@ -166,6 +171,8 @@ class _PairDesk:
 
     def write(self, name, data):
         """Write a file of pairs whole. Raises DesignError; what is there by then goes with it."""
+        if name not in self.written and os.path.lexists(self.out / name):
+            raise DesignError(f"{self.out / name} is there now, and nothing is written over. Name another with --out.")
         self.written.append(name)
         try:
             write_whole(self.out / name, data)
