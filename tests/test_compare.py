@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 import fashion_style
 from fashion_style import cli
+from fashion_style.commands.compare import RIVALS, _load_rival
 from fashion_style.design import load_designer
 from fashion_style.errors import DesignError, FileError
 from fashion_style.garments import draw_garment, paste_and_shade
@@ -241,6 +243,33 @@ def test_a_mask_of_somebody_is_the_rivals_mask_too(inputs, designer, tmp_path):
     found = make_candidates(tmp_path / "design.png", PASTE, [tmp_path, inputs / "garments", inputs / "prints"])
     changed = (found.rival != open_picture(garment)).any(axis=2)
     assert changed[10:30, 10:30].any() and not changed[mask[..., 0] == 0].any()
+
+
+def test_a_design_on_another_mask_than_is_found_now_is_left_out(inputs, designer, tmp_path):
+    mask = np.full((56, 56, 3), 255, np.uint8)
+    save_picture(mask, tmp_path / "mask.png")
+    garment, style = inputs / "garments" / "dress.png", inputs / "prints" / "gingham.png"
+    dressed = dress(designer, garment, [style], mask=tmp_path / "mask.png")
+    text = json.dumps(dressed.recipe | dict(mask=None))
+    save_picture(dressed.layers.whole, tmp_path / "design.png", metadata={RECIPE_FIELD: text})
+    with pytest.raises(DesignError, match="outside the mask that is found now"):
+        make_candidates(tmp_path / "design.png", PASTE, [inputs])
+
+
+def test_a_design_of_0_1_is_compared_in_the_way_of_then(tmp_path):
+    with zipfile.ZipFile(pathlib.Path(__file__).parent / "data" / "written_by_0_1_0.zip") as archive:
+        archive.extractall(tmp_path)
+    assert read_recipe(tmp_path / "design.png")["version"] == "0.1.0"
+    found = make_candidates(tmp_path / "design.png", PASTE, [tmp_path])
+    assert found.design.shape == found.rival.shape and (found.design != found.rival).any()
+
+
+@pytest.mark.parametrize("word", RIVALS)
+def test_every_word_of_the_table_lays_a_print_inside_the_garment_only(inputs, designer, word):
+    path = find_designs(inputs / "book")[0]
+    found = make_candidates(path, _load_rival(word), [inputs])
+    mask = designer.dress_form(open_picture(inputs / "garments" / read_recipe(path)["garment"]["name"])).mask[..., 0]
+    assert (found.design[mask == 0] == found.rival[mask == 0]).all() and (found.design != found.rival)[mask > 0].any()
 
 
 # Other weights --------------------------------------------------------------------------------------------------------
@@ -594,6 +623,25 @@ def test_the_table_beside_the_pairs_is_found_by_its_name_alone(pairs, shell, mon
     assert (code, errors) == (0, []) and "designs 4, paste 0, neither 0" in out
     pick(tmp_path / "elsewhere", [(1, TIE)])
     assert "neither 1" in shell("compare", pairs, "--picks", "picks.csv")[1], "what was typed comes first"
+
+
+def test_spoilt_keys_and_tables_are_refused_or_right(pairs):
+    """Bytes changed, cut and doubled at random: one error of ours, or what the file says."""
+    pick(pairs, [(1, "A"), (2, "B"), (3, "=")])
+    random, key, refused = np.random.default_rng(0), read_key(pairs), 0
+    for name in (KEY_FILE, PICKS_FILE):
+        whole = (pairs / name).read_bytes()
+        for _ in range(300):
+            data, place = bytearray(whole), random.integers(len(whole))
+            data[place : place + random.integers(3)] = random.bytes(random.integers(3)) * random.integers(1, 50)
+            (pairs / name).write_bytes(data)
+            try:
+                preference(key, read_picks(pairs / PICKS_FILE, key)) if name == PICKS_FILE else read_key(pairs)
+            except FileError as error:
+                assert name in str(error) or ".png" in str(error)
+                refused += 1
+        (pairs / name).write_bytes(whole)
+    assert 200 < refused < 600 and read_key(pairs) == key
 
 
 # What picks say -------------------------------------------------------------------------------------------------------
