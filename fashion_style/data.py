@@ -8,6 +8,7 @@ __all__ = ['Batch', 'make_batch', 'batches', 'held_out_pairs', 'pipeline_speed']
 # %% ../nbs/04_data.ipynb #b06616b2
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
         content, style: float32 (B, S, S, 3) in [-1, 1].
         mask: float32 (B, S, S, 1) in [0, 1], 1 = garment.
         content_numbers, style_numbers: int64 (B,), the picture's number in its source; None: unknown.
+        light: float32 (B, S, S, 3), shading, highlight and 1 where they are known, see the truth chapter; or None.
     """
 
     content: np.ndarray
@@ -36,6 +38,7 @@ class Batch(NamedTuple):
     mask: np.ndarray
     content_numbers: np.ndarray | None = None
     style_numbers: np.ndarray | None = None
+    light: np.ndarray | None = None
 
 
 @lru_cache(maxsize=4)
@@ -231,8 +234,10 @@ def batches(
     prefetch: int = 2,
     augment: bool = True,
     repeats: int = 1,
+    make: Callable = make_batch,
+    lit: bool = False,
 ) -> tf.data.Dataset:
-    """Endless data set of batches: element k is `make_batch(..., step=(start + k) // repeats)`.
+    """Endless data set of batches: element k is `make(..., step=(start + k) // repeats)`.
 
     Args:
         contents, styles, batch_size, size, seed, augment: see `make_batch`.
@@ -240,9 +245,10 @@ def batches(
         workers: batches made at the same time; changes neither what comes nor its order.
         prefetch: batches kept ready; changes nothing else either.
         repeats: each batch comes so many times in a row, made once.
+        make, lit: what makes a batch in the place of `make_batch`, and whether it has a `light`.
 
     Returns:
-        A `tf.data.Dataset` whose elements are `Batch`es of tensors.
+        `Batch`es of tensors.
 
     Raises:
         DataError: for wrong numbers. If every file vanishes while it runs, the data set raises a `tf.errors.OpError`
@@ -253,18 +259,14 @@ def batches(
     )
 
     def numbered(step):
-        batch = make_batch(
-            contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step), augment=augment
-        )
-        return tuple(batch)
+        batch = make(contents, styles, batch_size=batch_size, size=size, seed=seed, step=int(step), augment=augment)
+        return tuple(batch) if lit else tuple(batch)[:5]
 
     def shaped(step):
-        kinds = [tf.float32] * 3 + [tf.int64] * 2
-        *pictures, contents_row, styles_row = tf.numpy_function(numbered, [step], kinds, stateful=False)
-        return Batch(
-            *(tf.ensure_shape(array, (batch_size, size, size, depth)) for array, depth in zip(pictures, (3, 3, 1))),
-            *(tf.ensure_shape(row, (batch_size,)) for row in (contents_row, styles_row)),
-        )
+        kinds = [tf.float32] * 3 + [tf.int64] * 2 + [tf.float32] * lit
+        shapes = [(batch_size, size, size, depth) for depth in (3, 3, 1)] + 2 * [(batch_size,)]
+        arrays = tf.numpy_function(numbered, [step], kinds, stateful=False)
+        return Batch(*map(tf.ensure_shape, arrays, [*shapes, shapes[0]]))
 
     made = (
         tf.data.Dataset.counter(start // repeats)
@@ -295,8 +297,8 @@ def held_out_pairs(contents: PictureSource, styles: PictureSource, count: int, *
     """`count` garments with a style each, as they are: no random window, no flip.
 
     The whole garment (beside a narrow one, its edge pixels are repeated) and the largest centred square of the style.
-    Garments and styles differ from row to row as long as there are enough, one of each label first. Large sources are
-    represented by their first 1,024 pictures, in whose shuffled order no label comes first.
+    They differ from row to row as long as there are enough, one of each label first. Of large sources, the first 1,024
+    are asked.
 
     Args:
         contents, styles: sources of garments and of styles.
@@ -325,14 +327,11 @@ def pipeline_speed(
     seconds: float = 2.0,
     workers: int = 2,
 ) -> float:
-    """How fast `batches` delivers with a warm memory. Reads every picture once before.
+    """How fast `batches` delivers with a warm memory, in pictures a second of both kinds; reads each once before.
 
     Args:
         contents, styles, batch_size, size, workers: see `batches`.
         seconds: how long to measure.
-
-    Returns:
-        Pictures per second, garments plus styles.
 
     Raises:
         DataError: for wrong numbers, or if no picture can be read.

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .generator import ResizeLike, build_generator, build_unet_generator, convolution_layer
-from .networks.choices import GENERATOR_KINDS, PATHS
+from .networks.choices import GENERATOR_KINDS, HEADS, PATHS
+from .networks.heads import LightHead, Painting
 
 import keras
 import tensorflow as tf
@@ -163,7 +164,11 @@ class PrintHead(layers.Layer):
         return input_shape[1]
 
 
-def _build_painter(width, blocks, code_shapes):
+_HEADS = {"print": (PrintHead, 5), "light": (LightHead, 3)}  # the last layer and how many maps it reads
+assert tuple(_HEADS) == HEADS
+
+
+def _build_painter(width, blocks, code_shapes, head):
     """Content, style code (`code_shapes`: {key: shape without batch}) and strength -> picture."""
     content = keras.Input((None, None, 3), name="content")
     code = {key: keras.Input(shape, name=f"code_{key}") for key, shape in code_shapes.items()}
@@ -178,9 +183,10 @@ def _build_painter(width, blocks, code_shapes):
         x = _join(x, skip, code, channels, name)
     # Pictures stay float32 to the end: bfloat16 has too few digits for 256 shades.
     if "picture" in code:
-        maps = convolution_layer(x, 5, activation=None, name="maps", dtype="float32")
+        last_layer, count = _HEADS[head]
+        maps = convolution_layer(x, count, activation=None, name="maps", dtype="float32")
         style = ResizeLike(name="print", dtype="float32")([code["picture"], content])
-        picture = PrintHead(name="print_head", dtype="float32")([maps, content, style, strength])
+        picture = last_layer(name="print_head", dtype="float32")([maps, content, style, strength])
     else:
         colours = convolution_layer(x, 3, activation="tanh", name="colours", dtype="float32")
         picture = content + layers.Reshape((1, 1, 1), dtype="float32")(strength) * (colours - content)
@@ -200,17 +206,27 @@ class StyleGenerator(keras.Model):
         paths: "both"; "spatial": no AdaIN, each normalisation learns one scale and shift; "global": the code is the
             moments alone, and the last layer paints colours instead of printing. `prints` says whether there is a print
             head.
+        head: "print", see `PrintHead`, or "light", see `LightHead`; counts where there is one.
         name: of the Keras model.
 
     Raises:
-        ValueError: for other `paths`.
+        ValueError: for other `paths` or another head.
 
     Source:
         Huang and Belongie 2017 for the global path.
     """
 
-    def __init__(self, width: int = 16, blocks: int = 4, paths: str = "both", name: str = "style_generator") -> None:
+    def __init__(
+        self,
+        width: int = 16,
+        blocks: int = 4,
+        paths: str = "both",
+        head: str = "print",
+        name: str = "style_generator",
+    ) -> None:
         super().__init__(name=name)
+        if head not in HEADS:
+            raise ValueError(f"head must be one of {', '.join(HEADS)}. Received: {head!r}. Use 'light' for new runs.")
         if paths not in PATHS:
             raise ValueError(
                 f"paths must be one of {', '.join(PATHS)}. Received: {paths!r}. Use 'both' unless you want to see what"
@@ -218,7 +234,7 @@ class StyleGenerator(keras.Model):
             )
         self.style_encoder = _build_style_encoder(width, paths)
         self.painter = _build_painter(
-            width, blocks, {key: value.shape[1:] for key, value in self.style_encoder.output.items()}
+            width, blocks, {key: value.shape[1:] for key, value in self.style_encoder.output.items()}, head
         )
         self.prints, self.built = paths != "global", True
 
@@ -246,7 +262,7 @@ class StyleGenerator(keras.Model):
         return keras.Model(self.painter.input, self.painter.get_layer("maps").output)
 
     def print_maps(self, content: tf.Tensor, code: dict[str, tf.Tensor]) -> tf.Tensor:
-        """The five maps of the print head before sigmoid and tanh, (B, H, W, 5).
+        """The maps that the last layer reads, of any sign, (B, H, W, 5), or (B, H, W, 3) of a light head.
 
         Args:
             content, code: as for `paint`.
@@ -265,7 +281,7 @@ class StyleGenerator(keras.Model):
         """The last layer alone, pixel by pixel.
 
         Args:
-            maps: (B, H, W, 5), as from `print_maps`.
+            maps: as from `print_maps`.
             content, style: garment and print, (B, H, W, 3) in [-1, 1].
             strength: (B, 1) in [0, 1].
 
@@ -274,14 +290,25 @@ class StyleGenerator(keras.Model):
         """
         return self.painter.get_layer("print_head")([maps, content, style, tf.constant(strength, tf.float32)])
 
+    def painting(self, content: tf.Tensor, style: tf.Tensor) -> Painting:
+        """A garment in a style, both (B, H, W, 3) in [-1, 1], with the light that made it where the head has one."""
+        head = self.painter.get_layer("print_head") if self.prints else None
+        if not isinstance(head, LightHead):
+            return Painting(self([content, style]))
+        maps = self.print_maps(content, self.encode_style(style))
+        picture = head([maps, content, style, tf.ones([tf.shape(content)[0], 1])])
+        return Painting(picture, *head.light(maps))
+
     def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         content, style, *strength = inputs
         return self.paint(content, self.encode_style(style), *strength)
 
 
-def build_style_generator(*, width: int = 16, blocks: int = 4, paths: str = "both") -> StyleGenerator:
+def build_style_generator(
+    *, width: int = 16, blocks: int = 4, paths: str = "both", head: str = "print"
+) -> StyleGenerator:
     """Build a `StyleGenerator`; see there."""
-    return StyleGenerator(width, blocks, paths)
+    return StyleGenerator(width, blocks, paths, head)
 
 
 def mix_style_codes(codes: Sequence[dict[str, tf.Tensor]], weights: ArrayLike) -> dict[str, tf.Tensor]:

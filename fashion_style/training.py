@@ -15,12 +15,14 @@ from fashion_style.losses import (
     OPTIONAL_TERMS,
     Targets,
     generator_losses,
+    known_focus,
     loss_targets,
     mask_focus,
     real_pictures,
     weighted_total,
 )
 from .networks.constraints import clip_weights, normalise_spectra
+from .networks.heads import Painting
 from .runs.devices import SHORT_RUN, as_traced, worker_lost
 from .runs.gradients import replica_gradients
 from .runs.networks import build_networks, build_optimizer
@@ -44,6 +46,7 @@ class Trainer:
     Attributes:
         weights: {name of a loss weight: its number, or if steered a scalar variable that may be assigned}.
         generator_rate: scalar variable, the generator's learning rate before the cosine; also to be steered.
+        looks: whether content and style losses are computed.
         rate_scale: scalar variable that a divergence lowers; it slows both players.
         step: int64 variable, generator steps done.
     """
@@ -62,6 +65,8 @@ class Trainer:
         self.terms = [name for name in OPTIONAL_TERMS if steered or getattr(settings.weights, name)]
         # Variables, read everywhere and written by nobody but this process: no need for a copy on each device.
         self.weights = asdict(settings.weights)
+        # without a weight on content or style no extractor is asked
+        self.looks = bool(steered or settings.weights.content or settings.weights.style)
         if steered:
             self.weights = {name: _number(value, name) for name, value in self.weights.items()}
         self.generator_rate = _number(settings.learning_rate, "generator_rate")
@@ -91,6 +96,12 @@ class Trainer:
         """The generator's pictures, (B, H, W, 3) in [-1, 1]."""
         return self._wrap(lambda c, s: self.generator([c, s], training=training))(content, style)
 
+    def paint(self, content: tf.Tensor, style: tf.Tensor) -> Painting:
+        """The generator's pictures as `generate` gives them in training, with the light of a light head."""
+        if self.settings.head != "light":
+            return Painting(self.generate(content, style))
+        return self._wrap(self.generator.painting)(content, style)
+
     def features(self, picture: tf.Tensor) -> dict:
         """The extractor's activations by layer name."""
         return self._wrap(self.extractor)(picture)
@@ -109,15 +120,15 @@ class Trainer:
         """`Targets` of a batch, to be handed to `advance` again and again while its pictures stay the same."""
         return self._targets(content, style)
 
-    def _counted_step(self, content, style, mask, targets):
+    def _counted_step(self, content, style, mask, targets, light):
         """What is traced: a step, and the counter moved on in the same graph."""
-        losses = train_step(self, content, style, mask, targets)
+        losses = train_step(self, content, style, mask, targets, light)
         self.step.assign_add(1)
         return losses
 
     def _share_out(self, batch):
         """The batch as it is on one device; on several, each replica gets its part of each critic step's group."""
-        replicas, groups = self.strategy.num_replicas_in_sync, self.settings.critic_steps
+        replicas, groups = self.strategy.num_replicas_in_sync, max(1, self.settings.critic_steps)
         if replicas == 1:
             return batch
         if len(batch) % (replicas * groups):
@@ -136,12 +147,17 @@ class Trainer:
         )
 
     def advance(
-        self, content: tf.Tensor, style: tf.Tensor, mask: tf.Tensor, targets: Targets | None = None
+        self,
+        content: tf.Tensor,
+        style: tf.Tensor,
+        mask: tf.Tensor,
+        targets: Targets | None = None,
+        light: tf.Tensor | None = None,
     ) -> dict[str, float]:
         """One traced step on (critic_steps * batch) pairs; see the function `train_step`.
 
         Args:
-            content, style, mask, targets: as of `train_step`, arrays or tensors.
+            content, style, mask, targets, light: as of `train_step`, arrays or tensors.
 
         Returns:
             {name: float}, the losses.
@@ -156,7 +172,9 @@ class Trainer:
                 self.settings.steps <= SHORT_RUN
             ):  # all of a run: a graph run in two ways is made ready twice
                 losses = self._function(
-                    *map(self._share_out, batch), tf.nest.map_structure(self._share_out, targets or ())
+                    *map(self._share_out, batch),
+                    tf.nest.map_structure(self._share_out, targets or ()),
+                    () if light is None else self._share_out(tf.convert_to_tensor(light, tf.float32)),
                 )
             return {name: float(value) for name, value in losses.items()}
         except tf.errors.ResourceExhaustedError as error:
@@ -214,6 +232,7 @@ def train_step(
     style_images: tf.Tensor,
     masks: tf.Tensor,
     targets: Targets | None = None,
+    light: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """The article's `train_step`, completed.
 
@@ -227,19 +246,23 @@ def train_step(
         content_images, style_images: (critic_steps * B, H, W, 3) in [-1, 1].
         masks: (critic_steps * B, H, W, 1) in [0, 1], 1 inside the garment.
         targets: `Targets` of the batch, or None: they are computed in the step.
+        light: (critic_steps * B, H, W, 3), shading, highlight and where they are known, or None: unknown.
 
     Returns:
         Dict of scalar tensors: every loss term, `total`, `critic_loss`, `critic_gap`, `penalty`, both gradient norms
             and `skipped`.
     """
     settings, losses, skipped = trainer.settings, {}, []
-    for group in range(settings.critic_steps):
+    for group in range(max(1, settings.critic_steps)):
         turns = [("critic",)]
-        if group == settings.critic_steps - 1:
+        if settings.critic_steps == 0:
+            turns = [("generator",)]
+        elif group == settings.critic_steps - 1:
             turns = [("critic", "generator")] if settings.update == "together" else [("critic",), ("generator",)]
         for players in turns:
             gradients, parts = trainer.strategy.run(
-                replica_gradients, args=(trainer, players, group, content_images, style_images, masks, targets or ())
+                replica_gradients,
+                args=(trainer, players, group, content_images, style_images, masks, targets or (), _given(light)),
             )
             parts = {name: trainer.strategy.reduce("mean", value, axis=None) for name, value in parts.items()}
             if "penalty" in parts:
@@ -250,15 +273,21 @@ def train_step(
     losses["skipped"] = tf.reduce_max(skipped)
     return losses
 
+
+def _given(light):
+    """Light as a nest of tensors: a tensor, or () for none."""
+    return () if light is None else light
+
 # %% ../nbs/17_training.ipynb #cedbac3c
 def _fitting_count(trainer, batch):
     """The largest of the halved batches whose gradients fit into memory, or None."""
-    settings, count = trainer.settings, len(batch[0]) // trainer.settings.critic_steps
+    settings, groups = trainer.settings, max(1, trainer.settings.critic_steps)
+    count = len(batch[0]) // groups
     while count > settings.accumulate and trainer.strategy.num_replicas_in_sync == 1:
         count = max(settings.accumulate, count // 2 // settings.accumulate * settings.accumulate)
-        part = [tensor[: count * settings.critic_steps] for tensor in batch]
+        part = [tensor[: count * groups] for tensor in batch]
         try:
-            tf.function(partial(replica_gradients, trainer, ("critic", "generator"), 0))(*part, ())
+            tf.function(partial(replica_gradients, trainer, ("critic", "generator"), 0))(*part, (), ())
             return count
         except tf.errors.ResourceExhaustedError:
             continue
@@ -267,7 +296,7 @@ def _fitting_count(trainer, batch):
 
 def _out_of_memory(trainer, batch):
     """The message after a step that did not fit: names a batch that does, and the parts that do the same work."""
-    pairs = len(batch[0]) // trainer.settings.critic_steps
+    pairs = len(batch[0]) // max(1, trainer.settings.critic_steps)
     received = f"a training step does not fit into memory. Received: batch={pairs}, size={batch[0].shape[1]}."
     count = _fitting_count(trainer, batch)
     if count is None:
@@ -277,31 +306,40 @@ def _out_of_memory(trainer, batch):
     return f"{received} A batch of {count} fits: use batch={count}, or keep the batch and use accumulate={parts}."
 
 # %% ../nbs/17_training.ipynb #06e66017
-def held_out_check(trainer: Trainer, content: tf.Tensor, style: tf.Tensor, mask: tf.Tensor) -> dict[str, float]:
+def held_out_check(
+    trainer: Trainer, content: tf.Tensor, style: tf.Tensor, mask: tf.Tensor, light: tf.Tensor | None = None
+) -> dict[str, float]:
     """What a run looks at now and then, on pairs it does not train on.
 
     Args:
         trainer: a `Trainer`.
         content, style: (B, H, W, 3) in [-1, 1].
         mask: (B, H, W, 1) in [0, 1], 1 inside the garment.
+        light: (B, H, W, 3), as of `train_step`, or None.
 
     Returns:
-        {"held_out_gap": mean D(real) - mean D(generated), what the critic can still tell apart, 0 = nothing;
+        {"held_out_gap": mean D(real) - mean D(generated), what the critic can still tell apart, 0 = nothing,
+            NaN without a critic;
             "held_out_total": the generator's weighted losses without the adversarial one}, floats.
     """
-    judge = partial(trainer.judge, training=False)
+    settings = trainer.settings
+    judge = partial(trainer.judge, training=False) if settings.critic_steps else None
     losses, judged = generator_losses(
         content,
         style,
         mask,
-        loss_targets(trainer.extractor, trainer.settings, content, style),
-        trainer.settings,
-        generate=partial(trainer.generate, training=False),
+        loss_targets(trainer.extractor, settings, content, style) if trainer.looks else None,
+        settings,
+        generate=trainer.paint if settings.head == "light" else partial(trainer.generate, training=False),
         features=trainer.features,
         judge=judge,
         terms=trainer.terms,
+        light=light,
     )
-    focus = mask_focus(mask, trainer.settings.mask_share)
-    gap = -adversarial_loss(judge(real_pictures(style), style), judged.scores, mask=focus)
+    gap = float("nan")
+    if judge is not None:
+        focus = known_focus(mask_focus(mask, settings.mask_share), settings, light)
+        real = real_pictures(style, settings, content, mask, light)
+        gap = -adversarial_loss(judge(real, style), judged.scores, mask=focus)
     quality = {name: value for name, value in losses.items() if name != "adversarial"}
     return dict(held_out_gap=float(gap), held_out_total=float(weighted_total(quality, trainer.weights)))

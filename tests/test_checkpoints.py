@@ -15,6 +15,7 @@ import tensorflow as tf
 from fashion_style.errors import TrainingError
 from fashion_style.runs import checkpoints, forks, manifests
 from fashion_style.runs.arrays import architecture_fingerprint, assign_arrays
+from fashion_style.runs.changes import changed_settings
 from fashion_style.runs.checkpoints import (
     best_checkpoint,
     find_checkpoint,
@@ -27,7 +28,7 @@ from fashion_style.runs.checkpoints import (
 from fashion_style.runs.events import read_events
 from fashion_style.runs.forks import fork
 from fashion_style.runs.history import History, read_history
-from fashion_style.settings import LossWeights, TrainingSettings, changed_settings
+from fashion_style.settings import LossWeights, TrainingSettings
 from fashion_style.training import Trainer
 from fashion_style.writing import writer_lock
 

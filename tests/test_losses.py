@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from fashion_style.data import Batch
 from fashion_style.errors import TrainingError
-from fashion_style.losses import Targets, _window_mean, loss_targets, motif_loss, shading_loss
+from fashion_style.losses import Targets, loss_targets
+from fashion_style.networks.fold_losses import _window_mean, motif_loss, shading_loss
 from fashion_style.runs.pairings import Pairings
 from fashion_style.settings import TrainingSettings
 from fashion_style.training import Trainer

@@ -44,7 +44,7 @@ FLOORS = (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
         " reading.pairs reading.checked_pairs"
     ),
-    "networks.choices",
+    "networks.choices networks.heads",
     "content gram wasserstein generator critic",
     "networks.constraints networks.probe",
     "features recogniser style_generator",
@@ -52,8 +52,8 @@ FLOORS = (
         "networks.recogniser_training networks.large_prints networks.wardrobe networks.garment_scenes"
         " networks.segmenter_training"
     ),
-    "settings losses",
-    "runs.devices runs.networks runs.gradients",
+    "settings networks.fold_losses networks.truth_losses truth losses",
+    "runs.changes runs.devices runs.networks runs.gradients",
     "training",
     (
         "runs.pairings runs.steps runs.events runs.history runs.curves runs.arrays runs.state_shapes runs.manifests"
@@ -61,7 +61,7 @@ FLOORS = (
         " runs.stopping"
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
-    "health runs.dashboard scorecard comparison design",
+    "health runs.dashboard scorecard scoring.inside comparison scoring.inside_table design",
     (
         "studio.ways studio.recipes studio.lookbook studio.evaluation studio.proposals studio.blind studio.rivals"
         " studio.pairs"

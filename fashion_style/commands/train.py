@@ -62,6 +62,9 @@ def _train_settings(options, start=None):
             settings,
             **{name: getattr(start, name) for name in ("generator", "width", "paths") if not hasattr(options, name)},
         )
+        # weights of the old head fit the new one, but not the other way round
+        if start.head == "light" and not hasattr(options, "head"):
+            settings = dataclasses.replace(settings, head="light")
     check_memory(
         training_bytes(settings, bool(_graphics_cards())),
         f"--batch {settings.batch} with --size {settings.size} and --width {settings.width}",
@@ -180,9 +183,9 @@ def command_train(options: Namespace) -> int:
 def command_fork(options: Namespace) -> int:
     """`fashion-style fork`: a new run from a checkpoint of an old one, with other settings. Returns the exit code."""
     from fashion_style.errors import TrainingError
+    from fashion_style.runs.changes import changed_settings
     from fashion_style.runs.checkpoints import newest_checkpoint
     from fashion_style.runs.forks import fork
-    from fashion_style.settings import changed_settings
 
     changes = typed_settings(options)
     if "seed" in changes:

@@ -121,8 +121,9 @@ def run_settings(options: Namespace) -> "TrainingSettings":
         TrainingError: for a run that cannot be resumed, or a file that cannot be used.
     """
     from fashion_style.errors import TrainingError
+    from fashion_style.runs.changes import changed_settings
     from fashion_style.runs.checkpoints import newest_checkpoint
-    from fashion_style.settings import TrainingSettings, changed_settings, read_settings
+    from fashion_style.settings import TrainingSettings, read_settings
 
     if options.resume and options.settings:
         raise BadUse("a resumed run has settings of its own. Leave out --settings, or start a new run with --run")
@@ -169,7 +170,7 @@ def training_bytes(settings: "TrainingSettings", on_gpu: bool = False) -> float:
     area, style = settings.size**2, settings.generator == "style"
     kept = style and not settings.recompute and settings.precision == "float32"
     activations = 0 if on_gpu else (350 + 130 * settings.width * kept) * (settings.batch // settings.accumulate) * area
-    return 35 * settings.batch * settings.critic_steps * area + activations + 40_000 * settings.width**2 * style
+    return 35 * settings.batch * max(1, settings.critic_steps) * area + activations + 40_000 * settings.width**2 * style
 
 
 def check_memory(needed: float, asked: str) -> None:

@@ -47,7 +47,7 @@ STRIP_PIXELS = 1024 * 1024
 def print_maps(
     generator: StyleGenerator, content: np.ndarray, styles: Sequence[np.ndarray], weights: Sequence[float]
 ) -> np.ndarray:
-    """The five maps of the print head, of any sign, computed on pictures reduced to at most `WORKING_PIXELS`.
+    """The maps that the last layer reads, of any sign, computed on pictures reduced to at most `WORKING_PIXELS`.
 
     Args:
         generator: one that `prints`.
@@ -56,7 +56,7 @@ def print_maps(
         weights: share of each.
 
     Returns:
-        float32 (h, w, 5).
+        float32 (h, w, 5), or (h, w, 3) of a light head.
     """
     height, width = content.shape[:2]
     scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)

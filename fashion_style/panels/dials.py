@@ -10,7 +10,8 @@ import ipywidgets as widgets
 
 from ..networks.choices import CONSTRAINTS
 from .parts import labelled_slider
-from ..settings import TrainingSettings, changed_settings
+from ..runs.changes import changed_settings
+from ..settings import TrainingSettings
 
 # %% ../../nbs/panels/dials.ipynb #19c9c2d4
 HIGHEST = dict(

@@ -19,6 +19,7 @@ from ..bounded_files import JSON_BYTES, file_bytes
 from ..errors import FileError, TrainingError
 from ..features import layer_shapes
 from .arrays import architecture_fingerprint
+from .changes import changed_settings
 from fashion_style.runs.checkpoints import (
     best_checkpoint,
     find_checkpoint,
@@ -31,7 +32,6 @@ from .folder import RunFolder
 from .history import History
 from .manifests import read_manifest
 from .state_shapes import state_shapes
-from ..settings import changed_settings
 from ..writing import free_folder, sync_to_disk
 
 # %% ../../nbs/runs/forks.ipynb #1cba61d3

@@ -13,6 +13,7 @@ from typing import Protocol
 from fashion_style.losses import (
     critic_losses,
     generator_losses,
+    known_focus,
     lock_to_mask,
     loss_targets,
     mask_focus,
@@ -31,11 +32,13 @@ class Players(Protocol):
     settings: TrainingSettings
     weights: Mapping
     terms: Sequence[str]
+    looks: bool
     step: tf.Variable
     generator: Callable
     critic: Callable
     extractor: Callable
     generate: Callable
+    paint: Callable
     features: Callable
     judge: Callable
 
@@ -56,31 +59,42 @@ def opposed_slope(design: tf.Tensor, weight: float | tf.Variable) -> tf.Tensor:
     return tf.custom_gradient(lambda picture: (tf.identity(picture), lambda slope: -(weight * slope)))(design)
 
 
-def _generator_side(trainer, content, style, mask, targets, judge, opposed):
+def _wanted(trainer, content, style, targets):
+    """What content and style loss aim at: as it was handed over, computed, or None where nobody looks."""
+    if not trainer.looks:
+        return None
+    return targets or loss_targets(trainer.extractor, trainer.settings, content, style)
+
+
+def _generator_side(trainer, content, style, mask, targets, light, judge, opposed):
     """What the generator minimises on one batch: (its goal, its losses with their total, what was judged).
 
     `opposed`: the critic's part of the goal comes back turned round from the critic, so it is left out here.
     """
+    every = trainer.settings.residue_every
     losses, judged = generator_losses(
         content,
         style,
         mask,
-        targets or loss_targets(trainer.extractor, trainer.settings, content, style),
+        _wanted(trainer, content, style, targets),
         trainer.settings,
-        generate=trainer.generate,
+        generate=trainer.paint,
         features=trainer.features,
-        judge=judge,
+        judge=judge if trainer.settings.critic_steps else None,
         terms=trainer.terms,
+        light=light,
+        residue_due=tf.equal(trainer.step % every, 0),
     )
+    losses["residue"] *= every  # lazily: rarer and heavier
     told = {name: loss for name, loss in losses.items() if name != "adversarial" or not opposed}
     goal = weighted_total(told, trainer.weights)
     return goal, dict(losses, total=weighted_total(losses, trainer.weights)), judged
 
 
-def _critic_side(trainer, style, design, focus, mix, with_penalty, scores):
+def _critic_side(trainer, real, style, design, focus, mix, with_penalty, scores):
     """What the critic minimises on one batch: (its goal, its losses)."""
     return critic_losses(
-        real_pictures(style),
+        real,
         tf.stop_gradient(design),
         style,
         trainer.settings,
@@ -94,11 +108,12 @@ def _critic_side(trainer, style, design, focus, mix, with_penalty, scores):
     )
 
 
-def _gradients(trainer, players, content, style, mask, targets, mix, with_penalty):
+def _gradients(trainer, players, content, style, mask, targets, light, mix, with_penalty):
     """Gradients of the named players on one batch: ({player: list of tensors}, losses).
 
     `players`: "critic", "generator" or both.
     """
+    light = None if isinstance(light, tuple) else light
     settings, goals, losses, scores = trainer.settings, {}, {}, None
     sources = {player: getattr(trainer, player).trainable_variables for player in players}
     opposed = len(players) == 2 and settings.loss == "wasserstein"  # the vanilla losses are not opposite
@@ -108,14 +123,17 @@ def _gradients(trainer, players, content, style, mask, targets, mix, with_penalt
 
     with tf.GradientTape(persistent=not opposed) as tape:
         if "generator" in players:
-            goals["generator"], losses, judged = _generator_side(trainer, content, style, mask, targets, judge, opposed)
+            goals["generator"], losses, judged = _generator_side(
+                trainer, content, style, mask, targets, light, judge, opposed
+            )
             design, scores = judged.design, judged.scores
         else:
             with tape.stop_recording():
                 design = lock_to_mask(trainer.generate(content, style), content, mask, settings.mask_share)
         if "critic" in players:
-            focus = mask_focus(mask, settings.mask_share)
-            goals["critic"], parts = _critic_side(trainer, style, design, focus, mix, with_penalty, scores)
+            focus = known_focus(mask_focus(mask, settings.mask_share), settings, light)
+            real = real_pictures(style, settings, content, mask, light)
+            goals["critic"], parts = _critic_side(trainer, real, style, design, focus, mix, with_penalty, scores)
             losses = dict(losses, **parts)
         together = tf.add_n(list(goals.values()))
     slopes = partial(tape.gradient, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -151,6 +169,7 @@ def replica_gradients(
     style: tf.Tensor,
     mask: tf.Tensor,
     targets: tuple,
+    light: tf.Tensor | tuple = (),
 ) -> tuple[dict, dict]:
     """What one device contributes to a step of the named players.
 
@@ -160,13 +179,15 @@ def replica_gradients(
         group: which of the batch's `critic_steps` equal parts is learned from.
         content, style, mask: (critic_steps * B, H, W, 3), (..., 3) and (..., 1).
         targets: `Targets` of the batch, or (): they are computed.
+        light: (critic_steps * B, H, W, 3), as of `train_step`, or (): unknown.
 
     Returns:
         ({player: gradients to be summed over devices}, losses with the norm of the whole batch's gradients).
     """
     settings, context = trainer.settings, tf.distribute.get_replica_context()
-    replicas, count = context.num_replicas_in_sync, trainer.step * settings.critic_steps + group
-    batch = _cut((content, style, mask, targets), settings.critic_steps)[group]
+    groups = max(1, settings.critic_steps)
+    replicas, count = context.num_replicas_in_sync, trainer.step * groups + group
+    batch = _cut((content, style, mask, targets, light), groups)[group]
     rows = tf.shape(batch[0])[0]
     # Every device draws the mixes of the whole batch and takes its own, so that their number changes nothing.
     mix = uniform_mix(rows * replicas, settings.seed, count)[context.replica_id_in_sync_group * rows :][:rows]

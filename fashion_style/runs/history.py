@@ -28,7 +28,18 @@ HISTORY_NUMBERS = 4_000_000  # that `read_history` keeps in memory, about 250 MB
 HISTORY_COLUMNS = 200
 
 # %% ../../nbs/runs/history.ipynb #5f51ad12
-LOSS_TERMS = ("adversarial", "content", "style", "variation", "background", "shading", "motif")
+LOSS_TERMS = (
+    "adversarial",
+    "content",
+    "style",
+    "variation",
+    "background",
+    "shading",
+    "motif",
+    "truth",
+    "cover",
+    "residue",
+)
 HISTORY_FIELDS = (
     "step",
     "total",

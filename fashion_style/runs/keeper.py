@@ -94,8 +94,8 @@ class RunKeeper:
         """Held-out figures of the state at hand, kept for the checkpoint of the same step; {} without such pairs."""
         if not self.held_out:
             return {}
-        pictures = (self.held_out.content, self.held_out.style, self.held_out.mask)
-        figures = held_out_check(self.trainer, *map(tf.constant, pictures))
+        pictures = (self.held_out.content, self.held_out.style, self.held_out.mask, self.held_out.light)
+        figures = held_out_check(self.trainer, *(None if part is None else tf.constant(part) for part in pictures))
         self._scored = int(self.trainer.step), figures["held_out_total"]
         return figures
 

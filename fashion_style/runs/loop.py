@@ -29,6 +29,7 @@ from .steps import Stepper
 from .stopping import PictureWatch, StoppingRule
 from ..settings import TrainingSettings
 from ..training import Trainer
+from ..truth import batch_maker, with_light
 from ..writing import Stop, writer_lock
 
 import tensorflow as tf
@@ -107,6 +108,9 @@ class _Loop:
         self.callback = callback
         self.trainer = keeper.trainer
         self.steps = keeper.trainer.settings.steps
+        self.shown = (("content", "style") if self.trainer.looks else ("truth", "residue")) + (
+            ("critic_gap",) if self.trainer.settings.critic_steps else ()
+        )
         self.step = Stepper(keeper.trainer)
         schedule = keeper.schedule
         self.rule = None if schedule.stop_gap is None else StoppingRule(schedule.stop_gap, schedule.stop_checks)
@@ -148,7 +152,7 @@ class _Loop:
             if int(self.trainer.step) >= self.steps:
                 return "finished"
             row = self._advance(batch)
-            bar.set_postfix({name: f"{row[name]:.3f}" for name in ("content", "style", "critic_gap")}, refresh=False)
+            bar.set_postfix({name: f"{row[name]:.3f}" for name in self.shown}, refresh=False)
             bar.update()
             if self.keeper.divergence(row):
                 self.keeper.go_back()
@@ -209,12 +213,14 @@ def _feed(contents, styles, settings, workers):
         batches,
         contents,
         styles,
-        batch_size=settings.batch * settings.critic_steps,
+        batch_size=settings.batch * max(1, settings.critic_steps),
         size=settings.size,
         seed=settings.seed,
         workers=workers,
         augment=settings.augment,
         repeats=settings.pairings,
+        make=batch_maker(settings),
+        lit=settings.lessons == "triples",
     )
 
 
@@ -259,6 +265,8 @@ def train(
     with writer_lock(run) if writes else nullcontext():
         trainer = open_run(run, settings, start, opened=watchers.opened)
         settings = trainer.settings
+        if held_out and settings.lessons == "triples":
+            held_out = with_light(held_out)
         pairs = held_out or held_out_pairs(contents, styles, 6, size=settings.size, seed=settings.seed)
         keeper = RunKeeper(run, trainer, schedule, held_out, PictureWatch(contents, styles), writes)
         with closing(keeper), watchers.stop or Stop() as stop:

@@ -53,14 +53,14 @@ def build_generator_of(settings: TrainingSettings, *, precision: str | None = No
     """The generator alone, its weights not yet drawn or loaded: all that a trained one needs.
 
     Args:
-        settings: of the run: its generator, width and paths count.
+        settings: of the run: its generator, width, paths and head count.
         precision: in which its layers compute; None: that of the settings.
 
     Returns:
         A Keras model that takes [content, style].
     """
     if settings.generator == "style":
-        build = partial(build_style_generator, width=settings.width, paths=settings.paths)
+        build = partial(build_style_generator, width=settings.width, paths=settings.paths, head=settings.head)
     else:
         build = GENERATORS[settings.generator]
     return _in_precision(precision or settings.precision, build)

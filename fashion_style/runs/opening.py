@@ -17,14 +17,16 @@ import numpy as np
 
 from ..bounded_files import file_bytes, read_json
 from ..errors import FileError, TrainingError
+from ..networks.heads import light_maps
 from .arrays import assign_arrays
+from .changes import settings_difference
 from .checkpoints import list_checkpoints, newest_checkpoint, save_checkpoint
 from .devices import is_chief
 from .events import add_event
 from .folder import RunFolder
 from .networks import ScaledRate, check_paints
 from .plan import Start
-from ..settings import TrainingSettings, settings_difference
+from ..settings import TrainingSettings
 from ..training import Trainer
 from ..writing import write_whole
 
@@ -65,8 +67,16 @@ def check_new(run: Path | str) -> None:
         )
 
 # %% ../../nbs/runs/opening.ipynb #bb00000a
+def _is_old_head(array, trainer):
+    """Whether an array is kernel or bias of the print head's maps, where this trainer has a light head."""
+    maps = trainer.generator.painter.get_layer("maps")
+    return any(np.shape(array) == (*variable.shape[:-1], 5) for variable in maps.variables)
+
+
 def _begin_with(trainer, weights):
     """Give the generator trained weights instead of fresh ones. Raises TrainingError if they are another network's."""
+    if trainer.settings.head == "light":
+        weights = [light_maps(array) if _is_old_head(array, trainer) else array for array in weights]
     shapes = [tuple(np.shape(array)) for array in weights]
     wanted = [tuple(variable.shape) for variable in trainer.generator.variables]
     if shapes != wanted:

@@ -13,16 +13,17 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from ..data import make_batch
 from ..errors import TrainingError
 from ..reading.sources import PictureSource
 from .arrays import assign_arrays
+from .changes import settings_difference
 from .checkpoints import newest_checkpoint
 from .history import weighted_shares
 from .networks import check_paints
 from .steps import Stepper, told_wait
-from ..settings import LossWeights, TrainingSettings, settings_difference
+from ..settings import LossWeights, TrainingSettings
 from ..training import Trainer
+from ..truth import batch_maker
 
 # %% ../../nbs/runs/session.ipynb #01075c94
 def _trace_of(settings):
@@ -148,10 +149,10 @@ class TrainingSession:
         """
         self._follow_wishes()
         settings, started = self._applied, time.perf_counter()
-        batch = make_batch(
+        batch = batch_maker(settings)(
             self.contents,
             self.styles,
-            batch_size=settings.batch * settings.critic_steps,
+            batch_size=settings.batch * max(1, settings.critic_steps),
             size=settings.size,
             seed=settings.seed,
             step=self.step // settings.pairings,

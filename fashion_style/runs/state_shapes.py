@@ -56,9 +56,9 @@ def _of_player(prefix, model, trained):
 
 
 @lru_cache(maxsize=16)
-def _small_generator(generator, paths, width, trained):
+def _small_generator(generator, paths, head, width, trained):
     """{name: `StateArray`} of a generator, really built."""
-    settings = TrainingSettings(generator=generator, paths=paths, width=width)
+    settings = TrainingSettings(generator=generator, paths=paths, head=head, width=width)
     return _of_player("generator", build_generator_of(settings), trained)
 
 
@@ -78,7 +78,8 @@ def generator_shapes(settings: TrainingSettings, *, trained: bool = False) -> di
     Returns:
         {"generator/000": `StateArray`, ...}.
     """
-    one, two = (_small_generator(settings.generator, settings.paths, width, trained) for width in (1, 2))
+    built = (settings.generator, settings.paths, settings.head)
+    one, two = (_small_generator(*built, width, trained) for width in (1, 2))
     return {
         name: StateArray(
             tuple(side_at(settings.width, *sides) for sides in zip(array.shape, two[name].shape)), array.whole

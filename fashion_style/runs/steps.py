@@ -81,6 +81,7 @@ class Stepper:
         started = time.perf_counter()
         rate = float(self.trainer.generator_optimizer.learning_rate)
         style, targets = self.pairings(batch)
-        losses = self.trainer.advance(batch.content, style, batch.mask, targets)
+        light = {} if batch.light is None else dict(light=batch.light)
+        losses = self.trainer.advance(batch.content, style, batch.mask, targets, **light)
         row = dict(losses, step=int(self.trainer.step), learning_rate=rate)
         return losses, dict(row, seconds=time.perf_counter() - started)
