@@ -14,7 +14,7 @@ from ..errors import BadUse
 
 # %% ../../nbs/commands/compare.ipynb #ad5ae2e0
 # Word of --rival -> the function of the garments chapter that lays the print.
-RIVALS = {"paste": "paste_and_shade"}
+RIVALS = {"paste": "paste_and_shade", "displaced": "displace_and_shade"}
 
 
 def _check_words(options):
