@@ -162,6 +162,21 @@ BAD_USE = [
     ["reproduce", "out.png", "--look-in"],
     ["reproduce", "dress.png", "-o", "dress.png"],
     ["reproduce", "dress.png", "-o", "new.docx"],
+    ["compare"],
+    ["compare", ""],
+    ["compare", "more"],
+    ["compare", "more", "--rival", "paste"],
+    ["compare", "more", "--out", "pairs"],
+    ["compare", "more", "--rival", "paste", "--picks", "picks.csv"],
+    ["compare", "more", "--rival", "", "--out", "pairs"],
+    *(
+        ["compare", "more", "--rival", "paste", "--out", "pairs", *words]
+        for words in (["--count", "0"], ["--count", "1000"], ["--seed", "-1"], ["--size", "10"], ["--look-in"])
+    ),
+    *(
+        ["compare", "more", "--picks", "picks.csv", *words]
+        for words in (["--seed", "1"], ["--count", "2"], ["--out", "pairs"], ["--look-in", "more"])
+    ),
     ["lab", "a", "b"],
     ["lab", "--port", "99999"],
     ["lab", "--port", "http"],
@@ -338,7 +353,7 @@ def test_a_home_that_cannot_be_written_is_no_topic():
 # Help -----------------------------------------------------------------------------------------------------------------
 def test_help_comes_without_tensorflow():
     script = "import sys; from fashion_style.cli import main; main(sys.argv[1:]); sys.exit('tensorflow' in sys.modules)"
-    commands = ("stylize", "designs", "reproduce", "train", "fork", "evaluate", "demo", "lab")
+    commands = ("stylize", "designs", "reproduce", "train", "fork", "evaluate", "compare", "demo", "lab")
     for words in (["--help"], ["--version"], *([command, "--help"] for command in commands)):
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and done.stdout and not done.stderr

@@ -62,7 +62,10 @@ FLOORS = (
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
     "health runs.dashboard scorecard scoring.inside comparison scoring.inside_table design",
-    "studio.ways studio.recipes studio.lookbook studio.evaluation studio.proposals",
+    (
+        "studio.ways studio.recipes studio.lookbook studio.evaluation studio.proposals studio.blind studio.rivals"
+        " studio.pairs"
+    ),
     (
         "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"
         " panels.picture_choice panels.layer_view panels.gram_view panels.network_choice panels.layer_widgets"
@@ -71,7 +74,7 @@ FLOORS = (
     ),
     (
         "commands.options commands.training_options commands.lab commands.demo commands.train commands.design"
-        " commands.reproduce commands.evaluate commands.parser"
+        " commands.reproduce commands.evaluate commands.compare commands.parser"
     ),
     "cli",
 )

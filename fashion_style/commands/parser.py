@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import fashion_style
+from .compare import command_compare, compare_options
 from .demo import command_demo, demo_options
 from fashion_style.commands.design import (
     command_designs,
@@ -33,7 +34,7 @@ from .train import command_fork, command_train, fork_options, train_options
 def _words(with_training):
     """(word, what runs it, what writes its options, help) of every command, in the order of the help.
 
-    Long because it is one table of eight lines.
+    Long because it is one table of nine lines.
     """
     return (
         (
@@ -69,14 +70,20 @@ def _words(with_training):
             evaluate_options,
             "dress garments that a run has not seen, and score them beside baselines",
         ),
+        (
+            "compare",
+            command_compare,
+            compare_options,
+            "put designs beside a rival in blind pairs, and say what somebody's picks show",
+        ),
         ("lab", command_lab, lab_options, "copy the notebooks to a folder and open JupyterLab there"),
     )
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 the work failed, or it is done but something was left out (designs) or came out differently"
-    " (reproduce); 2 the command itself is wrong; 130 interrupted; 129 or 143 ended by a signal (lab). What is wrong is"
-    " said on standard error, one line each."
+    "Exit codes: 0 done; 1 the work failed, or it is done but something was left out (designs, compare) or came out"
+    " differently (reproduce); 2 the command itself is wrong; 130 interrupted; 129 or 143 ended by a signal (lab). What"
+    " is wrong is said on standard error, one line each."
 )
 
 
