@@ -116,23 +116,32 @@ def paint_all(designer, pairs):
 
 
 # Part two: inside the garment -----------------------------------------------------------------------------------------
+def worn_pairs(each, size, families=None):
+    """`each` held-out drawings of every family (or of those named) and the drawn garment that wears it: (family,
+    garment, style), one after the other.
+    """
+    from fashion_style.garments import GARMENT_KINDS, draw_garment
+    from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+
+    for number, family in enumerate(PATTERN_FAMILIES if families is None else families):
+        for turn in range(each):
+            seed = 1_000_000 + 1000 * turn + number  # far from every seed that a run draws with
+            garment = draw_garment(GARMENT_KINDS[(number + 7 * turn) % len(GARMENT_KINDS)], size, seed)
+            yield family, garment, draw_pattern(family, size, seed)
+
+
 def worn_patterns(designer, each, size):
     """`each` held-out drawings of every family on drawn garments, locked: list of dicts with garment, style, design and
     pasted.
     """
     from fashion_style.design import tile_style
-    from fashion_style.garments import GARMENT_KINDS, draw_garment, paste_and_shade
-    from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+    from fashion_style.garments import paste_and_shade
 
     found = []
-    for number, family in enumerate(PATTERN_FAMILIES):
-        for turn in range(each):
-            seed = 1_000_000 + 1000 * turn + number  # far from every seed that a run draws with
-            garment = draw_garment(GARMENT_KINDS[(number + 7 * turn) % len(GARMENT_KINDS)], size, seed)
-            style = draw_pattern(family, size, seed)
-            design = designer.stylize(garment.picture, style, mask=garment.mask).picture
-            pasted = paste_and_shade(garment.picture, garment.mask, tile_style(style, size, size))
-            found.append(dict(family=family, garment=garment, style=style, design=design, pasted=pasted))
+    for family, garment, style in worn_pairs(each, size):
+        design = designer.stylize(garment.picture, style, mask=garment.mask).picture
+        pasted = paste_and_shade(garment.picture, garment.mask, tile_style(style, size, size))
+        found.append(dict(family=family, garment=garment, style=style, design=design, pasted=pasted))
     return found
 
 

@@ -89,14 +89,14 @@ class ScorecardTable:
     """Figures of several rows over the same pairs.
 
     Attributes:
-        extractor: name of the network that measured them.
+        extractor: name of the network that measured them; None where they are of pixels and no network was asked.
         rows, figures: their names.
         values: float64 (rows, pairs, figures).
         inside_mask: whether they are figures inside the garment, or of whole pictures.
         level: that of the intervals.
     """
 
-    extractor: str
+    extractor: str | None
     rows: tuple
     figures: tuple
     values: np.ndarray
@@ -133,8 +133,9 @@ class ScorecardTable:
             for row in self.rows
         ]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        measured = "" if self.extractor is None else f"Extractor: {self.extractor}; "
         return (
-            f"{table}\n\nExtractor: {self.extractor}; {self.values.shape[1]} pairs;"
+            f"{table}\n\n{measured}{self.values.shape[1]} pairs;"
             f" {'inside the garment' if self.inside_mask else 'whole pictures'}; mean [{self.level:.0%} bootstrap"
             " interval].\n"
         )
@@ -145,7 +146,7 @@ class ScorecardTable:
         """
         region = "garment" if self.inside_mask else "picture"
         lines = [
-            [self.extractor, region, row, pair, *map(float, figures)]
+            [self.extractor or "", region, row, pair, *map(float, figures)]
             for row, pairs in zip(self.rows, self.values)
             for pair, figures in enumerate(pairs)
         ]
@@ -165,7 +166,7 @@ class ScorecardTable:
             rows = tuple(dict.fromkeys(line[2] for line in lines))
             values = np.array([[list(map(float, line[4:])) for line in lines if line[2] == row] for row in rows])
             return cls(
-                lines[0][0],
+                lines[0][0] or None,
                 rows,
                 tuple(first[4:]),
                 values.reshape(len(rows), -1, len(first) - 4),
@@ -203,7 +204,8 @@ class ScorecardTable:
             axes.set_yscale(scale, linthresh=1.0)
             axes.set_yticks([tick for tick in (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50) if tick <= axes.get_ylim()[1]])
             axes.yaxis.set_major_formatter("{x:g}")
-        axes.set(xlabel=f"{across} ({self.extractor})", ylabel=f"{upward} ({self.extractor})")
+        unit = "" if self.extractor is None else f" ({self.extractor})"
+        axes.set(xlabel=across + unit, ylabel=upward + unit)
         axes.legend(frameon=False)
         return figure
 

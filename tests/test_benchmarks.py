@@ -2,7 +2,9 @@
 what they are called.
 """
 
+import os
 import pathlib
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import common
+import inside
 import memory
 import speed
 
@@ -119,3 +122,46 @@ def test_first_steps_are_a_part_of_their_own():
     chosen = speed.options_of(["--first-steps", "--before", "there", "an older tree"])
     assert (chosen.first_steps, chosen.before, chosen.before_words) == (True, "there", "an older tree")
     assert not speed.options_of([]).first_steps and speed.options_of([]).before is None
+
+
+# Inside the garment ---------------------------------------------------------------------------------------------------
+def test_figures_inside_the_garment_are_written_as_a_page_a_table_and_a_sheet(shared_data, tmp_path):
+    photos = sorted((shared_data / "garments").rglob("*.jpg"))
+    flat = next((shared_data / "flats").glob("*.png"))
+    kinds = [f"{photo.relative_to(shared_data).as_posix()},plain,," for photo in photos]
+    lines = ["file,kind,split,reason", *kinds, f"flats/{flat.name},flat,,"]
+    table = common.write_text(tmp_path / "kinds.csv", "\n".join(lines) + "\n")
+    command = [sys.executable, ROOT / "benchmarks" / "inside.py", "--data", shared_data, "--out", tmp_path, "--quick"]
+    command = [*map(str, command), "--kinds", str(table)]
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3", PYTHONPATH=str(ROOT))
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    page = (tmp_path / "inside.md").read_text(encoding="utf-8")
+    for words in ("| plain | 2 | generator |", "| flat (none held out) | 1 | paste and shade |", f"| {inside.TRUE} |"):
+        assert words in page
+    rows = {line.split(",")[2] for line in (tmp_path / "inside.csv").read_text(encoding="utf-8").splitlines()[1:]}
+    assert {"paste and shade", "generator"} < rows
+    assert 5_000 < (tmp_path / "inside_sheet.jpg").stat().st_size <= 300_000
+
+
+def test_kinds_without_a_held_out_file_give_all_of_theirs():
+    kinds = {"a": "knit", "b": "knit", "c": "flat", "d": "flat", "e": "knit"}
+    assert inside.kind_files(kinds, {"b", "e"}) == [
+        ("c", "flat", False),
+        ("d", "flat", False),
+        ("b", "knit", True),
+        ("e", "knit", True),
+    ]
+
+
+def test_a_ratio_of_means_has_the_pairs_own_interval():
+    others = [1.0, 2.0, 5.0]
+    assert inside.ratio_interval([2.0, 4.0, 10.0], others) == pytest.approx((2, 2, 2))
+    ratio, low, high = inside.ratio_interval([5.0, 2.0, 1.0], others)
+    assert ratio == 1 and low < 0.5 and high > 2
+
+
+def test_generators_of_the_inside_table_are_named():
+    assert inside.options_of(["--data", "there"]).rows == {"generator": None}
+    assert inside.options_of(["--data", "there", "--weights", "a=x=y", "b=z"]).rows == {"a": "x=y", "b": "z"}
+    with pytest.raises(SystemExit):
+        inside.options_of(["--data", "there", "--weights", "x"])

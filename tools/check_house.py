@@ -61,7 +61,7 @@ FLOORS = (
         " runs.stopping"
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"
     ),
-    "health runs.dashboard scorecard comparison design",
+    "health runs.dashboard scorecard scoring.inside comparison scoring.inside_table design",
     "studio.ways studio.recipes studio.lookbook studio.evaluation studio.proposals",
     (
         "panels.worker panels.css panels.pictures panels.parts panels.samples panels.cells panels.panel"

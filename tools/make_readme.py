@@ -41,6 +41,7 @@ WINGS = {
     "reading": "folders of pictures as numbered rows",
     "networks": "what chapters on networks need: honest critics, large prints, how recogniser and segmenter learn",
     "runs": "a training run: its folder, checkpoints, loop, devices",
+    "scoring": "figures of the cloth alone, inside the garment",
     "studio": "recipes, lookbooks and evaluations",
     "panels": "live panels, and the parts they are built of",
     "commands": "what each word of `fashion-style` does",
