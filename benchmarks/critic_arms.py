@@ -2,12 +2,13 @@
 
     python benchmarks/critic_arms.py --data ../shared/data
 
-Five arms, three seeds of each, all from the same start: taught by truth alone; by truth and a critic whose real set are
-style pictures; by truth and a critic whose real set are garments truly dressed; by that critic without truth; and by the
-article's recipe. All train for --minutes after their first step is traced, or for --steps, on the same pictures, and are
-scored on the same held-out pairs. Each arm runs in a process of its own; its row is added to critic_arms.csv as soon as
-it ends, and an arm that has a row with the same digest of settings is not trained again; one that was interrupted begins
-anew. Writes critic_arms.csv, critic_arms.md and critic_arms.jpg; the runs stay in --runs, for critic_opinion.py.
+Five arms, three seeds of each, all from the same start: taught by truth alone; by truth and a critic whose real set
+are style pictures; by truth and a critic whose real set are garments truly dressed; by that critic without truth; and
+by the article's recipe. All train for --minutes after their first step is traced, or for --steps, on the same pictures,
+and are scored on the same held-out pairs. Each arm runs in a process of its own; its row is added to critic_arms.csv as
+soon as it ends, and an arm that has a row with the same digest of settings is not trained again; one that was
+interrupted begins anew. Writes critic_arms.csv, critic_arms.md and critic_arms.jpg; the runs stay in --runs, for
+critic_opinion.py.
 """
 
 import csv
@@ -27,7 +28,6 @@ import critic_opinion
 import numpy as np
 import quality
 
-DATA = common.HERE.parent.parent / "shared" / "data"
 RUNS = common.HERE.parent / "runs" / "critic_arms"
 SPLIT_SEED = critic_opinion.SPLIT_SEED  # the same files are held out from every arm, whatever its seed
 MOST_MINUTES = 8
@@ -64,7 +64,7 @@ def arm_changes(arm, chosen):
 
 
 def arm_settings(arm, seed, chosen, start):
-    """`TrainingSettings` of one run. start: settings of the weights that all arms start from, for their architecture."""
+    """`TrainingSettings` of one run. start: settings of the weights that all arms start from: their architecture."""
     from fashion_style.settings import LossWeights, TrainingSettings
 
     changes, weights = arm_changes(arm, chosen)
@@ -101,20 +101,20 @@ def read_start(place):
 
 
 def weights_for(head, start_settings, weights):
-    """Weights to start a head with: those of a light head get the corrections of a print head, at zero.
-
-    The other way round a run does by itself.
-    """
+    """Weights to start a head with: those of a light head get a print head's corrections; the other way a run knows."""
     if weights is None or head == start_settings.head or head == "light":
         return weights
-    width = start_settings.width
-    found = []
-    for array in weights:
-        if array.shape in ((3, 3, width, 3), (3,)) and array is not weights[0]:
-            empty = np.zeros((*array.shape[:-1], 3), array.dtype)
-            array = np.concatenate([array[..., 0:1], array[..., 2:3], empty], axis=-1)
-        found.append(array)
-    return found
+    maps = ((3, 3, start_settings.width, 3), (3,))
+    return [_print_maps(array) if array.shape in maps else array for array in weights]
+
+
+def _print_maps(array):
+    """Gain, highlight and cover (..., 3) as gain, cover and three corrections (..., 5).
+
+    Corrections begin beside zero: at zero itself their slope is zero, too, and they would never move.
+    """
+    near = np.random.default_rng(0).normal(0, 0.01, (*array.shape[:-1], 3))
+    return np.concatenate([array[..., 0:1], array[..., 2:3], np.float32(near)], axis=-1)
 
 
 def run_digest(settings, start_digest, chosen):
@@ -443,8 +443,8 @@ adversarial critic makes its output look real", and in its section 2.3 "better q
 What can be said here is the critic's share of that: the same generator from the same start, on the same pictures and
 for the same time, with a critic and without. Direct optimisation is measured in `quality.md`.
 
-Quality is palette, chromaticity, make and residue inside the garment; diversity is that of the set of designs. A difference
-counts as shown if its mean over the seeds exceeds the range of the seeds within either arm.
+Quality is palette, chromaticity, make and residue inside the garment; diversity is that of the set of designs. A
+difference counts as shown if its mean over the seeds exceeds the range of the seeds within either arm.
 """
 
 
@@ -525,7 +525,7 @@ def add_training_options(options):
     options.add_argument("--batch", type=int, default=4, help="pairs a step (default: %(default)s)")
     options.add_argument("--rate", type=float, default=5e-4, help="the generator's (default: %(default)s)")
     options.add_argument(
-        "--adversarial", type=float, default=0.02, help="the critic's weight beside truth (default: %(default)s)"
+        "--adversarial", type=float, default=0.01, help="the critic's weight in arms 2 to 4 (default: %(default)s)"
     )
 
 
@@ -533,8 +533,7 @@ def options_of(arguments=None):
     """Parsed options; `data` is None for drawings only."""
     options = common.parser(__doc__)
     add_training_options(options)
-    options.add_argument("--data", type=pathlib.Path, help="garments, patterns, paintings (default: ../shared/data)")
-    options.add_argument("--drawn-only", action="store_true", help="drawings only, also where the default folder is")
+    critic_opinion.add_data_options(options)
     options.add_argument("--count", type=int, default=24, help="held-out pairs (default: %(default)s)")
     options.add_argument("--size", type=int, default=256, help="side of scored pictures, px (default: %(default)s)")
     options.add_argument("--shown", type=int, default=6, help="pairs on the sheet (default: %(default)s)")
@@ -547,9 +546,7 @@ def options_of(arguments=None):
         options.error(f"--minutes: received {chosen.minutes:g}; expected more than 0, at most {MOST_MINUTES}")
     if chosen.steps is not None and chosen.steps < 1:
         options.error(f"--steps: received {chosen.steps}; expected at least 1")
-    if chosen.data is not None and not chosen.data.is_dir():
-        options.error(f"--data: there is no folder {chosen.data}; leave it out to train on drawings only")
-    chosen.data = None if chosen.drawn_only else chosen.data or (DATA if DATA.is_dir() else None)
+    chosen.data = critic_opinion.data_folder(options, chosen)
     if chosen.quick:
         chosen.steps, chosen.train_size, chosen.count, chosen.size, chosen.seeds = 2, 32, 4, 64, (0,)
         chosen.out = chosen.out if chosen.out != common.RESULTS else chosen.runs / "quick"

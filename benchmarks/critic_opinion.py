@@ -13,6 +13,7 @@ import pathlib
 import common
 import numpy as np
 
+DATA = common.HERE.parent.parent / "shared" / "data"
 SHEET_BYTES = 250_000
 SPLIT_SEED = 1  # of the shipped generator's run and of critic_arms.py
 CELL, CAPTION = 128, 18  # px
@@ -31,7 +32,7 @@ def known_pairs(pairs):
 def ask(trainer, pairs):
     """What a critic says of pairs with light: {"dressed", "generated": (pictures, maps, means)}.
 
-    Pictures (B, S, S, 3), generated ones locked to the garment; maps (B, h, w) of scores; means (B,) inside the garment.
+    Pictures (B, S, S, 3), generated ones locked to the garment; maps (B, h, w) of scores; means (B,) inside it.
     """
     import tensorflow as tf
 
@@ -121,11 +122,10 @@ def captioned(picture, words):
 
 def colour_bar(width, scale):
     """The colour scale and its ends, float32 (2 * CAPTION, width, 3)."""
+    import matplotlib
     from PIL import Image, ImageDraw, ImageFont
 
     from fashion_style.images import to_float
-
-    import matplotlib
 
     colours = np.uint8(255 * matplotlib.colormaps["viridis"](np.linspace(0, 1, width // 3))[:, :3])
     bar = Image.new("RGB", (width, 2 * CAPTION), "white")
@@ -173,17 +173,30 @@ def words(found):
     )
 
 
+def add_data_options(options):
+    """The options that say where pictures come from."""
+    options.add_argument(
+        "--data",
+        type=pathlib.Path,
+        help="folder with garments, patterns and paintings (default: ../shared/data if it is there, else drawings)",
+    )
+    options.add_argument("--drawn-only", action="store_true", help="drawn garments and prints, no photos")
+
+
+def data_folder(options, chosen):
+    """The data folder that was chosen, or None for drawings."""
+    if chosen.drawn_only:
+        return None
+    if chosen.data is not None and not chosen.data.is_dir():
+        options.error(f"--data: there is no folder {chosen.data}; use --drawn-only for drawings")
+    return chosen.data or (DATA if DATA.is_dir() else None)
+
+
 def options_of(arguments=None):
     """Parsed options."""
     options = common.parser(__doc__)
     options.add_argument("--run", type=pathlib.Path, required=True, help="folder of a run that trained with a critic")
-    options.add_argument(
-        "--data",
-        type=pathlib.Path,
-        default=common.HERE.parent.parent / "shared" / "data",
-        help="folder with garments, patterns and paintings (default: ../shared/data)",
-    )
-    options.add_argument("--drawn-only", action="store_true", help="drawn garments and prints, no --data")
+    add_data_options(options)
     options.add_argument("--count", type=int, default=48, help="held-out pairs to choose from (default: %(default)s)")
     options.add_argument("--shown", type=int, default=8, help="garments on the sheet (default: %(default)s)")
     options.add_argument("--size", type=int, help="side in px (default: that of the run's training)")
@@ -194,14 +207,16 @@ def options_of(arguments=None):
     options.add_argument(
         "--out", type=pathlib.Path, default=common.RESULTS, help="folder to write into (default: benchmarks/results)"
     )
-    return options.parse_args(arguments)
+    chosen = options.parse_args(arguments)
+    chosen.data = data_folder(options, chosen)
+    return chosen
 
 
 def main(arguments=None):
     chosen = options_of(arguments)
     trainer = open_critic(chosen.run, chosen.vgg_weights)
     size = chosen.size or trainer.settings.size
-    pairs = known_pairs(held_out(None if chosen.drawn_only else chosen.data, chosen.count, size, chosen.seed))
+    pairs = known_pairs(held_out(chosen.data, chosen.count, size, chosen.seed))
     if not len(pairs.content):
         raise SystemExit(f"none of {chosen.count} held-out garments has a shading that can be known. Raise --count.")
     opinion = ask(trainer, pairs)
