@@ -174,11 +174,10 @@ def training_sources(chosen):
 
     if chosen.data is None:
         return ablations.drawn_sources("train", chosen.train_size + 16)
-    with np.load(pictures_file(chosen)) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    stored = np.load(pictures_file(chosen))
 
     def source(kind):
-        pictures, masks = common.group(arrays, kind), common.group(arrays, f"{kind}-mask")
+        pictures, masks = common.group(stored, kind), common.group(stored, f"{kind}-mask")
         masks = masks or [None] * len(pictures)
         names = [f"{kind} {number}" for number in range(len(pictures))]
         return PictureSource(names, lambda number: (pictures[number], masks[number]), [kind] * len(pictures))
@@ -370,7 +369,7 @@ def cell(values, digits=3):
 def compare(rows, arm, other, figure):
     """How an arm differs from another one in a figure, seed by seed; None if they share no seed.
 
-    Returns {"mean", "low", "high": of the differences; "verdict": words; "better": True, False, or None: not shown}.
+    Returns {"seeds", "mean", "low", "high" of the differences, "verdict": words, "better": or None where not shown}.
     "More than the seeds differ": the mean difference exceeds the range of the seeds within either arm.
     """
     first, second = values_of(rows, arm, figure), values_of(rows, other, figure)
@@ -378,7 +377,7 @@ def compare(rows, arm, other, figure):
     if not seeds:
         return None
     apart = [first[seed] - second[seed] for seed in seeds]
-    found = dict(mean=statistics.mean(apart), low=min(apart), high=max(apart), better=None)
+    found = dict(seeds=len(seeds), mean=statistics.mean(apart), low=min(apart), high=max(apart), better=None)
     if len(seeds) == 1:
         return found | dict(verdict="one seed, which does not show how far seeds differ")
     within = max(max(one[seed] for seed in seeds) - min(one[seed] for seed in seeds) for one in (first, second))
@@ -395,7 +394,9 @@ def comparison_lines(rows, arm, other):
     for figure in HIGHER_IS_BETTER:
         found = compare(rows, arm, other, figure)
         if found is not None:
-            span = f"{found['mean']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+            span = f"{found['mean']:+.3f}"
+            if found["seeds"] > 1:
+                span += f" ({found['low']:+.3f} to {found['high']:+.3f})"
             lines.append(f"* {figure} {span}: {found['verdict']}.")
     return "\n".join(lines) + "\n" if len(lines) > 1 else ""
 
@@ -410,6 +411,8 @@ def claim_sentences(rows, arm, other):
     found = {figure: compare(rows, arm, other, figure) for figure in HIGHER_IS_BETTER}
     if None in found.values():
         return ""
+    if found["diversity"]["seeds"] == 1:
+        return f"*{arm}* against *{other}*: one seed, which cannot bear the claim out or refute it."
     gains, losses, open_ = (
         [figure for figure in QUALITY if found[figure]["better"] is better] for better in (True, False, None)
     )

@@ -166,6 +166,7 @@ def test_a_difference_is_shown_if_it_exceeds_the_range_of_the_seeds():
     alone = {key: row for key, row in rows.items() if key[1] == 0}
     assert "one seed" in critic_arms.compare(alone, first, second, "palette")["verdict"]
     assert critic_arms.compare(alone, first, critic_arms.ALONE, "palette") is None
+    assert "cannot bear the claim out" in critic_arms.claim_sentences(alone, first, second)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,49 @@ def test_the_claim_is_judged_by_the_numbers(figures, words):
     rows = rows_of({critic_arms.DRESSED: figures, critic_arms.TRUTH: {}})
     assert words in critic_arms.claim_sentences(rows, critic_arms.DRESSED, critic_arms.TRUTH)
     assert critic_arms.claim_sentences(rows, critic_arms.ARTICLE, critic_arms.TRUTH) == ""
+
+
+def test_an_interrupted_arm_leaves_no_row(tmp_path, monkeypatch):
+    import fashion_style.runs.loop
+
+    def interrupted(folder, *told, watchers, **more):
+        watchers.stop.asked = True
+        return SimpleNamespace(reason="stopped")
+
+    monkeypatch.setattr(fashion_style.runs.loop, "train", interrupted)
+    for clock in (["--steps", "5"], ["--minutes", "5"]):
+        chosen = critic_arms.options_of(["--drawn-only", *clock, "--runs", str(tmp_path)])
+        with pytest.raises(SystemExit, match="begins anew"):
+            critic_arms.train_arm(critic_arms.TRUTH, 0, chosen)
+
+
+def test_training_pictures_are_read_once(tmp_path, monkeypatch):
+    from fashion_style.garments import draw_garment
+    from fashion_style.images import save_picture
+    from fashion_style.patterns import draw_pattern
+    from fashion_style.reading import run_sources
+
+    for number in range(12):
+        for folder, picture in (
+            ("garments/coat", draw_garment("coat", 64, number).picture),
+            ("patterns", draw_pattern("stripe", 48, number)),
+            ("paintings", draw_pattern("paisley", 48, number)),
+        ):
+            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+            save_picture(picture, tmp_path / "data" / folder / f"{number}.png")
+    monkeypatch.setattr(run_sources, "DRAWINGS_OF_A_KIND", 1)
+    chosen = critic_arms.options_of(["--data", str(tmp_path / "data"), "--runs", str(tmp_path), "--train-size", "32"])
+    critic_arms.prepare_pictures(chosen)
+    monkeypatch.setattr(run_sources, "picture_sources", None)  # the file is there: nothing is read again
+    critic_arms.prepare_pictures(chosen)
+    garments, styles = critic_arms.training_sources(chosen)
+    drawn = len(run_sources.GARMENT_KINDS), len(run_sources.PATTERN_FAMILIES)
+    assert drawn[0] < len(garments) <= drawn[0] + 12 and drawn[1] < len(styles) <= drawn[1] + 24
+    picture, mask = garments.load(len(garments) - 1)
+    assert picture.dtype == mask.dtype == np.uint8 and picture.shape[:2] == mask.shape and mask.max() == 255
+    assert styles.load(0)[1] is None
+    (tmp_path / "data" / "patterns" / "0.png").unlink()
+    assert not critic_arms.pictures_file(chosen).is_file()
 
 
 def test_a_sheet_stays_below_its_bytes(tmp_path):
