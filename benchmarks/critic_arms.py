@@ -44,7 +44,19 @@ TRUTH, STYLES, DRESSED, ALONE, ARTICLE = ARMS = (
 HIGHER_IS_BETTER = {"palette": False, "chromaticity": False, "make": True, "residue": False, "diversity": True}
 QUALITY = ("palette", "chromaticity", "make", "residue")
 CRITICS = ("gap", "dressed_higher")
-COLUMNS = ("arm", "seed", "steps", "seconds", *HIGHER_IS_BETTER, *CRITICS, "diversity_of_prints", "run", "digest")
+COUNTS = ("pairs", "known_pairs")
+COLUMNS = (
+    "arm",
+    "seed",
+    "steps",
+    "seconds",
+    *HIGHER_IS_BETTER,
+    "diversity_of_prints",
+    *CRITICS,
+    *COUNTS,
+    "run",
+    "digest",
+)
 COMPARISONS = ((STYLES, TRUTH), (DRESSED, TRUTH), (DRESSED, STYLES), (ALONE, TRUTH), (ALONE, DRESSED), (ARTICLE, TRUTH))
 
 
@@ -120,7 +132,7 @@ def _print_maps(array):
 def run_digest(settings, start_digest, chosen):
     """Eight digits that change with everything that an arm's row depends on."""
     clock = dict(steps=chosen.steps) if chosen.steps else dict(minutes=chosen.minutes)
-    scored = dict(count=chosen.count, size=chosen.size, data=pictures_digest(chosen))
+    scored = dict(count=chosen.count, critic_pairs=chosen.critic_pairs, size=chosen.size, data=pictures_digest(chosen))
     facts = dict(settings=settings.to_dict(), start=start_digest, **clock, **scored)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -185,11 +197,11 @@ def training_sources(chosen):
     return source("garment"), source("style")
 
 
-def scored_pairs(chosen, size):
+def scored_pairs(chosen, count, size):
     """The held-out `Batch` that every arm is judged on: pairs with cloth inside the mask."""
     from scipy.ndimage import binary_erosion
 
-    pairs = critic_opinion.held_out(chosen.data, chosen.count, size, SPLIT_SEED)
+    pairs = critic_opinion.held_out(chosen.data, count, size, SPLIT_SEED)
     kept = [row for row, mask in enumerate(pairs.mask) if binary_erosion(mask[..., 0] > 0.9, iterations=2).any()]
     return type(pairs)(*(None if part is None else part[kept] for part in pairs))
 
@@ -270,7 +282,7 @@ def judge(trainer, chosen, folder):
     from fashion_style.features import load_extractor
     from fashion_style.scoring.inside import inside_scores
 
-    designer, pairs = Designer(trainer.generator), scored_pairs(chosen, chosen.size)
+    designer, pairs = Designer(trainer.generator), scored_pairs(chosen, chosen.count, chosen.size)
     laid = np.stack([tile_style(style, chosen.size, chosen.size) for style in pairs.style])
 
     def dress(picture, cloth, mask):
@@ -286,7 +298,7 @@ def judge(trainer, chosen, folder):
     found = {figure: float(np.mean([row[figure] for row in scores])) for figure in QUALITY}
     found["diversity"] = set_diversity(designs, extractor, pairs.mask)
     found["diversity_of_prints"] = set_diversity(laid, extractor, pairs.mask)
-    return found | critic_figures(trainer, chosen)
+    return found | dict(pairs=len(rows)) | critic_figures(trainer, chosen)
 
 
 def critic_figures(trainer, chosen):
@@ -296,11 +308,11 @@ def critic_figures(trainer, chosen):
     """
     if not trainer.settings.critic_steps:
         return {}
-    pairs = critic_opinion.known_pairs(scored_pairs(chosen, chosen.train_size))
+    pairs = critic_opinion.known_pairs(scored_pairs(chosen, chosen.critic_pairs, chosen.train_size))
     if not len(pairs.content):
         return {}
     found = critic_opinion.figures(critic_opinion.ask(trainer, pairs))
-    return {name: found[name] for name in CRITICS}
+    return {name: found[name] for name in CRITICS} | dict(known_pairs=found["pairs"])
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -427,10 +439,10 @@ def claim_sentences(rows, arm, other):
     )
 
 
-def cost_sentence(rows):
-    """What a critic costs: steps in the same time."""
+def cost_sentence(rows, chosen):
+    """What a critic costs: steps in the same time; "" where steps were given."""
     steps = {arm: values_of(rows, arm, "steps").values() for arm in (TRUTH, DRESSED)}
-    if not all(steps.values()):
+    if chosen.steps or not all(steps.values()):
         return ""
     plain, judged = (statistics.mean(steps[arm]) for arm in (TRUTH, DRESSED))
     return (
@@ -444,7 +456,7 @@ CLAIM = """## The article's claim
 The article (Chinese; in the project's English) promises that "a trained generator is fast and varied, and an
 adversarial critic makes its output look real", and in its section 2.3 "better quality and diversity than optimisation".
 What can be said here is the critic's share of that: the same generator from the same start, on the same pictures and
-for the same time, with a critic and without. Direct optimisation is measured in `quality.md`.
+equally long, with a critic and without. Direct optimisation is measured in `quality.md`.
 
 Quality is palette, chromaticity, make and residue inside the garment; diversity is that of the set of designs. A
 difference counts as shown if its mean over the seeds exceeds the range of the seeds within either arm.
@@ -465,6 +477,11 @@ def arms_table(rows, arms):
     return common.markdown_table(titles, lines)
 
 
+def counted(rows, name):
+    """A count that all rows share, as text; "no" where none has it."""
+    return " or ".join(sorted({f"{row[name]:.0f}" for row in rows.values() if row[name] is not None})) or "no"
+
+
 def how_trained(rows, chosen):
     """How the arms were trained and judged, as a paragraph."""
     long = f"{chosen.steps} steps" if chosen.steps else f"{chosen.minutes:g} minutes after the first step"
@@ -475,9 +492,10 @@ def how_trained(rows, chosen):
         " conditioned on the print, Wasserstein, with a gradient penalty on every 4th step; its weight is"
         f" {chosen.adversarial:g}, in the article's recipe the default with the default weights of content and style"
         " and of our terms for background, folds and noise. Without truth there is no residue term either."
-        f" {chosen.count} held-out pairs at {chosen.size} px, masks given; mean of the seeds (their range). palette,"
+        f" {counted(rows, 'pairs')} held-out pairs at {chosen.size} px, masks given; mean of the seeds (their range). palette,"
         " chromaticity, residue: 0 is best; make: 1. gap: the critic's mean score of garments truly dressed minus that"
-        f" of generated ones, held-out garments of known shading at {chosen.train_size} px; each critic has a scale of"
+        f" of generated ones, {counted(rows, 'known_pairs')} held-out garments of known shading at {chosen.train_size}"
+        " px; each critic has a scale of"
         " its own. dressed higher: the share of pairs in which it is above 0. Diversity of the prints themselves:"
         f" {cell([row['diversity_of_prints'] for row in rows.values()][:1])}.\n"
     )
@@ -486,15 +504,15 @@ def how_trained(rows, chosen):
 def report(rows, chosen):
     """The whole Markdown page."""
     compared = [pair for pair in COMPARISONS if all(values_of(rows, arm, "steps") for arm in pair)]
-    claims = [claim_sentences(rows, arm, TRUTH) for arm in (STYLES, DRESSED, ALONE, ARTICLE)]
+    claims = [text for arm in (STYLES, DRESSED, ALONE, ARTICLE) if (text := claim_sentences(rows, arm, TRUTH))]
     parts = [
         "# What does the critic earn?\n",
         common.facts_text(common.versions("tensorflow", "keras", "numpy")) + "\n",
         how_trained(rows, chosen),
         arms_table(rows, chosen.arms),
-        cost_sentence(rows),
+        cost_sentence(rows, chosen),
         CLAIM,
-        *(f"* {claim}" for claim in claims if claim),
+        *(f"* {claim}" for claim in claims or [f"Nothing can be said without *{TRUTH}* and an arm beside it."]),
         "\n## Differences, seed by seed\n",
         *(comparison_lines(rows, *pair) for pair in compared),
     ]
@@ -521,7 +539,7 @@ def add_training_options(options):
     """Options of the training."""
     options.add_argument("--minutes", type=float, default=3, help="training time of an arm (default: %(default)s)")
     options.add_argument("--steps", type=int, help="train each arm for so many steps instead")
-    options.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, metavar="ARM", help=f"of {', '.join(ARMS)}")
+    options.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, metavar="ARM", help="; ".join(ARMS))
     options.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="default: 0 1 2")
     options.add_argument("--start-from", default="shipped", help="shipped, fresh, or weights (default: %(default)s)")
     options.add_argument("--train-size", type=int, default=96, help="side of training pictures (default: %(default)s)")
@@ -538,6 +556,12 @@ def options_of(arguments=None):
     add_training_options(options)
     critic_opinion.add_data_options(options)
     options.add_argument("--count", type=int, default=24, help="held-out pairs (default: %(default)s)")
+    options.add_argument(
+        "--critic-pairs",
+        type=int,
+        default=48,
+        help="held-out pairs for the critic's gap, of which those count whose shading is known (default: %(default)s)",
+    )
     options.add_argument("--size", type=int, default=256, help="side of scored pictures, px (default: %(default)s)")
     options.add_argument("--shown", type=int, default=6, help="pairs on the sheet (default: %(default)s)")
     options.add_argument("--runs", type=pathlib.Path, default=RUNS, help="where arms train (default: runs/critic_arms)")
@@ -551,14 +575,27 @@ def options_of(arguments=None):
         options.error(f"--steps: received {chosen.steps}; expected at least 1")
     chosen.data = critic_opinion.data_folder(options, chosen)
     if chosen.quick:
-        chosen.steps, chosen.train_size, chosen.count, chosen.size, chosen.seeds = 2, 32, 4, 64, (0,)
+        chosen.steps, chosen.seeds = 2, (0,)
+        chosen.train_size, chosen.size = 32, 64
+        chosen.count = chosen.critic_pairs = 4
         chosen.out = chosen.out if chosen.out != common.RESULTS else chosen.runs / "quick"
     return chosen
 
 
 def child_arguments(arm, seed, chosen):
     """Arguments for the process that trains one arm."""
-    names = ("train_size", "batch", "rate", "adversarial", "start_from", "count", "size", "shown", "runs")
+    names = (
+        "train_size",
+        "batch",
+        "rate",
+        "adversarial",
+        "start_from",
+        "count",
+        "critic_pairs",
+        "size",
+        "shown",
+        "runs",
+    )
     same = [part for name in names for part in (f"--{name.replace('_', '-')}", getattr(chosen, name))]
     same += ["--steps", chosen.steps] if chosen.steps else ["--minutes", chosen.minutes]
     same += ["--data", chosen.data] if chosen.data else ["--drawn-only"]

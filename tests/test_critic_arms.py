@@ -19,6 +19,7 @@ import critic_opinion
 from fashion_style.settings import TrainingSettings
 
 TINY = ["--drawn-only", "--steps", "2", "--train-size", "32", "--batch", "2", "--count", "3", "--size", "64"]
+TINY += ["--critic-pairs", "4"]
 
 
 def tiny(folder, *more):
@@ -88,7 +89,8 @@ def row_of(arm, seed, digest, **figures):
     place = critic_arms.ARMS.index(arm)
     numbers = {name: place + seed / 10 for name in critic_arms.HIGHER_IS_BETTER}
     gap = None if arm == critic_arms.TRUTH else 0.5
-    rest = dict(gap=gap, dressed_higher=gap, diversity_of_prints=1.0, run="gone", digest=digest)
+    rest = dict(gap=gap, dressed_higher=gap, diversity_of_prints=1.0, pairs=3, known_pairs=gap and 2)
+    rest |= dict(run="gone", digest=digest)
     return dict(arm=arm, seed=seed, steps=100 - place, seconds=2.0, **numbers, **rest) | figures
 
 
@@ -124,6 +126,7 @@ def test_rows_are_added_one_by_one_and_skipped_on_a_rerun(tmp_path, trained):
     assert len(trained) == 8 and len(critic_arms.read_rows(table)) == 8
     text = (tmp_path / "out" / "critic_arms.md").read_text(encoding="utf-8")
     assert "better quality and diversity" in text and "2.050 (2.000 to 2.100)" in text
+    assert "3 held-out pairs at 64 px" in text and "2 held-out garments of known shading" in text
     assert "better in make, worse in palette, chromaticity and residue" in text
 
 
