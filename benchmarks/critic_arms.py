@@ -492,11 +492,11 @@ def how_trained(rows, chosen):
         " conditioned on the print, Wasserstein, with a gradient penalty on every 4th step; its weight is"
         f" {chosen.adversarial:g}, in the article's recipe the default with the default weights of content and style"
         " and of our terms for background, folds and noise. Without truth there is no residue term either."
-        f" {counted(rows, 'pairs')} held-out pairs at {chosen.size} px, masks given; mean of the seeds (their"
-        " range). palette, chromaticity, residue: 0 is best; make: 1. gap: the critic's mean score of garments truly dressed minus that"
-        f" of generated ones, {counted(rows, 'known_pairs')} held-out garments of known shading at {chosen.train_size}"
-        " px; each critic has a scale of"
-        " its own. dressed higher: the share of pairs in which it is above 0. Diversity of the prints themselves:"
+        f" {counted(rows, 'pairs')} held-out pairs at {chosen.size} px, masks given; mean of the seeds (their range)."
+        " palette, chromaticity, residue: 0 is best; make: 1. gap: the critic's mean score of garments truly dressed"
+        f" minus that of generated ones, {counted(rows, 'known_pairs')} held-out garments of known shading at"
+        f" {chosen.train_size} px; each critic has a scale of its own. dressed higher: the share of pairs in which the"
+        " truly dressed one scores higher. Diversity of the prints themselves:"
         f" {cell([row['diversity_of_prints'] for row in rows.values()][:1])}.\n"
     )
 
