@@ -169,18 +169,11 @@ def tables(table, costs):
 
 def write_sheet(designs, pairs, chosen):
     """The contact sheet: garment, style and every variant's design, one pair a row: a JPEG of at most SHEET_BYTES."""
-    from PIL import Image
-
     from fashion_style.drawing.sheets import contact_sheet
 
     rows = [list(row) for row in zip(pairs.content, pairs.style, *designs.values())][: chosen.shown]
-    sheet = Image.fromarray(contact_sheet(rows, column_titles=["garment", "style", *designs], size=96))
-    for quality in range(90, 50, -5):
-        buffer = io.BytesIO()
-        sheet.save(buffer, "JPEG", quality=quality, optimize=True)
-        if buffer.tell() <= SHEET_BYTES:
-            break
-    (chosen.out / "sheet.jpg").write_bytes(buffer.getvalue())
+    sheet = contact_sheet(rows, column_titles=["garment", "style", *designs], size=96)
+    common.save_jpeg(sheet, chosen.out / "sheet.jpg", SHEET_BYTES)
 
 
 def write_all(chosen, load):

@@ -7,6 +7,7 @@ parent's.
 import argparse
 import datetime
 import importlib.metadata
+import io
 import json
 import os
 import pathlib
@@ -274,6 +275,22 @@ def write_text(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def save_jpeg(sheet, path, most):
+    """Write a sheet, uint8 (H, W, 3), as a JPEG of at most `most` bytes: first the quality gives way, then the size."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(sheet)
+    while True:
+        for quality in range(90, 50, -5):
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=quality, optimize=True)
+            if buffer.tell() <= most or max(image.size) < 64:
+                path.write_bytes(buffer.getvalue())
+                return path
+        image = image.resize([9 * side // 10 for side in image.size])
 
 
 def scratch():
