@@ -541,7 +541,7 @@ def add_training_options(options):
     options.add_argument("--steps", type=int, help="train each arm for so many steps instead")
     options.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, metavar="ARM", help="; ".join(ARMS))
     options.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="default: 0 1 2")
-    options.add_argument("--start-from", default="shipped-0.1.0", help="a name or file of weights, or fresh (%(default)s)")
+    options.add_argument("--start-from", default="shipped-0.1.0", help="weights, or fresh (%(default)s)")
     options.add_argument("--train-size", type=int, default=96, help="side of training pictures (default: %(default)s)")
     options.add_argument("--batch", type=int, default=4, help="pairs a step (default: %(default)s)")
     options.add_argument("--rate", type=float, default=5e-4, help="the generator's (default: %(default)s)")
