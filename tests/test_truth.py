@@ -1,0 +1,327 @@
+"""Taught by truth: dressed garments, shading of photos, training triples, and a step that learns from them."""
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fashion_style.data import batches, make_batch
+from fashion_style.errors import DataError, TrainingError
+from fashion_style.garments import GARMENT_KINDS, draw_garment
+from fashion_style.networks.heads import GAIN, HIGHLIGHT, LightHead, light_maps, lit_cloth
+from fashion_style.reading.sources import PictureSource, garment_source, pattern_source
+from fashion_style.settings import LossWeights, TrainingSettings
+from fashion_style.truth import (
+    OLD_CLOTHS,
+    batch_maker,
+    dressed,
+    make_triples,
+    photo_shading,
+    reference_shading,
+    training_triple,
+    truth_of,
+    with_light,
+)
+from fashion_style import truth as truth_module
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return garment_source(size=40, count=12), pattern_source(size=40, count=12)
+
+
+# ---------------------------------------------------------------- a cloth under light
+
+
+def test_four_pixels_dressed_by_hand():
+    shading = np.float32([[[1.0], [0.5]], [[1.5], [0.5]]])
+    cloth = np.float32([[[0.0, -1.0, 1.0], [0.0, -1.0, 1.0]], [[-0.5, -1.0, 0.0], [1.0, 1.0, 1.0]]])
+    mask = np.float32([[[1.0], [1.0]], [[1.0], [0.25]]])
+    ground = np.full((2, 2, 3), -1.0, np.float32)
+    found = dressed(shading, cloth, mask, ground=ground)
+    assert found.dtype == np.float32
+    # values (0.5, 0, 1): as they are; halved; (0.25, 0, 0.5) times 1.5; white halved, a quarter of it over black
+    expected = np.float32([[[0.5, 0, 1], [0.25, 0, 0.5]], [[0.375, 0, 0.75], [0.125, 0.125, 0.125]]])
+    np.testing.assert_allclose((found + 1) / 2, expected, atol=1e-6)
+    shiny = dressed(shading, cloth, mask, ground=ground, highlight=np.full((2, 2, 1), 0.5, np.float32))
+    np.testing.assert_allclose((shiny[0, 0] + 1) / 2, [0.75, 0.5, 1.0], atol=1e-6)  # half of the way to white
+    np.testing.assert_allclose(dressed(shading, cloth, 0 * mask), 1.0)  # the ground is white where none is given
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4, 4, 1), (4, 4, 4), (4, 4, 1)), ((4, 4, 3), (4, 4, 3), (4, 4, 1)), ((4, 4, 1), (4, 4, 3), (4, 5, 1))]
+)
+def test_shapes_that_do_not_fit_are_refused(shapes):
+    with pytest.raises(DataError, match=r"cannot be dressed with shading \(4, 4.*Give"):
+        dressed(*(np.zeros(shape, np.float32) for shape in shapes))
+
+
+def test_no_gain_changes_the_shares_of_the_channels():
+    rng = np.random.default_rng(0)
+    cloth = np.float32(rng.uniform(-1, 1, (4000, 3)))
+    gain, gloss = np.float32(rng.uniform(0, 1.5, (4000, 1))), np.float32(rng.uniform(0, 1, (4000, 1)))
+    lit, values = (lit_cloth(cloth, gain) + 1) / 2, (cloth + 1) / 2
+    shares = [array / array.sum(axis=1, keepdims=True) for array in (lit, values)]
+    seen = lit.sum(axis=1) > 0.02
+    np.testing.assert_allclose(shares[0][seen], shares[1][seen], atol=1e-4)
+    for highlight in (0.0, gloss):
+        as_array, as_tensor = lit_cloth(cloth, gain, highlight), lit_cloth(tf.constant(cloth), gain, highlight)
+        assert isinstance(as_array, np.ndarray) and tf.is_tensor(as_tensor) and as_array.dtype == np.float32
+        np.testing.assert_allclose(as_array, as_tensor, atol=1e-6)
+        assert as_array.min() >= -1 - 1e-6 and as_array.max() <= 1 + 1e-6
+    corners = np.float32([[-1, -1, -1], [1, 1, 1]])
+    np.testing.assert_allclose(lit_cloth(corners, np.float32([[1.5], [1.5]])), corners, atol=1e-6)
+
+
+def test_the_light_head_keeps_the_content_at_strength_0_and_nothing_of_it_under_full_cover():
+    head, key = LightHead(), iter(range(9))
+    maps, content, style, other = (
+        tf.random.stateless_uniform((2, 6, 5, 3), [3, next(key)], -1.0, 1.0) * scale for scale in (20.0, 1, 1, 1)
+    )
+    gain, highlight, cover = head.light(maps)
+    for part, most in ((gain, GAIN), (highlight, HIGHLIGHT), (cover, 1.0)):
+        assert part.shape == (2, 6, 5, 1) and 0 <= float(tf.reduce_min(part)) <= float(tf.reduce_max(part)) <= most
+    np.testing.assert_allclose(head.light(tf.zeros((1, 1, 1, 3)))[0], 1.0, atol=1e-6)
+    np.testing.assert_array_equal(head([maps, content, style, tf.zeros((2, 1))]), content)
+    covered = tf.concat([maps[..., :2], tf.fill((2, 6, 5, 1), 40.0)], axis=-1)
+    full = [head([covered, picture, style, tf.ones((2, 1))]) for picture in (content, other)]
+    np.testing.assert_allclose(full[0], full[1], atol=1e-6)
+    np.testing.assert_allclose(full[0], lit_cloth(style, gain, highlight), atol=1e-6)
+    half = head([covered, content, style, tf.constant([[0.0], [0.5]])])
+    np.testing.assert_array_equal(half[0], content[0])
+    np.testing.assert_allclose(half[1], (content[1] + full[0][1]) / 2, atol=1e-6)
+
+
+def test_maps_of_the_print_head_give_gain_and_cover_to_the_light_head():
+    np.testing.assert_array_equal(light_maps(np.arange(5.0)), [0, 0, 1])
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 5))
+    found = light_maps(kernel)
+    np.testing.assert_array_equal(found[..., [0, 2]], kernel[..., :2])
+    assert found.shape == (3, 3, 4, 3) and not found[..., 1].any()
+
+
+# ---------------------------------------------------------------- the shading of a photo
+
+
+@pytest.mark.parametrize("kind", GARMENT_KINDS[:4])
+def test_the_shading_of_a_drawn_plain_garment_is_found(kind):
+    garment = draw_garment(kind, 96, 3, colour="#86a0c4", background="#ffffff")
+    found = photo_shading(garment.picture, garment.mask)
+    assert found.doubt == "" and found.shading.shape == (96, 96, 1) and found.shading.dtype == np.float32
+    wanted = reference_shading(garment.shading, garment.mask)
+    # away from the rim, where the drawn outline lies
+    deep = cv2.erode(np.uint8(garment.mask > 0.9), np.ones((3, 3), np.uint8))[..., None] > 0
+    assert np.corrcoef(found.shading[deep], wanted[deep])[0, 1] > 0.99
+    assert np.abs(found.shading - wanted)[deep].max() < 0.02
+    # the rim, into which the white ground is mixed, reads as the cloth beside it
+    rim = (garment.mask > 0.05) & (garment.mask < 0.9)
+    luminance = ((garment.picture + 1) / 2) @ np.float32([0.299, 0.587, 0.114])
+    raw = reference_shading(luminance[..., None], garment.mask)
+    assert np.abs(found.shading - wanted)[rim].mean() < 0.5 * np.abs(raw - wanted)[rim].mean()
+    assert (found.shading[garment.mask == 0] == 1).all()
+
+
+def painted(values, size=64):
+    """(picture, mask) of a square of cloth with these values (H, W, 3) in [0, 1], on white."""
+    mask = np.zeros((size, size, 1), np.float32)
+    mask[8:-8, 8:-8] = 1
+    return np.float32(2 * np.where(mask > 0, values, 1.0) - 1), mask
+
+
+def test_what_speaks_against_a_photo_is_named():
+    folds = np.linspace(0.7, 1.0, 64)[None, :, None] * np.ones((64, 64, 3))
+    assert photo_shading(*painted(folds * [0.4, 0.6, 0.8])).doubt == ""
+    two = np.where(np.arange(64)[:, None, None] % 16 < 8, [0.8, 0.3, 0.3], [0.3, 0.4, 0.8])
+    assert "more than one colour" in photo_shading(*painted(folds * two)).doubt
+    assert "nearly black" in photo_shading(*painted(folds * 0.08)).doubt
+    stripes = np.where(np.arange(64)[:, None, None] % 16 < 4, 0.05, 0.8) * np.ones((1, 1, 3))
+    assert "deeper than folds" in photo_shading(*painted(folds * stripes)).doubt
+    picture, mask = painted(folds)
+    empty = photo_shading(picture, 0 * mask)
+    assert "hardly any" in empty.doubt and (empty.shading == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (16, 16), (1, 40), (40, 1), (1, 1), (300, 3)])
+@pytest.mark.parametrize("cover", [0.0, 1.0, 0.5, 0.05, "random"])
+def test_no_mask_is_too_odd(shape, cover):
+    rng = np.random.default_rng(1)
+    picture = np.float32(rng.uniform(-1, 1, (*shape, 3)))
+    mask = rng.random((*shape, 1)) if cover == "random" else np.full((*shape, 1), cover)
+    for value in (picture, np.full_like(picture, -1), np.full_like(picture, 1)):
+        found = photo_shading(value, np.float32(mask))
+        assert found.shading.shape == (*shape, 1) and found.shading.dtype == np.float32
+        assert np.isfinite(found.shading).all() and 0 <= found.shading.min() <= found.shading.max() <= GAIN
+        assert np.isfinite(found[2:]).all()
+
+
+# ---------------------------------------------------------------- triples
+
+
+def digest(batch):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in batch)).hexdigest()
+
+
+DIGEST = """
+import hashlib, numpy as np
+from fashion_style.reading.sources import garment_source, pattern_source
+from fashion_style.truth import make_triples
+batch = make_triples(garment_source(size=40, count=12), pattern_source(size=40, count=12),
+                     batch_size=4, size=32, seed=7, step=5)
+print(hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in batch)).hexdigest())
+"""
+
+
+def test_a_batch_of_triples_is_a_function_of_seed_and_step(sources):
+    made = {
+        key: digest(make_triples(*sources, batch_size=4, size=32, seed=key[0], step=key[1]))
+        for key in ((7, 5), (7, 6), (8, 5))
+    }
+    assert len(set(made.values())) == 3
+    assert digest(make_triples(*sources, batch_size=4, size=32, seed=7, step=5)) == made[7, 5]
+    done = subprocess.run([sys.executable, "-c", DIGEST], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == made[7, 5], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, dict(drawn_share=0.0), dict(drawn_share=1.0), dict(batch_size=1), dict(size=16)]
+)
+def test_triples_are_pictures_with_light(sources, changes):
+    wanted = dict(batch_size=6, size=24, seed=1) | changes
+    for step in range(3):
+        batch, plain = (
+            make(
+                *sources,
+                step=step,
+                **{name: value for name, value in wanted.items() if make is make_triples or name != "drawn_share"},
+            )
+            for make in (make_triples, make_batch)
+        )
+        count, size = wanted["batch_size"], wanted["size"]
+        for part, depth, least in (
+            (batch.content, 3, -1),
+            (batch.mask, 1, 0),
+            (batch.light, 3, 0),
+            (batch.style, 3, -1),
+            (truth_of(batch), 3, -1),
+        ):
+            assert part.shape == (count, size, size, depth) and part.dtype == np.float32 and np.isfinite(part).all()
+            assert least - 1e-6 <= part.min() and part.max() <= (1.5 if part is batch.light else 1) + 1e-6
+        known = batch.light[..., 2]
+        assert set(np.unique(known)) <= {0, 1} and (known == known[:, :1, :1]).all()
+        assert batch.light[..., 1].max() <= HIGHLIGHT
+        np.testing.assert_array_equal(batch.style, plain.style)
+        np.testing.assert_array_equal(batch.style_numbers, plain.style_numbers)
+        if wanted.get("drawn_share") == 1.0:
+            assert known.all()
+        if wanted.get("drawn_share") == 0.0:  # a garment of the folder, but for its buttons
+            assert (np.abs(batch.mask - plain.mask).mean(axis=(1, 2, 3)) < 0.05).all()
+
+
+def test_triples_without_chance_are_refused(sources):
+    with pytest.raises(DataError, match="Received: augment=False. Use make_batch"):
+        make_triples(*sources, batch_size=2, size=32, seed=0, step=0, augment=False)
+
+
+def test_triples_of_garments_without_masks(sources):
+    bare = PictureSource(["plain"] * 3, lambda number: (np.full((40, 40, 3), 180, np.uint8), None), ["plain"] * 3)
+    batch = make_triples(bare, sources[1], batch_size=4, size=32, seed=0, step=0, drawn_share=0.0)
+    assert np.isfinite(batch.content).all() and batch.mask.max() == 1
+
+
+@pytest.fixture
+def only_dyed(monkeypatch):
+    """Nothing of a camera, no soft light and no buttons: what is left is cloth times shading."""
+
+    def set_cloth(kind):
+        monkeypatch.setattr(
+            truth_module, "OLD_CLOTHS", dict(OLD_CLOTHS, **{name: float(name == kind) for name in OLD_CLOTHS})
+        )
+        monkeypatch.setattr(truth_module, "TRIMS", 0)
+        monkeypatch.setattr(truth_module, "_photographed", lambda values, rng: np.float32(np.clip(values, 0, 1)))
+        monkeypatch.setattr(truth_module, "_with_light", lambda scene, rng: (scene, np.zeros_like(scene.mask)))
+
+    return set_cloth
+
+
+@pytest.mark.parametrize("kind", ["plain", "dark"])
+def test_a_drawn_garment_in_a_plain_cloth_shows_its_shading(sources, only_dyed, kind):
+    only_dyed(kind)
+    batch = make_triples(*sources, batch_size=6, size=32, seed=2, step=0, drawn_share=1.0)
+    for content, mask, light in zip(batch.content, batch.mask, batch.light):
+        inside = mask[..., 0] > 0.999
+        values, shading = (content[inside] + 1) / 2, light[inside][:, 0:1]
+        unclipped = values.max(axis=1) < 0.999
+        colour = np.median(values[unclipped] / np.maximum(shading[unclipped], 0.05), axis=0)
+        lit = shading[unclipped] > 0.05
+        np.testing.assert_allclose(values[unclipped][lit[:, 0]], (shading[unclipped] * colour)[lit[:, 0]], atol=2e-3)
+    truth = truth_of(batch)
+    mask = batch.mask[..., 0] > 0.999
+    ratio = (truth + 1) / np.maximum(batch.style + 1, 1e-3)
+    dark = mask[..., None] & (batch.style > -0.9) & (batch.light[..., 0:1] <= 1)
+    np.testing.assert_allclose(ratio[dark], np.broadcast_to(batch.light[..., 0:1], ratio.shape)[dark], atol=2e-3)
+    np.testing.assert_allclose(truth[batch.mask[..., 0] == 0], batch.content[batch.mask[..., 0] == 0], atol=1e-6)
+
+
+def test_a_photo_that_cannot_be_trusted_keeps_its_cloth(only_dyed):
+    only_dyed("plain")
+    rng = np.random.default_rng(0)
+    loud = [rng.integers(0, 256, (48, 48, 3), np.uint8) for _ in range(4)]
+    contents = PictureSource(["loud"] * 4, lambda number: (loud[number], None), ["loud"] * 4)
+    batch = make_triples(
+        contents, pattern_source(size=40, count=4), batch_size=4, size=32, seed=0, step=0, drawn_share=0.0
+    )
+    plain = make_batch(contents, pattern_source(size=40, count=4), batch_size=4, size=32, seed=0, step=0)
+    assert not batch.light[..., 2].any()
+    np.testing.assert_allclose(batch.content, plain.content, atol=1e-6)
+
+
+def test_every_old_cloth_is_worn(sources, monkeypatch):
+    worn = []
+    dyed = truth_module._dyed
+    monkeypatch.setattr(truth_module, "_dyed", lambda *args: worn.append(dyed(*args)) or worn[-1])
+    for step in range(8):
+        make_triples(*sources, batch_size=8, size=16, seed=0, step=step, drawn_share=1.0)
+    counts = {kind: sum(name == kind for _, name in worn) / len(worn) for kind in OLD_CLOTHS}
+    assert len(worn) == 64 and all(abs(counts[kind] - share) < 0.15 for kind, share in OLD_CLOTHS.items()), counts
+    assert sum(OLD_CLOTHS.values()) == pytest.approx(1.0)
+
+
+def test_buttons_are_no_cloth():
+    garment = draw_garment("dress", 64, 2, colour="#4080c0")
+    values = (garment.picture + 1) / 2
+    given = values.copy(), garment.mask.copy()
+    buttoned, mask = truth_module._buttoned(values[:, ::-1], garment.mask[:, ::-1], np.random.default_rng(0))
+    changed = (np.abs(buttoned - values[:, ::-1]) > 1e-3).any(axis=-1)
+    assert 10 < changed.sum() < 400
+    out = garment.mask[:, ::-1] - mask
+    assert (out[changed] >= 0).all() and mask[changed].mean() < 0.5 and (out >= 0).all()
+    # where the mask is whole, nothing of a button is seen
+    whole = (mask[..., 0] == garment.mask[:, ::-1, 0]) & (mask[..., 0] > 0.9)
+    assert not changed[whole].any()
+    np.testing.assert_array_equal(values, given[0])  # the drawing may be somebody else's
+    np.testing.assert_array_equal(garment.mask, given[1])
+
+
+def test_a_triple_is_a_row_of_a_batch(sources):
+    triples = [training_triple(*sources, size=24, seed=3, k=k) for k in range(4)]
+    batch = make_triples(*sources, batch_size=2, size=24, seed=3, step=1)
+    np.testing.assert_array_equal(triples[3].picture, batch.content[1])
+    np.testing.assert_array_equal(triples[3].truth, truth_of(batch)[1])
+    assert triples[3].known == bool(batch.light[1, 0, 0, 2])
+    assert len({digest(triple[:4]) for triple in triples}) == 4
+
+
+def test_batches_of_a_run_carry_light_if_its_lessons_are_triples(sources):
+    settings = TrainingSettings(lessons="triples", drawn_share=1.0)
+    feed = batches(*sources, batch_size=2, size=24, seed=1, start=3, repeats=2, make=batch_maker(settings), lit=True)
+    received = [tuple(map(np.asarray, batch)) for batch, _ in zip(feed, range(3))]
+    expected = [make_triples(*sources, batch_size=2, size=24, seed=1, step=step, drawn_share=1.0) for step in (1, 2, 2)]
+    assert [digest(batch) for batch in received] == [digest(batch) for batch in expected]
+    assert batch_maker(TrainingSettings()) is make_batch
+    found = with_light(make_batch(*sources, batch_size=3, size=24, seed=1, step=0))
+    assert found.light.shape == (3, 24, 24, 3) and found.light.dtype == np.float32 and not found.light[..., 1].any()
