@@ -17,7 +17,7 @@ from .networks.choices import STATISTIC_NAMES
 from .networks.constraints import gradient_penalty
 from .networks.fold_losses import motif_loss, shading_loss
 from .networks.heads import Painting, lit_cloth
-from .networks.truth_losses import cover_loss, residue_loss, truth_loss
+from .networks.truth_losses import Whole, cover_loss, residue_loss, truth_loss
 from .settings import TrainingSettings
 from fashion_style.wasserstein import (
     adversarial_loss,
@@ -118,18 +118,18 @@ def _picture_losses(seen, targets, focus, settings):
     )
 
 
-def _optional_losses(painting, content, style, mask, light, generate, terms, residue_due):
+def _optional_losses(painting, content, style, mask, light, generate, terms, residue_due, whole):
     """The terms among `OPTIONAL_TERMS` that are asked for; the others read 0."""
     picture, zero = painting.picture, tf.constant(0.0)
 
     def residue():
-        return residue_loss(lambda c, s: _painting(generate(c, s)).picture, content, style, mask, picture)
+        return residue_loss(lambda c, s: _painting(generate(c, s)).picture, content, style, mask, picture, whole)
 
     found = dict(
         variation=lambda: total_variation(picture),
         shading=lambda: shading_loss(picture, content, mask),
         motif=lambda: motif_loss(picture, style, mask),
-        truth=lambda: zero if light is None else truth_loss(painting, style, mask, light),
+        truth=lambda: zero if light is None else truth_loss(painting, style, mask, light, whole),
         cover=lambda: zero if painting.cover is None else cover_loss(painting, mask),
         residue=lambda: residue() if residue_due is None else tf.cond(residue_due, residue, lambda: zero),
     )
@@ -154,6 +154,7 @@ def generator_losses(
     terms: Collection[str] | None = None,
     light: tf.Tensor | None = None,
     residue_due: tf.Tensor | None = None,
+    whole: Whole | None = None,
 ) -> tuple[dict, Judged]:
     """Every term of the generator's loss for one batch, unweighted, and what was judged.
 
@@ -168,6 +169,7 @@ def generator_losses(
         terms: which of `OPTIONAL_TERMS` to compute; None: those that have a weight in the settings.
         light: (B, H, W, 3), the garments' shading, highlight and where they are known; None: unknown.
         residue_due: scalar bool tensor: whether the residue is computed, else it reads 0; None: it is.
+        whole: of the batch that these rows are a part of; None: they are all of it.
 
     Returns:
         ({"adversarial", "content", "style", "background", *OPTIONAL_TERMS}: float32 scalars, `Judged`).
@@ -186,7 +188,7 @@ def generator_losses(
         adversarial=fooled,
         **_picture_losses(features(design) if targets else None, targets, focus, settings),
         background=tf.constant(0.0) if focus is None else tf.reduce_mean((1.0 - focus) * tf.abs(picture - content)),
-        **_optional_losses(painting, content, style, mask, light, generate, terms, residue_due),
+        **_optional_losses(painting, content, style, mask, light, generate, terms, residue_due, whole),
     )
     return losses, Judged(picture, design, scores)
 
