@@ -330,6 +330,14 @@ LIT = TrainingSettings(
 )
 
 
+@pytest.fixture
+def eagerly():
+    """Steps are taken without a trace: of these small networks, a trace takes longer than many steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def lessons(sources, settings, step=0, seed=0):
     """(content, style, mask, light) of one step, as tensors."""
     count = settings.batch * max(1, settings.critic_steps)
@@ -348,10 +356,11 @@ def counted(trainer, name):
     return calls
 
 
+@pytest.mark.filterwarnings("ignore:Even though the")  # TensorFlow says that functions are not traced
 @pytest.mark.parametrize("update", ["alternating", "together"])
 @pytest.mark.parametrize("critic_steps", [0, 1])
 @pytest.mark.parametrize("real_set", ["styles", "dressed"])
-def test_a_step_in_every_way_and_the_residue_on_every_second_one(sources, real_set, critic_steps, update):
+def test_a_step_in_every_way_and_the_residue_on_every_second_one(sources, eagerly, real_set, critic_steps, update):
     settings = replace(LIT, real_set=real_set, critic_steps=critic_steps, update=update, constraint="clip")
     if critic_steps == 0 and update == "together":
         settings = replace(settings, precision="mixed_bfloat16")
@@ -372,14 +381,14 @@ def test_a_step_in_every_way_and_the_residue_on_every_second_one(sources, real_s
     assert moved == bool(critic_steps)
 
 
-def test_the_residue_weighs_as_often_as_it_is_left_out(sources):
+def test_the_residue_weighs_as_often_as_it_is_left_out(sources, eagerly):
     every, rarely = (Trainer(replace(LIT, critic_steps=0, residue_every=n)) for n in (1, 3))
     first, second = (advance(trainer, lessons(sources, LIT)) for trainer in (every, rarely))
     assert second["residue"] == pytest.approx(3 * first["residue"], rel=1e-4)
     assert second["truth"] == pytest.approx(first["truth"], rel=1e-5)
 
 
-def test_a_weight_on_content_asks_the_extractor(sources):
+def test_a_weight_on_content_asks_the_extractor(sources, eagerly):
     trainer = Trainer(replace(LIT, weights=replace(TAUGHT, content=1.0), critic_steps=0))
     seen = counted(trainer, "extractor")
     assert advance(trainer, lessons(sources, LIT))["content"] > 0 and seen
@@ -423,6 +432,7 @@ TWO_DEVICES = """
 import hashlib, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.run_functions_eagerly(True)
 from test_truth import LIT, digest, lessons, advance
 from dataclasses import replace
 from fashion_style.reading.sources import garment_source, pattern_source

@@ -21,7 +21,7 @@ from fashion_style.losses import (
     weighted_total,
 )
 from ..networks.constraints import uniform_mix
-from ..networks.truth_losses import Whole, weight_of
+from ..networks.truth_losses import Whole, residue_loss, weight_of
 from ..settings import TrainingSettings
 
 import tensorflow as tf
@@ -67,12 +67,29 @@ def _wanted(trainer, content, style, targets):
     return targets or loss_targets(trainer.extractor, trainer.settings, content, style)
 
 
+def _due_residue(trainer, whole):
+    """Function of (content, style, mask, picture): the residue on every n-th step, n times as heavy, else 0."""
+    every = trainer.settings.residue_every
+
+    def paint(content, style):
+        return trainer.generator([content, style], training=True)
+
+    def term(content, style, mask, picture):
+        return tf.cond(
+            tf.equal(trainer.step % every, 0),
+            lambda: every * residue_loss(paint, content, style, mask, picture, whole),
+            lambda: 0.0,
+        )
+
+    # in a branch nothing can be recomputed, but a branch can
+    return tf.recompute_grad(term) if trainer.settings.recompute else term
+
+
 def _generator_side(trainer, content, style, mask, targets, light, whole, judge, opposed):
     """What the generator minimises on one batch: (its goal, its losses with their total, what was judged).
 
     `opposed`: the critic's part of the goal comes back turned round from the critic, so it is left out here.
     """
-    every = trainer.settings.residue_every
     losses, judged = generator_losses(
         content,
         style,
@@ -84,10 +101,9 @@ def _generator_side(trainer, content, style, mask, targets, light, whole, judge,
         judge=judge if trainer.settings.critic_steps else None,
         terms=trainer.terms,
         light=light,
-        residue_due=tf.equal(trainer.step % every, 0),
+        residue=_due_residue(trainer, whole),
         whole=whole,
     )
-    losses["residue"] *= every  # lazily: rarer and heavier
     told = {name: loss for name, loss in losses.items() if name != "adversarial" or not opposed}
     goal = weighted_total(told, trainer.weights)
     return goal, dict(losses, total=weighted_total(losses, trainer.weights)), judged
