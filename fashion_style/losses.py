@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from .content import content_loss, relative_content_loss, total_variation
+from .errors import TrainingError
 from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
 from .networks.choices import STATISTIC_NAMES
 from .networks.constraints import gradient_penalty
@@ -221,9 +222,17 @@ def real_pictures(
         style: (B, H, W, 3) in [-1, 1].
         settings: `TrainingSettings`: the real set.
         content, mask, light: of the batch; "dressed" needs them.
+
+    Raises:
+        TrainingError: for "dressed" without light.
     """
     if settings is None or settings.real_set == "styles":
         return style[:, :, ::-1]
+    if light is None:
+        raise TrainingError(
+            "garments that are truly dressed need their light. Received: real_set 'dressed', light None. Hand over the"
+            " light of make_triples or with_light."
+        )
     return content + mask * (lit_cloth(style, light[..., 0:1], light[..., 1:2]) - content)
 
 

@@ -279,7 +279,8 @@ class TrainingSettings:
             )
         if self.weights.cover and self.head != "light":
             raise TrainingError(
-                f"the cover term needs head 'light'. Received: head {self.head}. Leave its weight 0, or use head='light'."
+                f"the cover term needs head 'light'. Received: head {self.head}. Leave its weight 0, or use"
+                " head='light'."
             )
         if (self.weights.truth or self.real_set == "dressed") and self.lessons != "triples":
             raise TrainingError(

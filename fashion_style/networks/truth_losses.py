@@ -35,7 +35,7 @@ class Whole(NamedTuple):
 
 
 def weight_of(places: tf.Tensor) -> tf.Tensor:
-    """What a sum over places (B, H, W, 1), each of a weight in [0, 1], is divided by: above 0 also where none counts."""
+    """What a sum over places (B, H, W, 1), each of a weight in [0, 1], is divided by; above 0 where none counts."""
     return tf.reduce_sum(places) + 1e-3
 
 

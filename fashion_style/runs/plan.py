@@ -107,8 +107,8 @@ def check_rule(
     """
     if critic_steps == 0:
         raise TrainingError(
-            "the stopping rule asks what the critic can still tell. Received: stop_gap with critic_steps=0, which trains"
-            " none. Leave out stop_gap, or use critic_steps=1."
+            "the stopping rule asks what the critic can still tell. Received: stop_gap with critic_steps=0, which"
+            " trains none. Leave out stop_gap, or use critic_steps=1."
         )
     if getattr(strategy, "cluster_resolver", None):
         raise TrainingError(
