@@ -92,6 +92,7 @@ def _share_signs(history):
         critic_share=shares["adversarial"],
         content_share=shares["content"],
         style_share=shares["style"],
+        truth_share=shares["truth"],
         content_part=_ratio(shares["content"], shares["content"] + shares["style"]),
         term_growth=_ratio(sum(shares[name] * ratios[name] for name in counted), sum(shares[name] for name in counted)),
     )
@@ -171,7 +172,8 @@ def _critic_dead(signs):
             f"real pictures score no higher than generated ones, beyond luck (clarity {signs['clarity']:.1f}, 2 is"
             " needed)"
         )
-    if signs["critic_share"] < 0.001:
+    no_critic = signs["critic_share"] == 0 and np.isnan(signs["seen"])  # a run may do without one
+    if signs["critic_share"] < 0.001 and not no_critic:
         return (
             f"its part is {signs['critic_share']:.1g} of the generator's loss, less than a thousandth: nobody hears it"
         )
@@ -245,6 +247,7 @@ def _fine_words(signs):
         if np.isfinite(signs["level"])
         else []
     )
+    truth = f", truth {signs['truth_share']:.0%}" if signs["truth_share"] > 0 else ""
     if not np.isfinite(signs["term_growth"]):
         return "; ".join([*parts, "what weighs how much is not in this table: hand over the run's weights to be sure."])
     return "; ".join(
@@ -253,7 +256,7 @@ def _fine_words(signs):
             *parts,
             (
                 f"parts of the loss: critic {signs['critic_share']:.1%}, content {signs['content_share']:.0%}, style"
-                f" {signs['style_share']:.0%}. Go on."
+                f" {signs['style_share']:.0%}{truth}. Go on."
             ),
         ]
     )

@@ -9,15 +9,17 @@ __all__ = ['OPTIONAL_TERMS', 'mask_focus', 'lock_to_mask', 'Targets', 'loss_targ
 # %% ../nbs/15_losses.ipynb #eaa0ada7
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import NamedTuple
 
 from .content import content_loss, relative_content_loss, total_variation
+from .errors import TrainingError
 from .gram import STYLE_STATISTICS, relative_style_loss, style_loss
 from .networks.choices import STATISTIC_NAMES
 from .networks.constraints import gradient_penalty
 from .networks.fold_losses import motif_loss, shading_loss
 from .networks.heads import Painting, lit_cloth
-from .networks.truth_losses import cover_loss, residue_loss, truth_loss
+from .networks.truth_losses import Whole, cover_loss, residue_loss, truth_loss
 from .settings import TrainingSettings
 from fashion_style.wasserstein import (
     adversarial_loss,
@@ -118,20 +120,16 @@ def _picture_losses(seen, targets, focus, settings):
     )
 
 
-def _optional_losses(painting, content, style, mask, light, generate, terms, residue_due):
+def _optional_losses(painting, content, style, mask, light, residue, terms, whole):
     """The terms among `OPTIONAL_TERMS` that are asked for; the others read 0."""
     picture, zero = painting.picture, tf.constant(0.0)
-
-    def residue():
-        return residue_loss(lambda c, s: _painting(generate(c, s)).picture, content, style, mask, picture)
-
     found = dict(
         variation=lambda: total_variation(picture),
         shading=lambda: shading_loss(picture, content, mask),
         motif=lambda: motif_loss(picture, style, mask),
-        truth=lambda: zero if light is None else truth_loss(painting, style, mask, light),
+        truth=lambda: zero if light is None else truth_loss(painting, style, mask, light, whole),
         cover=lambda: zero if painting.cover is None else cover_loss(painting, mask),
-        residue=lambda: residue() if residue_due is None else tf.cond(residue_due, residue, lambda: zero),
+        residue=lambda: residue(content, style, mask, picture),
     )
     return {name: term() if name in terms else zero for name, term in found.items()}
 
@@ -153,7 +151,8 @@ def generator_losses(
     judge: Callable | None,
     terms: Collection[str] | None = None,
     light: tf.Tensor | None = None,
-    residue_due: tf.Tensor | None = None,
+    residue: Callable | None = None,
+    whole: Whole | None = None,
 ) -> tuple[dict, Judged]:
     """Every term of the generator's loss for one batch, unweighted, and what was judged.
 
@@ -167,7 +166,8 @@ def generator_losses(
         judge: function of (design, style) that gives the critic's scores; None: no critic.
         terms: which of `OPTIONAL_TERMS` to compute; None: those that have a weight in the settings.
         light: (B, H, W, 3), the garments' shading, highlight and where they are known; None: unknown.
-        residue_due: scalar bool tensor: whether the residue is computed, else it reads 0; None: it is.
+        residue: function of (content, style, mask, picture) that gives this term; None: `residue_loss` of `generate`.
+        whole: of the batch that these rows are a part of; None: they are all of it.
 
     Returns:
         ({"adversarial", "content", "style", "background", *OPTIONAL_TERMS}: float32 scalars, `Judged`).
@@ -175,6 +175,7 @@ def generator_losses(
     focus = mask_focus(mask, settings.mask_share)
     if terms is None:
         terms = [name for name in OPTIONAL_TERMS if getattr(settings.weights, name)]
+    residue = residue or partial(residue_loss, lambda c, s: _painting(generate(c, s)).picture, whole=whole)
     painting = _painting(generate(content, style))
     picture = painting.picture
     design = lock_to_mask(picture, content, mask, settings.mask_share)
@@ -186,7 +187,7 @@ def generator_losses(
         adversarial=fooled,
         **_picture_losses(features(design) if targets else None, targets, focus, settings),
         background=tf.constant(0.0) if focus is None else tf.reduce_mean((1.0 - focus) * tf.abs(picture - content)),
-        **_optional_losses(painting, content, style, mask, light, generate, terms, residue_due),
+        **_optional_losses(painting, content, style, mask, light, residue, terms, whole),
     )
     return losses, Judged(picture, design, scores)
 
@@ -221,9 +222,17 @@ def real_pictures(
         style: (B, H, W, 3) in [-1, 1].
         settings: `TrainingSettings`: the real set.
         content, mask, light: of the batch; "dressed" needs them.
+
+    Raises:
+        TrainingError: for "dressed" without light.
     """
     if settings is None or settings.real_set == "styles":
         return style[:, :, ::-1]
+    if light is None:
+        raise TrainingError(
+            "garments that are truly dressed need their light. Received: real_set 'dressed', light None. Hand over the"
+            " light of make_triples or with_light."
+        )
     return content + mask * (lit_cloth(style, light[..., 0:1], light[..., 1:2]) - content)
 
 

@@ -278,7 +278,10 @@ class TrainingSettings:
                 f" {self.generator}, paths {self.paths}. Use head='print'."
             )
         if self.weights.cover and self.head != "light":
-            raise TrainingError(f"the cover term needs head 'light'. Received: head {self.head}. Leave its weight 0.")
+            raise TrainingError(
+                f"the cover term needs head 'light'. Received: head {self.head}. Leave its weight 0, or use"
+                " head='light'."
+            )
         if (self.weights.truth or self.real_set == "dressed") and self.lessons != "triples":
             raise TrainingError(
                 "garments that are truly dressed come with lessons 'triples'. Received: weight of truth"

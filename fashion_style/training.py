@@ -178,7 +178,7 @@ class Trainer:
                 )
             return {name: float(value) for name, value in losses.items()}
         except tf.errors.ResourceExhaustedError as error:
-            raise TrainingError(_out_of_memory(self, batch)) from error
+            raise TrainingError(_out_of_memory(self, batch, light)) from error
         except tf.errors.OpError as error:
             if self.strategy.num_replicas_in_sync > 1:
                 raise worker_lost(error) from error
@@ -279,26 +279,28 @@ def _given(light):
     return () if light is None else light
 
 # %% ../nbs/17_training.ipynb #cedbac3c
-def _fitting_count(trainer, batch):
+def _fitting_count(trainer, batch, light):
     """The largest of the halved batches whose gradients fit into memory, or None."""
     settings, groups = trainer.settings, max(1, trainer.settings.critic_steps)
     count = len(batch[0]) // groups
+    players = ("critic", "generator") if settings.critic_steps else ("generator",)
     while count > settings.accumulate and trainer.strategy.num_replicas_in_sync == 1:
         count = max(settings.accumulate, count // 2 // settings.accumulate * settings.accumulate)
         part = [tensor[: count * groups] for tensor in batch]
         try:
-            tf.function(partial(replica_gradients, trainer, ("critic", "generator"), 0))(*part, (), ())
+            lit = () if light is None else light[: count * groups]
+            tf.function(partial(replica_gradients, trainer, players, 0))(*part, (), lit)
             return count
         except tf.errors.ResourceExhaustedError:
             continue
     return None
 
 
-def _out_of_memory(trainer, batch):
+def _out_of_memory(trainer, batch, light=None):
     """The message after a step that did not fit: names a batch that does, and the parts that do the same work."""
     pairs = len(batch[0]) // max(1, trainer.settings.critic_steps)
     received = f"a training step does not fit into memory. Received: batch={pairs}, size={batch[0].shape[1]}."
-    count = _fitting_count(trainer, batch)
+    count = _fitting_count(trainer, batch, light)
     if count is None:
         return f"{received} Use a smaller batch, a smaller size, accumulate or recompute."
     fewest = -(-pairs // count) * trainer.settings.accumulate

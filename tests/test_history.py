@@ -70,11 +70,13 @@ def test_a_diary_that_is_a_link_is_left_alone(tmp_path):
 
 # The table ------------------------------------------------------------------------------------------------------------
 def test_the_table_has_the_promised_columns_once():
-    promised = """step total adversarial content style variation background shading motif critic_loss
+    promised = """step total adversarial content style variation background shading motif truth cover
+                  residue critic_loss
                   critic_gap penalty generator_gradient critic_gradient
                   skipped learning_rate held_out_gap held_out_total seconds steps_per_second""".split()
     shares = [
-        f"share_{name}" for name in ("adversarial", "content", "style", "variation", "background", "shading", "motif")
+        f"share_{name}"
+        for name in "adversarial content style variation background shading motif truth cover residue".split()
     ]
     assert sorted(HISTORY_FIELDS) == sorted(promised + shares)
 
@@ -387,6 +389,9 @@ def test_weighted_shares_by_hand():
         share_background=0.0,
         share_shading=0.25,
         share_motif=0.0,
+        share_truth=0.0,
+        share_cover=0.0,
+        share_residue=0.0,
     )
 
 

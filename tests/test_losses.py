@@ -112,6 +112,7 @@ class Counting:
 
     def __init__(self, settings):
         self.settings, self.step, self.asked = settings, 0, 0
+        self.looks = True
 
     def targets(self, content, style):
         self.asked += 1

@@ -50,6 +50,7 @@ class QuickTrainer:
 
     built = 0
     traced = True
+    looks = True
     gate = None  # an Event that a step waits for
     waits = threading.Event()  # set by a step that waits
     fail = None  # an exception that a step raises

@@ -55,6 +55,9 @@ def _train_settings(options, start=None):
 
     `start`: settings of the generator that it begins with.
     """
+    # weights of the old head fit the new one, but not the other way round
+    if start and start.head == "light" and not hasattr(options, "head"):
+        options = Namespace(**vars(options), head="light")
     settings, places = run_settings(options), chosen_places(options.resume, options.garments, options.styles)
     # the same network, unless another was typed: then opening the run says that it cannot begin with these weights
     if start:
@@ -62,9 +65,6 @@ def _train_settings(options, start=None):
             settings,
             **{name: getattr(start, name) for name in ("generator", "width", "paths") if not hasattr(options, name)},
         )
-        # weights of the old head fit the new one, but not the other way round
-        if start.head == "light" and not hasattr(options, "head"):
-            settings = dataclasses.replace(settings, head="light")
     check_memory(
         training_bytes(settings, bool(_graphics_cards())),
         f"--batch {settings.batch} with --size {settings.size} and --width {settings.width}",

@@ -37,7 +37,12 @@ class Dials:
                 "learning rate", settings.learning_rate, 1e-5, 1e-1, 0.05, logarithmic=True, continuous=False
             ),
             critic_steps=labelled_slider(
-                "critic steps", settings.critic_steps, 1, max(5, settings.critic_steps), 1, continuous=False
+                "critic steps",
+                settings.critic_steps,
+                min(1, settings.critic_steps),  # a run without a critic begins at 0
+                max(5, settings.critic_steps),
+                1,
+                continuous=False,
             ),
         )
         weights = {name: self._weight(name, most) for name, most in HIGHEST.items()}

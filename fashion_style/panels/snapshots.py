@@ -30,7 +30,7 @@ class Snapshots:
         panel: the `Panel` it belongs to.
 
     Attributes:
-        kept: [(step, JPEG bytes, critic gap)], the oldest first.
+        kept: [(step, JPEG bytes, critic gap, NaN without a critic)], the oldest first.
         frame: the picture that is shown.
         scrub: slider over all of `kept`.
         caption: widget for words below.
@@ -90,9 +90,12 @@ class Snapshots:
         step, data, gap = self.kept[index]
         self._live = index == len(self.kept) - 1
         self.show(open_picture(data))
-        self.caption.value = f"snapshot of step {step}; held-out critic gap {gap:.3f}" + (
-            "" if self._live else "; move to the right end to follow the training again"
-        )
+        words = [f"snapshot of step {step}"]
+        if gap == gap:  # without a critic there is none
+            words.append(f"held-out critic gap {gap:.3f}")
+        if not self._live:
+            words.append("move to the right end to follow the training again")
+        self.caption.value = "; ".join(words)
 
     @property
     def newest(self) -> np.ndarray:

@@ -21,6 +21,7 @@ from fashion_style.losses import (
     weighted_total,
 )
 from ..networks.constraints import uniform_mix
+from ..networks.truth_losses import Whole, residue_loss, weight_of
 from ..settings import TrainingSettings
 
 import tensorflow as tf
@@ -66,12 +67,29 @@ def _wanted(trainer, content, style, targets):
     return targets or loss_targets(trainer.extractor, trainer.settings, content, style)
 
 
-def _generator_side(trainer, content, style, mask, targets, light, judge, opposed):
+def _due_residue(trainer, whole):
+    """Function of (content, style, mask, picture): the residue on every n-th step, n times as heavy, else 0."""
+    every = trainer.settings.residue_every
+
+    def paint(content, style):
+        return trainer.generator([content, style], training=True)
+
+    def term(content, style, mask, picture):
+        return tf.cond(
+            tf.equal(trainer.step % every, 0),
+            lambda: every * residue_loss(paint, content, style, mask, picture, whole),
+            lambda: 0.0,
+        )
+
+    # in a branch nothing can be recomputed, but a branch can
+    return tf.recompute_grad(term) if trainer.settings.recompute else term
+
+
+def _generator_side(trainer, content, style, mask, targets, light, whole, judge, opposed):
     """What the generator minimises on one batch: (its goal, its losses with their total, what was judged).
 
     `opposed`: the critic's part of the goal comes back turned round from the critic, so it is left out here.
     """
-    every = trainer.settings.residue_every
     losses, judged = generator_losses(
         content,
         style,
@@ -83,9 +101,9 @@ def _generator_side(trainer, content, style, mask, targets, light, judge, oppose
         judge=judge if trainer.settings.critic_steps else None,
         terms=trainer.terms,
         light=light,
-        residue_due=tf.equal(trainer.step % every, 0),
+        residue=_due_residue(trainer, whole),
+        whole=whole,
     )
-    losses["residue"] *= every  # lazily: rarer and heavier
     told = {name: loss for name, loss in losses.items() if name != "adversarial" or not opposed}
     goal = weighted_total(told, trainer.weights)
     return goal, dict(losses, total=weighted_total(losses, trainer.weights)), judged
@@ -108,12 +126,13 @@ def _critic_side(trainer, real, style, design, focus, mix, with_penalty, scores)
     )
 
 
-def _gradients(trainer, players, content, style, mask, targets, light, mix, with_penalty):
+def _gradients(trainer, players, content, style, mask, targets, light, others, mix, with_penalty, weights):
     """Gradients of the named players on one batch: ({player: list of tensors}, losses).
 
-    `players`: "critic", "generator" or both.
+    `players`: "critic", "generator" or both; `others` and `weights`: of the batch that this is a part of, or ().
     """
     light = None if isinstance(light, tuple) else light
+    whole = Whole(others, *weights) if weights else None
     settings, goals, losses, scores = trainer.settings, {}, {}, None
     sources = {player: getattr(trainer, player).trainable_variables for player in players}
     opposed = len(players) == 2 and settings.loss == "wasserstein"  # the vanilla losses are not opposite
@@ -124,7 +143,7 @@ def _gradients(trainer, players, content, style, mask, targets, light, mix, with
     with tf.GradientTape(persistent=not opposed) as tape:
         if "generator" in players:
             goals["generator"], losses, judged = _generator_side(
-                trainer, content, style, mask, targets, light, judge, opposed
+                trainer, content, style, mask, targets, light, whole, judge, opposed
             )
             design, scores = judged.design, judged.scores
         else:
@@ -161,6 +180,20 @@ def _accumulated(compute, batch, parts):
     return sums if parts == 1 else tf.nest.map_structure(lambda total: total / parts, sums)
 
 
+def _of_whole(style, mask, light, parts, context):
+    """What the `parts` of a batch, here and on other devices, must know of it: (the next print for each row here,
+    (weight of cloth, of known cloth)), the latter an equal share for each part.
+    """
+    rows, first = tf.shape(style)[0], context.replica_id_in_sync_group
+    known = mask * light[..., 2:3] if tf.is_tensor(light) else tf.zeros_like(mask)
+    weights = [weight_of(mask), weight_of(known)]
+    if context.num_replicas_in_sync > 1:
+        style = context.all_gather(style, axis=0)
+        weights = context.all_reduce(tf.distribute.ReduceOp.SUM, weights)
+    others = tf.roll(style, 1, axis=0)[first * rows :][:rows]
+    return others, tuple(weight / parts for weight in weights)
+
+
 def replica_gradients(
     trainer: Players,
     players: Sequence[str],
@@ -192,8 +225,13 @@ def replica_gradients(
     # Every device draws the mixes of the whole batch and takes its own, so that their number changes nothing.
     mix = uniform_mix(rows * replicas, settings.seed, count)[context.replica_id_in_sync_group * rows :][:rows]
     with_penalty = tf.equal(count % settings.penalty_every, 0)
+    others, weights, parts = (), (), replicas * settings.accumulate
+    if parts > 1 and "generator" in players and {"truth", "residue"} & set(trainer.terms):
+        others, weights = _of_whole(batch[1], batch[2], batch[4], parts, context)
     gradients, losses = _accumulated(
-        lambda *part: _gradients(trainer, players, *part, with_penalty), (*batch, mix), settings.accumulate
+        lambda *part: _gradients(trainer, players, *part, with_penalty, weights),
+        (*batch, others, mix),
+        settings.accumulate,
     )
     for player in players:
         mean = (

@@ -261,10 +261,12 @@ def train(
     writes = is_chief(start.strategy)
     check_sources(contents, styles)
     if schedule.stop_gap is not None:
-        check_rule(held_out, start.strategy)
+        check_rule(held_out, start.strategy, settings and settings.critic_steps)
     with writer_lock(run) if writes else nullcontext():
         trainer = open_run(run, settings, start, opened=watchers.opened)
         settings = trainer.settings
+        if schedule.stop_gap is not None:  # a resumed run has brought its own settings
+            check_rule(held_out, start.strategy, settings.critic_steps)
         if held_out and settings.lessons == "triples":
             held_out = with_light(held_out)
         pairs = held_out or held_out_pairs(contents, styles, 6, size=settings.size, seed=settings.seed)

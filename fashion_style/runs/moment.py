@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from ..data import Batch
 from ..drawing.sheets import contact_sheet
 from ..images import resize_picture
-from ..losses import lock_to_mask, mask_focus, real_pictures
+from ..losses import known_focus, lock_to_mask, mask_focus, real_pictures
 from .curves import draw_curves
 from ..training import Trainer
+from ..truth import with_light
 from ..wasserstein import adversarial_loss, generator_loss
 
 import tensorflow as tf
@@ -73,6 +74,25 @@ def _where_sure(real, fake, focus):
     return 0.5 * sum(means), max(0.5 * gap, 2 * variance / gap) if gap else float("inf")
 
 
+def _critic_maps(trainer, pairs, generated):
+    """(the critic's map over each design, the gap between real and generated), judged as training does."""
+    settings = trainer.settings
+    if settings.real_set == "dressed" and pairs.light is None:
+        pairs = with_light(pairs)
+    light = None if pairs.light is None else tf.constant(pairs.light)
+    content, style, mask = (tf.constant(part) for part in (pairs.content, pairs.style, pairs.mask))
+    focus = mask_focus(mask, settings.mask_share)
+    design = lock_to_mask(generated, content, mask, settings.mask_share)
+    fake = trainer.judge(design, style, False)
+    real = trainer.judge(real_pictures(style, settings, content, mask, light), style, False)
+    judged = known_focus(focus, settings, light)
+    sure = _where_sure(real, fake, judged)
+    places = np.ones_like(pairs.mask) if focus is None else focus.numpy()
+    overlays = zip(design.numpy(), fake.numpy(), places)
+    maps = [patch_overlay(picture, scores, *sure, place) for picture, scores, place in overlays]
+    return maps, -float(adversarial_loss(real, fake, mask=judged))
+
+
 def look_at(trainer: Trainer, pairs: Batch, size: int = 96) -> tuple[np.ndarray, float]:
     """One moment of a training: held-out pairs, garment | print | design | critic's map.
 
@@ -87,25 +107,18 @@ def look_at(trainer: Trainer, pairs: Batch, size: int = 96) -> tuple[np.ndarray,
         size: height and width of each picture, pixels.
 
     Returns:
-        (contact sheet, uint8 (height, width, 3); the held-out gap).
+        (contact sheet, uint8 (height, width, 3); the held-out gap). Without a critic the sheet has no map of it, and
+            the gap is NaN.
     """
-    content, style, mask = (tf.constant(part) for part in (pairs.content, pairs.style, pairs.mask))
-    share = trainer.settings.mask_share
-    focus, generated = mask_focus(mask, share), trainer.generate(content, style, False)
-    design = lock_to_mask(generated, content, mask, share)
-    fake, real = trainer.judge(design, style, False), trainer.judge(real_pictures(style), style, False)
-    sure = _where_sure(real, fake, focus)
-    places = np.ones_like(pairs.mask) if focus is None else focus.numpy()
-    maps = [
-        patch_overlay(picture, scores, *sure, place)
-        for picture, scores, place in zip(design.numpy(), fake.numpy(), places)
-    ]
-    rows = [
-        list(row) for row in zip(pairs.content, pairs.style, np.clip(generated.numpy(), -1, 1), np.clip(maps, -1, 1))
-    ]
-    return contact_sheet(rows, column_titles=["garment", "print", "design", "critic"], size=size), -float(
-        adversarial_loss(real, fake, mask=focus)
-    )
+    content, style = tf.constant(pairs.content), tf.constant(pairs.style)
+    generated = trainer.generate(content, style, False)
+    columns = dict(garment=pairs.content, print=pairs.style, design=np.clip(generated.numpy(), -1, 1))
+    gap = float("nan")
+    if trainer.settings.critic_steps:
+        maps, gap = _critic_maps(trainer, pairs, generated)
+        columns["critic"] = np.clip(maps, -1, 1)
+    rows = [list(row) for row in zip(*columns.values())]
+    return contact_sheet(rows, column_titles=list(columns), size=size), gap
 
 
 def fig_live(history: list[dict], changes: Sequence[tuple] = (), *, width: float = 7.0) -> Figure:

@@ -80,11 +80,15 @@ def _begin_with(trainer, weights):
     shapes = [tuple(np.shape(array)) for array in weights]
     wanted = [tuple(variable.shape) for variable in trainer.generator.variables]
     if shapes != wanted:
+        settings = trainer.settings
+        odd = next(
+            (n for n, pair in enumerate(zip(shapes, wanted)) if pair[0] != pair[1]), min(len(shapes), len(wanted))
+        )
         raise TrainingError(
-            f"the weights to start from belong to another generator. Received: {len(shapes)} arrays, the first"
-            f" {shapes[:1]}; this run's has {len(wanted)}, the first {wanted[:1]}. Use the settings of the run they"
-            f" come from: its generator, width and paths (here {trainer.settings.generator}, width"
-            f" {trainer.settings.width}, paths {trainer.settings.paths})."
+            f"the weights to start from belong to another generator. Received: {len(shapes)} arrays, number {odd} of"
+            f" shape {shapes[odd : odd + 1]}; this run's has {len(wanted)}, number {odd} of shape"
+            f" {wanted[odd : odd + 1]}. Use the settings of the run they come from: its generator, width, paths and"
+            f" head (here {settings.generator}, width {settings.width}, paths {settings.paths}, head {settings.head})."
         )
     trainer.generator.set_weights(weights)
 

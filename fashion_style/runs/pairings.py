@@ -73,13 +73,13 @@ class Pairings:
     then their targets are kept in a `TargetCache`.
 
     Args:
-        trainer: a `Trainer`: has `settings`, `step` and `targets`.
+        trainer: a `Trainer`: has `settings`, `step`, `targets` and `looks`.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self.count = trainer.settings.pairings
-        self.cache = None if trainer.settings.augment else TargetCache(trainer.targets)
+        self.cache = None if trainer.settings.augment or not trainer.looks else TargetCache(trainer.targets)
         self.group = None
         self.kept = None
 
@@ -99,6 +99,8 @@ class Pairings:
             return moved, self.cache(batch._replace(style=moved, style_numbers=numbers))
         if self.count == 1:
             return batch.style, None
+        if not self.trainer.looks:
+            return moved, None
         if group != self.group:  # always of the batch as it came, so that a resumed run computes the same bits
             self.group = group
             self.kept = self.trainer.targets(batch.content, batch.style)

@@ -92,12 +92,24 @@ class Watchers:
     stop: Stop | None = None
 
 # %% ../../nbs/runs/plan.ipynb #4343877e
-def check_rule(held_out: "Batch | None", strategy: "tf.distribute.Strategy | None") -> None:
+def check_rule(
+    held_out: "Batch | None", strategy: "tf.distribute.Strategy | None", critic_steps: int | None = None
+) -> None:
     """That the stopping rule can see what it judges.
 
+    Args:
+        held_out: pairs that training does not see, or None.
+        strategy: of the run.
+        critic_steps: of its settings; None: not known yet.
+
     Raises:
-        TrainingError: if there are no held-out pairs, or several workers of which only one has them.
+        TrainingError: if there are no held-out pairs, several workers of which only one has them, or no critic.
     """
+    if critic_steps == 0:
+        raise TrainingError(
+            "the stopping rule asks what the critic can still tell. Received: stop_gap with critic_steps=0, which"
+            " trains none. Leave out stop_gap, or use critic_steps=1."
+        )
     if getattr(strategy, "cluster_resolver", None):
         raise TrainingError(
             "the stopping rule looks at pairs that only the first of several workers has. Received: stop_gap with"
