@@ -22,7 +22,7 @@ CELL, CAPTION = 128, 18  # px
 # Asking a critic ------------------------------------------------------------------------------------------------------
 def known_pairs(pairs):
     """`Batch` with light of those pairs whose garments' shading can be trusted: they have a true answer."""
-    from fashion_style.truth import with_light
+    from fashion_style.runs.lessons import with_light
 
     lit = with_light(pairs)
     kept = np.flatnonzero(lit.light[:, 0, 0, 2] == 1)

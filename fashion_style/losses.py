@@ -128,7 +128,7 @@ def _optional_losses(painting, content, style, mask, light, residue, terms, whol
         shading=lambda: shading_loss(picture, content, mask),
         motif=lambda: motif_loss(picture, style, mask),
         truth=lambda: zero if light is None else truth_loss(painting, style, mask, light, whole),
-        cover=lambda: zero if painting.cover is None else cover_loss(painting, mask),
+        cover=lambda: zero if painting.cover is None else cover_loss(painting, mask, whole),
         residue=lambda: residue(content, style, mask, picture),
     )
     return {name: term() if name in terms else zero for name, term in found.items()}

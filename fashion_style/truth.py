@@ -4,12 +4,10 @@
 
 # %% auto #0
 __all__ = ['REFERENCE', 'SPREAD', 'DIMMEST', 'DEEPEST', 'OLD_CLOTHS', 'DRAWINGS', 'TRIMS', 'dressed', 'PhotoShading',
-           'reference_shading', 'photo_shading', 'make_triples', 'truth_of', 'Triple', 'training_triple', 'batch_maker',
-           'with_light']
+           'reference_shading', 'photo_shading', 'make_triples', 'truth_of', 'Triple', 'training_triple']
 
 # %% ../nbs/16_truth.ipynb #46979714
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -21,7 +19,6 @@ from .errors import DataError
 from .garments import GARMENT_KINDS, draw_garment
 from .networks.heads import GAIN, lit_cloth
 from .reading.sources import PictureSource
-from .settings import TrainingSettings
 
 # %% ../nbs/16_truth.ipynb #af5f46a7
 def dressed(
@@ -341,16 +338,3 @@ def training_triple(
     return Triple(
         batch.content[row], batch.style[row], truth_of(batch)[row], batch.mask[row], bool(batch.light[row, 0, 0, 2])
     )
-
-# %% ../nbs/16_truth.ipynb #397351e2
-def batch_maker(settings: TrainingSettings) -> Callable:
-    """What makes the batches of a run: `make_batch`, or `make_triples` if its lessons are triples."""
-    return partial(make_triples, drawn_share=settings.drawn_share) if settings.lessons == "triples" else make_batch
-
-
-def with_light(batch: Batch) -> Batch:
-    """A batch of pictures as they are, with the light that `photo_shading` finds in them: for held-out figures."""
-    found = [photo_shading(*pair) for pair in zip(batch.content, batch.mask)]
-    shading = np.stack([photo.shading for photo in found])
-    known = np.stack([np.full_like(photo.shading, float(not photo.doubt)) for photo in found])
-    return batch._replace(light=np.concatenate([shading, np.zeros_like(shading), known], axis=-1))

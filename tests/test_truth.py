@@ -34,6 +34,7 @@ from fashion_style.runs.curves import fig_history
 from fashion_style.runs.dashboard import fig_dashboard
 from fashion_style.runs.gradients import replica_gradients
 from fashion_style.runs.history import HISTORY_FIELDS, History, read_history
+from fashion_style.runs.lessons import batch_maker, with_light
 from fashion_style.runs.loop import train
 from fashion_style.runs.moment import fig_live, look_at
 from fashion_style.runs.networks import build_generator_of
@@ -47,14 +48,12 @@ from fashion_style.settings import LossWeights, TrainingSettings, read_settings
 from fashion_style.training import Trainer, held_out_check
 from fashion_style.truth import (
     OLD_CLOTHS,
-    batch_maker,
     dressed,
     make_triples,
     photo_shading,
     reference_shading,
     training_triple,
     truth_of,
-    with_light,
 )
 from fashion_style.writing import Stop
 

@@ -56,7 +56,8 @@ FLOORS = (
     "runs.changes runs.devices runs.networks runs.gradients",
     "training",
     (
-        "runs.pairings runs.steps runs.events runs.history runs.curves runs.arrays runs.state_shapes runs.manifests"
+        "runs.lessons runs.pairings runs.steps runs.events runs.history runs.curves runs.arrays runs.state_shapes"
+        " runs.manifests"
         " runs.checkpoints runs.plan runs.opening"
         " runs.stopping"
         " runs.keeper runs.loop runs.moment runs.session runs.forks runs.weights runs.tensorboard"

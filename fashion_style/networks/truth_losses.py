@@ -72,20 +72,23 @@ def truth_loss(
     )
 
 # %% ../../nbs/networks/truth_losses.ipynb #68bdc162
-def cover_loss(painting: Painting, mask: tf.Tensor) -> tf.Tensor:
+def cover_loss(painting: Painting, mask: tf.Tensor, whole: Whole | None = None) -> tf.Tensor:
     """Cross-entropy of the cover and the mask, averaged over all pixels; those of the garment count three times.
 
     Args:
         painting: of a light head.
         mask: (B, H, W, 1) in [0, 1], 1 where the print is to lie.
+        whole: of the batch that these rows are a part of; None: they are all of it.
 
     Returns:
         float32 scalar >= 0.
     """
     cover = tf.clip_by_value(painting.cover, 1e-6, 1.0 - 1e-6)
-    garment, ground = 3.0 * mask, 1.0 - mask
-    told = garment * tf.math.log(cover) + ground * tf.math.log(1.0 - cover)
-    return -tf.reduce_sum(told) / tf.reduce_sum(garment + ground)
+    told = 3.0 * mask * tf.math.log(cover) + (1.0 - mask) * tf.math.log(1.0 - cover)
+    cloth = whole.cloth if whole else weight_of(mask)
+    return -tf.reduce_sum(told) / (
+        2.0 * cloth + tf.cast(tf.size(mask), tf.float32)
+    )  # every pixel, and cloth twice more
 
 # %% ../../nbs/networks/truth_losses.ipynb #b55ece30
 def residue_loss(

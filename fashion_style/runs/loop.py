@@ -23,13 +23,13 @@ from ..reading.sources import PictureSource
 from .devices import is_chief
 from .history import read_history
 from .keeper import RunKeeper
+from .lessons import batch_maker, with_light
 from .opening import open_run
 from .plan import Schedule, Start, Watchers, check_rule, check_sources
 from .steps import Stepper
 from .stopping import PictureWatch, StoppingRule
 from ..settings import TrainingSettings
 from ..training import Trainer
-from ..truth import batch_maker, with_light
 from ..writing import Stop, writer_lock
 
 import tensorflow as tf

@@ -16,8 +16,8 @@ from ..drawing.sheets import contact_sheet
 from ..images import resize_picture
 from ..losses import known_focus, lock_to_mask, mask_focus, real_pictures
 from .curves import draw_curves
+from .lessons import with_light
 from ..training import Trainer
-from ..truth import with_light
 from ..wasserstein import adversarial_loss, generator_loss
 
 import tensorflow as tf

@@ -19,11 +19,11 @@ from .arrays import assign_arrays
 from .changes import settings_difference
 from .checkpoints import newest_checkpoint
 from .history import weighted_shares
+from .lessons import batch_maker
 from .networks import check_paints
 from .steps import Stepper, told_wait
 from ..settings import LossWeights, TrainingSettings
 from ..training import Trainer
-from ..truth import batch_maker
 
 # %% ../../nbs/runs/session.ipynb #01075c94
 def _trace_of(settings):
