@@ -186,7 +186,7 @@ BAD_TRAINING = [
             ["--generator", "none"],
             ["--critic", "film"],
             ["--constraint", "hope"],
-            ["--critic-steps", "0"],
+            ["--critic-steps", "-1"],
             ["--learning-rate", "nan"],
             ["--learning-rate", "fast"],
             ["--style-weight", "-1"],
