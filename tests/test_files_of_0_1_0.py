@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fashion_style.design import load_designer
+from fashion_style.errors import TrainingError
 from fashion_style.images import open_picture, to_uint8
 from fashion_style.reading.pictures import read_places
 from fashion_style.reading.run_sources import picture_sources
@@ -20,6 +21,7 @@ from fashion_style.runs.events import read_events
 from fashion_style.runs.history import read_history
 from fashion_style.runs.loop import train
 from fashion_style.runs.plan import Start
+from fashion_style.runs.weights import SHIPPED
 from fashion_style.studio.recipes import read_recipe, reproduce
 from fashion_style.studio.ways import way_of
 
@@ -65,3 +67,14 @@ def test_a_recipe_is_made_again_without_a_difference_of_version(old):
 )
 def test_only_known_versions_have_a_way(version, way):
     assert way_of(version) == way
+
+
+def test_the_generator_of_0_1_0_is_still_at_hand(old, tmp_path, monkeypatch):
+    then, now = load_designer("shipped-0.1.0"), load_designer()
+    assert then.name == "shipped-0.1.0" and then.sha256 == read_recipe(old / "design.png")["generator"]["sha256"]
+    assert now.name == "shipped" and now.sha256 != then.sha256
+    assert [known.numbers for known in SHIPPED.values()] == [now.sha256, then.sha256]
+    monkeypatch.chdir(tmp_path)  # a file or folder of that name comes first
+    (tmp_path / "shipped-0.1.0").mkdir()
+    with pytest.raises(TrainingError, match="checkpoint"):
+        load_designer("shipped-0.1.0")
