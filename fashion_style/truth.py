@@ -63,7 +63,8 @@ class PhotoShading(NamedTuple):
     Attributes:
         shading: float32 (H, W, 1) in [0, 1.5]; 1 outside the mask.
         doubt: "" where the cloth is plain, matt and light enough, else what speaks against it.
-        spread: of the cloth's colours: the larger standard deviation of a and b of CIELAB.
+        spread: of the cloth's colours: the larger standard deviation of a and b of CIELAB, as the picture is or with
+            its light evened out, whichever is less.
         median: of the luminance, in [0, 1].
         deepest: the 3rd percentile of the luminance as a share of the median.
     """
@@ -99,7 +100,8 @@ def _from_inside(light, mask):
 def photo_shading(picture: np.ndarray, mask: np.ndarray) -> PhotoShading:
     """The shading of a plain garment from its photo: luminance over its 70th percentile inside the mask.
 
-    Trusted where a and b of CIELAB spread by less than 5.5 inside (one colour), the median luminance is above 0.22 (not
+    Trusted where a and b of CIELAB spread by less than 5.5 inside (one colour; in a saturated cloth they move with the
+    light, so they may also be taken with every pixel at the median luminance), the median luminance is above 0.22 (not
     nearly black), and its 3rd percentile is above a quarter of that (no second, dark colour).
 
     Args:
@@ -111,8 +113,10 @@ def photo_shading(picture: np.ndarray, mask: np.ndarray) -> PhotoShading:
     inside = mask[..., 0] > 0.9
     if inside.sum() < 32:
         return PhotoShading(np.ones_like(mask, np.float32), "hardly any garment is seen", 0.0, 0.0, 0.0)
-    spread = float(cv2.cvtColor(values, cv2.COLOR_RGB2LAB)[inside][:, 1:].std(axis=0).max())
     low, median = np.percentile(luminance[inside], (3, 50))
+    even = np.clip(values * (median / np.maximum(luminance, 0.02))[..., None], 0, 1)
+    colours = [cv2.cvtColor(np.float32(picture), cv2.COLOR_RGB2LAB)[inside][:, 1:] for picture in (values, even)]
+    spread = float(min(ab.std(axis=0).max() for ab in colours))
     deepest = float(low / max(median, 1e-3))
     doubt = (
         "it has more than one colour"
@@ -127,7 +131,7 @@ def photo_shading(picture: np.ndarray, mask: np.ndarray) -> PhotoShading:
     return PhotoShading(reference_shading(light, mask), doubt, spread, float(median), deepest)
 
 # %% ../nbs/16_truth.ipynb #473dcc88
-OLD_CLOTHS = {"original": 0.35, "plain": 0.2, "dark": 0.15, "printed": 0.3}  # how often each is worn
+OLD_CLOTHS = {"original": 0.35, "plain": 0.25, "dark": 0.15, "printed": 0.25}  # how often each is worn
 DRAWINGS = 240  # of a run, drawn when first asked for and kept: a drawing takes as long as a training step
 TRIMS = 0.15  # share of garments that get a row of buttons, which is no cloth
 
