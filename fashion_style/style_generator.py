@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from .generator import ResizeLike, build_generator, build_unet_generator, convolution_layer
 from .networks.choices import GENERATOR_KINDS, HEADS, PATHS
-from .networks.heads import LightHead, Painting
+from .networks.heads import FineFolds, LightHead, Painting
 
 import keras
 import tensorflow as tf
@@ -164,7 +164,7 @@ class PrintHead(layers.Layer):
         return input_shape[1]
 
 
-_HEADS = {"print": (PrintHead, 5), "light": (LightHead, 3)}  # the last layer and how many maps it reads
+_HEADS = {"print": (PrintHead, 5), "light": (LightHead, 4)}  # the last layer and how many maps are painted for it
 assert tuple(_HEADS) == HEADS
 
 
@@ -185,6 +185,8 @@ def _build_painter(width, blocks, code_shapes, head):
     if "picture" in code:
         last_layer, count = _HEADS[head]
         maps = convolution_layer(x, count, activation=None, name="maps", dtype="float32")
+        if head == "light":
+            maps = FineFolds(name="fine_folds", dtype="float32")([maps, content])
         style = ResizeLike(name="print", dtype="float32")([code["picture"], content])
         picture = last_layer(name="print_head", dtype="float32")([maps, content, style, strength])
     else:
@@ -259,7 +261,8 @@ class StyleGenerator(keras.Model):
 
     @cached_property  # not an attribute of Keras: its weights are the painter's and must not be counted twice
     def _to_maps(self):
-        return keras.Model(self.painter.input, self.painter.get_layer("maps").output)
+        last = self.painter.get_layer("print_head")
+        return keras.Model(self.painter.input, last.input[0])
 
     def print_maps(self, content: tf.Tensor, code: dict[str, tf.Tensor]) -> tf.Tensor:
         """The maps that the last layer reads, of any sign, (B, H, W, 5), or (B, H, W, 3) of a light head.

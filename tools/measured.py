@@ -69,10 +69,20 @@ class Answer:
 DESIGN, RATIO, MILLISECONDS = "ms a design: median (range)", "of the medians", "median (range)"
 SHARE_OF_MEMORY = "of the plain step's memory above the start"
 PAIRS_OF_PHOTOGRAPHS = "## Whole pictures"
+CLOTH = ("palette", "chromaticity", "make", "residue")
 ANSWERS = (
     Answer(
-        "How much of a print's texture is missed on clothes? 24 pairs of photographs and prints that training never"
-        " saw, Gram matrices of VGG19",
+        "Is the cloth right, inside the garment? All 86 photographs that training never saw; in brackets the print"
+        " pasted on and shaded",
+        "{0} ({1}) Lab units from the print's palette, tint {2} ({3}), folds that are the garment's {4} ({5}), left of"
+        " a cloth worn before {6} ({7}) Lab units",
+        "inside.md",
+        "python benchmarks/inside.py --count 86",
+        tuple((row, figure_, "## 86") for figure_ in CLOTH for row in ("shipped", "paste and shade")),
+    ),
+    Answer(
+        "How much of a print's texture is missed in the whole picture, background and all? 24 pairs that training"
+        " never saw, Gram matrices of VGG19",
         "{0}; the print pasted on and shaded {1}; the plain garment {2}",
         "quality.md",
         "python benchmarks/quality.py",
@@ -94,7 +104,7 @@ ANSWERS = (
     ),
     Answer(
         "How fast is training? Pictures a second against the article's own loop",
-        "the same step {0} times, the recipe of the shipped generator {1} times, the demo's {2} times",
+        "the same step {0} times, the recipe of stage five {1} times, the demo's of version 0.1 {2} times",
         "speed.md",
         "make bench",
         (
@@ -105,7 +115,7 @@ ANSWERS = (
     ),
     Answer(
         "How long does a training's first step take, which builds its graph?",
-        "{0} s of one core, the second {1} s (the demo's recipe at 128 px)",
+        "{0} s of one core, the second {1} s (the demo's recipe of version 0.1, at 128 px)",
         "first_step.md",
         "python benchmarks/speed.py --first-steps --processor-time",
         tuple(("recipe demo | now", column) for column in ("first step, s: median (range)", "second step, s")),
