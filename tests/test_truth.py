@@ -24,7 +24,15 @@ from fashion_style.errors import DataError, TrainingError
 from fashion_style.garments import GARMENT_KINDS, draw_garment
 from fashion_style.health import diagnose
 from fashion_style.networks import large_prints
-from fashion_style.networks.heads import GAIN, HIGHLIGHT, LightHead, light_maps, lit_cloth
+from fashion_style.networks.heads import (
+    GAIN,
+    HIGHLIGHT,
+    FineFolds,
+    LightHead,
+    fine_light,
+    light_maps,
+    lit_cloth,
+)
 from fashion_style.panels.dials import Dials
 from fashion_style.panels.training import TrainingPanel
 from fashion_style.patterns import draw_pattern
@@ -125,12 +133,27 @@ def test_the_light_head_keeps_the_content_at_strength_0_and_nothing_of_it_under_
     np.testing.assert_allclose(half[1], (content[1] + full[0][1]) / 2, atol=1e-6)
 
 
+def test_fine_folds_come_from_the_garment_where_they_are_trusted():
+    cloth = 0.5 + 0.1 * np.sin(np.arange(96) * 1.5)[None, :, None, None] * np.ones((1, 96, 96, 3))  # fine folds
+    content = tf.constant(np.float32(2 * cloth - 1))
+    detail = fine_light(content).numpy()[0, 10:-10, 10:-10, 0]
+    wanted = np.log(cloth[0, 10:-10, 10:-10, 0] + 0.03)
+    assert np.corrcoef(detail.ravel(), wanted.ravel())[0, 1] > 0.99
+    np.testing.assert_allclose(fine_light(tf.fill((1, 32, 48, 3), -0.3)), 0, atol=1e-5)  # plain cloth has none
+    for trust, least, most in ((20.0, 0.9, 1.1), (-20.0, 0.0, 1e-6)):
+        maps = tf.constant(np.full((1, 96, 96, 4), [0.0, -20.0, 20.0, trust], np.float32))
+        gain = LightHead().light(FineFolds()([maps, content]))[0].numpy()[0, 10:-10, 10:-10, 0]
+        assert least <= np.log(gain).std() / detail.std() <= most
+    for size in (1, 2, 8):
+        assert np.isfinite(fine_light(tf.random.stateless_uniform((1, size, size, 3), [1, 2], -1.0, 1.0))).all()
+
+
 def test_maps_of_the_print_head_give_gain_and_cover_to_the_light_head():
-    np.testing.assert_array_equal(light_maps(np.arange(5.0)), [0, 0, 1])
+    np.testing.assert_array_equal(light_maps(np.arange(5.0)), [0, 0, 1, 0])
     kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 5))
     found = light_maps(kernel)
     np.testing.assert_array_equal(found[..., [0, 2]], kernel[..., :2])
-    assert found.shape == (3, 3, 4, 3) and not found[..., 1].any()
+    assert found.shape == (3, 3, 4, 4) and not found[..., 1].any() and not found[..., 3].any()
 
 
 # ---------------------------------------------------------------- the shading of a photo
@@ -719,7 +742,7 @@ def light_generator():
     """A light generator of random weights, strong enough that its maps vary."""
     generator = build_generator_of(replace(LIT, width=3))
     maps = generator.painter.get_layer("maps")
-    maps.set_weights([40 * maps.get_weights()[0], np.float32([0.3, -0.2, 1.0])])
+    maps.set_weights([40 * maps.get_weights()[0], np.float32([0.3, -0.2, 1.0, 1.0])])
     return generator
 
 
