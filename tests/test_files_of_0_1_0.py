@@ -72,7 +72,7 @@ def test_only_known_versions_have_a_way(version, way):
 def test_the_generator_of_0_1_0_is_still_at_hand(old, tmp_path, monkeypatch):
     then, now = load_designer("shipped-0.1.0"), load_designer()
     assert then.name == "shipped-0.1.0" and then.sha256 == read_recipe(old / "design.png")["generator"]["sha256"]
-    assert now.name == "shipped" and now.sha256 != then.sha256
+    assert now.name == "shipped"
     assert [known.numbers for known in SHIPPED.values()] == [now.sha256, then.sha256]
     monkeypatch.chdir(tmp_path)  # a file or folder of that name comes first
     (tmp_path / "shipped-0.1.0").mkdir()

@@ -56,7 +56,7 @@ SHIPPED = {
         "37d4369c33065da8d54e118c73d3424c139fa984dabf048e11d5a4476771c246",
     ),
     "shipped-0.1.0": ShippedFile(
-        "generator_0_1_0.npz",
+        "generator.npz",
         "9a7efd57776535caad8e09a51303caf09f4c921a5e1eb36d23a5f826d83faae1",
         "37d4369c33065da8d54e118c73d3424c139fa984dabf048e11d5a4476771c246",
     ),
