@@ -47,11 +47,10 @@ FIGURES = ("content", "ssim", "gram", "swd", "palette")
 
 # One variant, in a process of its own ---------------------------------------------------------------------------------
 def variant_settings(name, steps):
-    """The demo's `TrainingSettings` with a variant's changes and a number of steps."""
+    """The plain recipe's `TrainingSettings` with a variant's changes and a number of steps."""
     from fashion_style.settings import TrainingSettings
-    from fashion_style.studio.evaluation import DEMO_SETTINGS
 
-    plain, changes = DEMO_SETTINGS.to_dict(), dict(VARIANTS[name])
+    plain, changes = common.plain_recipe().to_dict(), dict(VARIANTS[name])
     weights = dict(plain["weights"], **changes.pop("weights", {}))
     return TrainingSettings.from_dict(dict(plain, **changes, weights=weights, steps=steps))
 

@@ -29,9 +29,9 @@ def train_and_dress(precision, seed, chosen):
     from fashion_style.design import load_designer
     from fashion_style.runs.loop import train
     from fashion_style.runs.plan import Schedule, Watchers
-    from fashion_style.studio.evaluation import DEMO_SETTINGS, dress_pairs
+    from fashion_style.studio.evaluation import dress_pairs
 
-    settings, clock = dataclasses.replace(DEMO_SETTINGS, precision=precision, seed=seed, steps=chosen.steps), []
+    settings, clock = dataclasses.replace(common.plain_recipe(), precision=precision, seed=seed, steps=chosen.steps), []
     with common.scratch() as folder:
         train(
             folder,

@@ -2,7 +2,7 @@
 
     python benchmarks/recipe_loop.py --recipe demo --size 128
 
-"demo" is what `fashion-style demo` trains: embedded extractor. "real" is the longest stage at 128 px of the run on real
+"demo" is what `fashion-style demo` trained in version 0.1: embedded extractor. "real" is the longest stage at 128 px of the run on real
 pictures whose generator the package ships: VGG19 (needs its weights, or --vgg-weights). Both draw garments and patterns
 by code here, each once before the clock starts. The penalty falls on every n-th step and a batch may serve several, so
 times are means over whole cycles. --feed fixed repeats one batch, which shows what the pipeline costs.
@@ -22,7 +22,6 @@ from fashion_style.data import batches
 from fashion_style.reading.sources import garment_source, pattern_source
 from fashion_style.runs.pairings import Pairings
 from fashion_style.settings import TrainingSettings
-from fashion_style.studio.evaluation import DEMO_SETTINGS
 from fashion_style.training import Trainer
 
 # the longest stage at 128 px
@@ -33,7 +32,9 @@ SMALL = 16  # px of a style picture that costs next to nothing
 
 def recipe_settings(recipe, **changes):
     """`TrainingSettings` that the project ships, with changes such as size=128 (None keeps the recipe's)."""
-    values = DEMO_SETTINGS.to_dict() if recipe == "demo" else json.loads(REAL_SETTINGS.read_text(encoding="utf-8"))
+    values = (
+        common.plain_recipe().to_dict() if recipe == "demo" else json.loads(REAL_SETTINGS.read_text(encoding="utf-8"))
+    )
     return TrainingSettings.from_dict(
         dict(values, **{name: value for name, value in changes.items() if value is not None})
     )

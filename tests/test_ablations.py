@@ -15,15 +15,15 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import ablations
 
 from fashion_style.comparison import BASELINES, ScorecardTable
-from fashion_style.studio.evaluation import DEMO_SETTINGS
 
 EVIDENCE = ablations.OUT
 
 
 def changes(name):
-    """{setting: value} that a variant's settings have and the demo's, with as many steps, have not."""
+    """{setting: value} that a variant's settings have and the plain recipe's, with as many steps, have not."""
     plain, other = (
-        dict(settings.to_dict(), steps=0) for settings in (DEMO_SETTINGS, ablations.variant_settings(name, 5))
+        dict(settings.to_dict(), steps=0)
+        for settings in (ablations.common.plain_recipe(), ablations.variant_settings(name, 5))
     )
     weights = {f"weights.{key}": value for key, value in other.pop("weights").items() if value != plain["weights"][key]}
     return {key: value for key, value in other.items() if value != plain[key]} | weights
