@@ -2,10 +2,11 @@
 
     python benchmarks/recipe_loop.py --recipe demo --size 128
 
-"demo" is what `fashion-style demo` trained in version 0.1: embedded extractor. "real" is the longest stage at 128 px of
-the run on real pictures whose generator the package ships: VGG19 (needs its weights, or --vgg-weights). Both draw
-garments and patterns by code here, each once before the clock starts. The penalty falls on every n-th step and a batch may serve several, so
-times are means over whole cycles. --feed fixed repeats one batch, which shows what the pipeline costs.
+"demo" is what `fashion-style demo` trained in version 0.1: embedded extractor. "real" is the longest stage at 128 px
+of the run on real pictures whose generator the package ships: VGG19 (needs its weights, or --vgg-weights). Both draw
+garments and patterns by code here, each once before the clock starts. The penalty falls on every n-th step and a
+batch may serve several, so times are means over whole cycles. --feed fixed repeats one batch, which shows what the
+pipeline costs.
 """
 
 import itertools
