@@ -352,7 +352,7 @@ def test_nothing_depends_on_global_random_state(embedded):
 def taken(source_pair, count, **options):
     """The first batches of the data set."""
     return [
-        Batch(*(part.numpy() for part in element))
+        Batch(*(part.numpy() for part in element if part is not None))
         for element in batches(*source_pair, batch_size=4, size=24, **options).take(count)
     ]
 
@@ -395,7 +395,7 @@ def test_repeated_batches_come_so_many_times_in_a_row(embedded, start):
 
 def test_data_set_has_static_shapes_and_can_be_read_twice(embedded):
     dataset = batches(*embedded, batch_size=4, size=24)
-    shapes = [tuple(spec.shape) for spec in dataset.element_spec]
+    shapes = [tuple(spec.shape) for spec in dataset.element_spec if hasattr(spec, "shape")]
     assert shapes == [(4, 24, 24, 3), (4, 24, 24, 3), (4, 24, 24, 1), (4,), (4,)], "pictures, mask, picture numbers"
     first, second = (next(iter(dataset))[0].numpy() for _ in range(2))
     assert (first == second).all()

@@ -80,7 +80,8 @@ def test_every_file_of_an_evaluation_is_whole_or_not_there(tmp_path, monkeypatch
         to_csv = staticmethod(lambda: "a,b\n" * 1000)
 
     class Invented:
-        designs, sheet, whole, inside = np.zeros((2, 8, 8, 3), "float32"), np.zeros((8, 8, 3), "uint8"), Table, Table
+        designs, sheet = np.zeros((2, 8, 8, 3), "float32"), np.zeros((8, 8, 3), "uint8")
+        cloth = whole = inside = Table
         to_markdown = staticmethod(lambda: "words")
 
     paths = write_evaluation(Invented, [], tmp_path / "whole", DEMO_SETTINGS)

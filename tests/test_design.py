@@ -499,10 +499,11 @@ def test_one_pair_shows_no_difference():
 
 def test_markdown_and_verdict_compare_with_paste_and_shade():
     table = made_up_table(10)
-    evaluation = demo.Evaluation(np.zeros((10, 8, 8, 3)), table, table, None)
-    assert evaluation.to_markdown().count("generator minus paste and shade, pair by pair:") == 2
+    evaluation = demo.Evaluation(np.zeros((10, 8, 8, 3)), table, table, table, None)
+    assert evaluation.to_markdown().count("generator minus paste and shade, pair by pair:") == 3
     mean = table.per_pair("paste and shade", "gram").mean()
     assert verdict(evaluation).count(f"paste and shade {mean:.3f}; paired difference +0.000 [-0.") == 2
+    assert verdict(evaluation).startswith("the cloth alone, in brackets paste and shade: ")
 
 
 def test_above_the_working_size_maps_are_made_small_and_printed_large(garment, style, monkeypatch):

@@ -340,7 +340,7 @@ def test_signs_by_hand():
         level=0.0,
         clarity=2 * 1.0 / np.std([3, 1, 2, -2]),
     )
-    assert np.isnan(signs.pop("coin"))
+    assert np.isnan(signs.pop("coin")) and np.isnan(signs.pop("truth_share"))
     assert signs == pytest.approx(expected)
 
 

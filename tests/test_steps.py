@@ -70,7 +70,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(steps, "Pairings", lambda trainer: lambda batch: (None, None))
     slow = steps.told_wait
     monkeypatch.setattr(steps, "told_wait", lambda tell, words: slow(tell, words, every=0.01))
-    return SimpleNamespace(content=None, mask=None)
+    return SimpleNamespace(content=None, mask=None, light=None)
 
 
 def test_only_the_first_step_is_told(quick):

@@ -122,12 +122,13 @@ def evaluate(designer: Designer, pairs: Batch, extractor: Extractor, *, shown: i
     raw, locked = dress_pairs(designer, pairs, lock=False), dress_pairs(designer, pairs, lock=True)
     whole = scorecard({"generator": raw}, pairs.content, pairs.style, extractor)
     inside = scorecard({"generator": locked}, pairs.content, pairs.style, extractor, pairs.mask)
-    worn = np.flatnonzero((pairs.mask > 0.9).mean(axis=(1, 2, 3)) > 0.01)  # where a garment was found at all
+    found = (pairs.mask > 0.9).mean(axis=(1, 2, 3), keepdims=True) > 0.01  # elsewhere the whole picture counts
     cloth = inside_scorecard(
         {"generator": lambda garment, print_, mask: designer.stylize(garment, print_, mask=mask).picture},
-        pairs.content[worn],
-        pairs.style[worn],
-        pairs.mask[worn],
+        pairs.content,
+        pairs.style,
+        np.where(found, pairs.mask, np.float32(1)),
+        None if len(found) > 1 else pairs.style[:, :, ::-1],  # a single print's old cloth is its mirror picture
     )
     rows = [[content, style, result] for content, style, result in zip(pairs.content, pairs.style, locked)][:shown]
     half = (len(rows) + 1) // 2
