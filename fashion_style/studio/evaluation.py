@@ -183,8 +183,7 @@ def write_evaluation(
     return paths
 
 # %% ../../nbs/studio/evaluation.ipynb #bce663c8
-# The whole method: drawn garments whose truth is known, a critic that sees them truly dressed, content and style. Little
-# cover: what is learned at 64 px leaves holes in the print at 256, and the lock cuts off what lies beside the garment.
+# The whole method, on drawn garments whose truth is known. Cover weighs little: learned at 64 px it has holes at 256.
 DEMO_SETTINGS = TrainingSettings(
     size=64,
     batch=8,
