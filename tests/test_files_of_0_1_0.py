@@ -16,6 +16,7 @@ from fashion_style.errors import TrainingError
 from fashion_style.images import open_picture, to_uint8
 from fashion_style.reading.pictures import read_places
 from fashion_style.reading.run_sources import picture_sources
+from fashion_style.runs import weights as weights_room
 from fashion_style.runs.checkpoints import newest_checkpoint
 from fashion_style.runs.events import read_events
 from fashion_style.runs.history import read_history
@@ -75,6 +76,13 @@ def test_the_generator_of_0_1_0_is_still_at_hand(old, tmp_path, monkeypatch):
     assert now.name == "shipped"
     assert [known.numbers for known in SHIPPED.values()] == [now.sha256, then.sha256]
     monkeypatch.chdir(tmp_path)  # a file or folder of that name comes first
+    asked = []
+    monkeypatch.setattr(weights_room, "check_paints", lambda generator, name: asked.append(name))
+    load_designer()
+    (old / "weights.npz").rename(tmp_path / "shipped-0.1.0")
+    assert load_designer("shipped-0.1.0").sha256 != then.sha256
+    assert asked == ["shipped-0.1.0"]  # a stranger's file is asked whether it paints numbers, whatever its name
+    (tmp_path / "shipped-0.1.0").unlink()
     (tmp_path / "shipped-0.1.0").mkdir()
     with pytest.raises(TrainingError, match="checkpoint"):
         load_designer("shipped-0.1.0")

@@ -247,6 +247,6 @@ def load_generator(weights: Path | str | None = None) -> TrainedGenerator:
     settings, arrays, name = read_weights(weights)
     generator = build_generator_of(settings, precision="float32")
     assign_arrays({f"generator/{i:03d}": v for i, v in enumerate(generator.variables)}, arrays, "generator/")
-    if name not in SHIPPED:  # the package's own are known
+    if _name_of_shipped(weights) is None:  # the package's own are known; a stranger's file may have their name
         check_paints(generator, name)
     return TrainedGenerator(generator, name, weights_digest(generator))
