@@ -131,7 +131,7 @@ def photo_shading(picture: np.ndarray, mask: np.ndarray) -> PhotoShading:
     return PhotoShading(reference_shading(light, mask), doubt, spread, float(median), deepest)
 
 # %% ../nbs/16_truth.ipynb #473dcc88
-OLD_CLOTHS = {"original": 0.35, "plain": 0.25, "dark": 0.15, "printed": 0.25}  # how often each is worn
+OLD_CLOTHS = {"original": 0.4, "plain": 0.27, "dark": 0.13, "printed": 0.2}  # how often each is worn
 DRAWINGS = 240  # of a run, drawn when first asked for and kept: a drawing takes as long as a training step
 TRIMS = 0.15  # share of garments that get a row of buttons, which is no cloth
 

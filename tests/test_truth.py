@@ -25,11 +25,14 @@ from fashion_style.garments import GARMENT_KINDS, draw_garment
 from fashion_style.health import diagnose
 from fashion_style.networks import large_prints
 from fashion_style.networks.heads import (
+    BUSY,
     GAIN,
     HIGHLIGHT,
     FineFolds,
     LightHead,
-    fine_light,
+    busyness,
+    fine_detail,
+    light_and_colours,
     light_maps,
     lit_cloth,
 )
@@ -133,19 +136,55 @@ def test_the_light_head_keeps_the_content_at_strength_0_and_nothing_of_it_under_
     np.testing.assert_allclose(half[1], (content[1] + full[0][1]) / 2, atol=1e-6)
 
 
+EVERYWHERE = tf.ones((1, 96, 96, 1))
+
+
+def waves(*colours):
+    """A cloth whose channels rise and fall in fine vertical lines, each by its own amount around 0.5."""
+    lines = np.sin(np.arange(96) * 1.5)[None, None, :, None] * np.ones((1, 96, 96, 1))
+    return tf.constant(np.float32(2 * (0.5 + lines * np.array(colours)) - 1))
+
+
 def test_fine_folds_come_from_the_garment_where_they_are_trusted():
-    cloth = 0.5 + 0.1 * np.sin(np.arange(96) * 1.5)[None, :, None, None] * np.ones((1, 96, 96, 3))  # fine folds
-    content = tf.constant(np.float32(2 * cloth - 1))
-    detail = fine_light(content).numpy()[0, 10:-10, 10:-10, 0]
-    wanted = np.log(cloth[0, 10:-10, 10:-10, 0] + 0.03)
-    assert np.corrcoef(detail.ravel(), wanted.ravel())[0, 1] > 0.99
-    np.testing.assert_allclose(fine_light(tf.fill((1, 32, 48, 3), -0.3)), 0, atol=1e-5)  # plain cloth has none
+    content = waves(0.1, 0.1, 0.1)
+    light = light_and_colours(content)
+    detail = fine_detail(light, EVERYWHERE)[0, 10:-10, 10:-10, 0].numpy()
+    assert np.corrcoef(detail.ravel(), light[0, 10:-10, 10:-10, 0].numpy().ravel())[0, 1] > 0.99
     for trust, least, most in ((20.0, 0.9, 1.1), (-20.0, 0.0, 1e-6)):
         maps = tf.constant(np.full((1, 96, 96, 4), [0.0, -20.0, 20.0, trust], np.float32))
         gain = LightHead().light(FineFolds()([maps, content]))[0].numpy()[0, 10:-10, 10:-10, 0]
         assert least <= np.log(gain).std() / detail.std() <= most
     for size in (1, 2, 8):
-        assert np.isfinite(fine_light(tf.random.stateless_uniform((1, size, size, 3), [1, 2], -1.0, 1.0))).all()
+        maps = tf.random.stateless_normal((1, size, size, 4), [1, 2])
+        content = tf.random.stateless_uniform((1, size, size, 3), [3, 4], -1.0, 1.0)
+        assert np.isfinite(FineFolds()([maps, content])).all()
+
+
+def test_trusted_fine_folds_replace_the_networks_own():
+    own = tf.random.stateless_normal((1, 96, 96, 1), [1, 2])
+    for trust, kept in ((20.0, 0.0), (-20.0, 1.0)):
+        maps = tf.concat([own, *[tf.fill((1, 96, 96, 1), value) for value in (-20.0, 20.0, trust)]], axis=-1)
+        left = FineFolds()([maps, tf.fill((1, 96, 96, 3), -0.3)])[..., :1]
+        assert np.std(left - kept * own) < 0.4 * np.std(own)
+
+
+def test_a_plain_cloth_is_trusted_and_a_print_is_not():
+    def busy(content):
+        return float(np.median(busyness(fine_detail(light_and_colours(content), EVERYWHERE), EVERYWHERE)))
+
+    flat, folds, colours, stripes = (
+        busy(waves(*amounts)) for amounts in ((0, 0, 0), (0.04, 0.04, 0.04), (0.15, -0.08, 0.1), (0.4, 0.4, 0.4))
+    )
+    assert flat == pytest.approx(0.01, abs=1e-4) and flat < folds < BUSY / 2 and min(colours, stripes) > BUSY
+
+
+def test_the_ground_beside_a_garment_lends_it_no_light():
+    inside = np.zeros((1, 96, 96, 1), np.float32)
+    inside[:, :, 32:] = 1
+    content = tf.constant(2 * (0.1 + 0.4 * inside) - 1 + np.zeros(3, np.float32))  # cloth of 0.5 on a ground of 0.1
+    maps = tf.concat([0 * inside, 0 * inside, 40 * inside - 20, 20 + 0 * inside], axis=-1)
+    gain = LightHead().light(FineFolds()([maps, content]))[0].numpy()[0, :, :, 0]
+    np.testing.assert_allclose(gain[:, 33:], 1.0, atol=0.02)
 
 
 def test_maps_of_the_print_head_give_gain_and_cover_to_the_light_head():
