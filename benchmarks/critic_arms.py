@@ -116,12 +116,12 @@ def weights_for(head, start_settings, weights):
     """Weights to start a head with: those of a light head get a print head's corrections; the other way a run knows."""
     if weights is None or head == start_settings.head or head == "light":
         return weights
-    maps = ((3, 3, start_settings.width, 4), (4,))
+    maps = ((3, 3, start_settings.width, 3), (3,))
     return [_print_maps(array) if array.shape in maps else array for array in weights]
 
 
 def _print_maps(array):
-    """Gain, highlight, cover and trust (..., 4) as gain, cover and three corrections (..., 5).
+    """Gain, highlight and cover (..., 3) as gain, cover and three corrections (..., 5).
 
     Corrections begin beside zero: at zero itself their slope is zero, too, and they would never move.
     """

@@ -164,7 +164,7 @@ class PrintHead(layers.Layer):
         return input_shape[1]
 
 
-_HEADS = {"print": (PrintHead, 5), "light": (LightHead, 4)}  # the last layer and how many maps are painted for it
+_HEADS = {"print": (PrintHead, 5), "light": (LightHead, 3)}  # the last layer and how many maps are painted for it
 assert tuple(_HEADS) == HEADS
 
 
@@ -265,7 +265,7 @@ class StyleGenerator(keras.Model):
         return keras.Model(self.painter.input, last.input[0])
 
     def print_maps(self, content: tf.Tensor, code: dict[str, tf.Tensor]) -> tf.Tensor:
-        """The maps that the last layer reads, of any sign, (B, H, W, 5), or (B, H, W, 3) of a light head.
+        """The maps that the last layer reads, of any sign, (B, H, W, 5), or (B, H, W, 4) of a light head.
 
         Args:
             content, code: as for `paint`.
@@ -300,7 +300,7 @@ class StyleGenerator(keras.Model):
             return Painting(self([content, style]))
         maps = self.print_maps(content, self.encode_style(style))
         picture = head([maps, content, style, tf.ones([tf.shape(content)[0], 1])])
-        return Painting(picture, *head.light(maps))
+        return Painting(picture, *head.light(maps), head.gain(maps[..., 3:]))
 
     def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         content, style, *strength = inputs

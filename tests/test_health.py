@@ -82,7 +82,7 @@ def test_a_real_run_gets_its_verdict(runs, name):
     assert len(verdict.words) > 40 and any(character.isdigit() for character in verdict.words)
 
 
-@pytest.mark.parametrize("stage", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("stage", range(1, 8))
 def test_the_stages_on_real_pictures_were_fine(stage):
     history = read_history(
         Path(__file__).parents[1] / "nbs" / "tutorials" / "real_run" / "stages" / f"{stage}-history.csv"

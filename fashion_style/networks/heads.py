@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAIN', 'HIGHLIGHT', 'DOUBT', 'FINE', 'AROUND', 'RIM', 'BUSY', 'lit_cloth', 'Painting', 'LightHead',
-           'light_and_colours', 'fine_detail', 'busyness', 'FineFolds', 'light_maps']
+           'light_and_colours', 'fine_detail', 'trust', 'FineFolds', 'light_maps']
 
 # %% ../../nbs/networks/heads.ipynb #ce45825e
 from typing import NamedTuple
@@ -48,12 +48,14 @@ class Painting(NamedTuple):
         gain: in (0, 1.5).
         highlight: in [0, 0.7).
         cover: in (0, 1), how sure the head is that cloth lies there; in the picture it has the benefit of the doubt.
+        own: the gain before fine folds came from the garment.
     """
 
     picture: tf.Tensor
     gain: tf.Tensor | None = None
     highlight: tf.Tensor | None = None
     cover: tf.Tensor | None = None
+    own: tf.Tensor | None = None
 
 
 class LightHead(keras.layers.Layer):
@@ -62,17 +64,20 @@ class LightHead(keras.layers.Layer):
     In the picture a cover of 0.05 counts as 0.5: what it prints beside the garment is cut off by the lock, and a hole
     in the print is not mended by anybody.
 
-    Inputs `[maps (B, H, W, 3), content, style, strength (B, 1)]`, the maps of any sign: gain, highlight, cover.
-    `strength` 0 gives the content exactly.
+    Inputs `[maps (B, H, W, 3), content, style, strength (B, 1)]`, the maps of any sign: gain, highlight, cover; more
+    maps are left alone. `strength` 0 gives the content exactly.
     """
+
+    def gain(self, maps: tf.Tensor) -> tf.Tensor:
+        """Map (B, H, W, 1) of any sign -> gain in (0, 1.5); 1 for a map of 0."""
+        return GAIN * tf.sigmoid(maps + np.float32(np.log(1 / (GAIN - 1))))
 
     def light(self, maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Maps (B, H, W, 3) of any sign -> gain in (0, 1.5), highlight in [0, 0.7), cover in (0, 1), (B, H, W, 1)
         each.
         """
-        gain = GAIN * tf.sigmoid(maps[..., 0:1] + np.float32(np.log(1 / (GAIN - 1))))  # 1 for a map of 0
         gloss = tf.nn.relu(tf.sigmoid(maps[..., 1:2] - 3.0) - 0.02) / 0.98  # most cloth has none: 0, not nearly 0
-        return gain, HIGHLIGHT * gloss, tf.sigmoid(maps[..., 2:3])
+        return self.gain(maps[..., 0:1]), HIGHLIGHT * gloss, tf.sigmoid(maps[..., 2:3])
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         maps, content, style, strength = inputs
@@ -84,8 +89,8 @@ class LightHead(keras.layers.Layer):
         return input_shape[1]
 
 # %% ../../nbs/networks/heads.ipynb #5cfb723a
-FINE, AROUND, RIM = 0.016, 0.055, 0.005  # standard deviations of the blurs, as shares of the height
-BUSY = 0.32  # a cloth as busy as this is trusted by half
+FINE, AROUND, RIM = 0.016, 0.1, 0.005  # standard deviations of the blurs, as shares of the height
+BUSY = 0.09  # a cloth as busy as this is trusted by half
 
 
 def _blur_shares(size, sigma):
@@ -109,17 +114,17 @@ def _mean_around(values, places, share):
 
 
 def light_and_colours(content: tf.Tensor) -> tf.Tensor:
-    """Logarithm of luminance + 0.03, red - green and blue - (red + green) / 2, of values in [0, 1].
+    """Logarithm of luminance + 0.03, luminance, red - green and blue - (red + green) / 2, of values in [0, 1].
 
     Args:
         content: (B, H, W, 3) in [-1, 1].
 
     Returns:
-        (B, H, W, 3).
+        (B, H, W, 4).
     """
     red, green, blue = tf.split((content + 1.0) / 2.0, 3, axis=-1)
     luminance = tf.maximum(0.299 * red + 0.587 * green + 0.114 * blue, 0.0)
-    return tf.concat([tf.math.log(luminance + 0.03), red - green, blue - (red + green) / 2.0], axis=-1)
+    return tf.concat([tf.math.log(luminance + 0.03), luminance, red - green, blue - (red + green) / 2.0], axis=-1)
 
 
 def fine_detail(values: tf.Tensor, cloth: tf.Tensor) -> tf.Tensor:
@@ -132,47 +137,50 @@ def fine_detail(values: tf.Tensor, cloth: tf.Tensor) -> tf.Tensor:
     return values - _mean_around(values, cloth, FINE)
 
 
-def busyness(detail: tf.Tensor, cloth: tf.Tensor) -> tf.Tensor:
-    """How much goes on in a cloth: mean change of its light, and four times that of its colours, around every pixel.
+def trust(detail: tf.Tensor, cloth: tf.Tensor) -> tf.Tensor:
+    """How far the fine light of a cloth may be taken for folds: near 1 where it is plain, near 0 where it is printed.
 
     Args:
-        detail: (B, H, W, 3), `fine_detail` of `light_and_colours`.
+        detail: (B, H, W, 4), `fine_detail` of `light_and_colours`.
         cloth: (B, H, W, 1), weights above 0.
 
     Returns:
-        (B, H, W, 1), from 0.01: a plain cloth has about 0.1, a print 0.3 and more.
+        (B, H, W, 1) in (0, 1): 0.5 where luminance and colours together change by `BUSY` on average around.
+
+    Source:
+        Grosse, Johnson, Adelson and Freeman 2009, "Ground truth dataset and baseline evaluations for intrinsic image
+        algorithms": colour Retinex, which takes a change without a change of colour for shading.
     """
-    changes = tf.abs(detail) * tf.constant([1.0, 4.0, 4.0])
-    return _mean_around(tf.reduce_sum(changes, axis=-1, keepdims=True), cloth, AROUND) + 0.01
+    changes = tf.reduce_sum(tf.abs(detail[..., 1:]), axis=-1, keepdims=True)
+    busy = _mean_around(changes, cloth, AROUND) + 0.003
+    return 1.0 / (1.0 + tf.pow(busy / BUSY, 3.0))
 
 
 class FineFolds(keras.layers.Layer):
-    """Fine folds are the network's or the garment's: inputs `[maps (B, H, W, 4), content]` -> maps (B, H, W, 3) for a
-    `LightHead`.
+    """Fine folds are the network's or the garment's: inputs `[maps (B, H, W, 3), content]` -> maps (B, H, W, 4).
 
-    The fourth map, of any sign, corrects how far the garment's fine light is trusted; 0 leaves it to `busyness`.
+    Both are maps for a `LightHead`; gain alone changes, inside the core of what the cover prints, and the fourth map is
+    the gain's as it was.
     """
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         maps, content = inputs
-        own, cover = maps[..., 0:1], tf.stop_gradient(tf.sigmoid(maps[..., 2:3]))
+        own, cover = maps[..., 0:1], tf.stop_gradient(tf.sigmoid(maps[..., 2:3] + DOUBT))
         core = tf.clip_by_value((_blur(cover, RIM) - 0.65) / 0.2, 0.0, 1.0)
         cloth = core + 1e-3
         detail = fine_detail(tf.concat([light_and_colours(content), own], axis=-1), cloth)
-        trust = core * tf.sigmoid(maps[..., 3:4] + 4.0 * tf.math.log(BUSY / busyness(detail[..., :3], cloth)))
         slope = 1.0 + 2.0 * tf.exp(tf.minimum(own, 0.7))  # towards the gain's limit it would grow without end
-        gain = own + trust * (slope * tf.clip_by_value(detail[..., :1], -1.5, 1.5) - detail[..., 3:])
-        return tf.concat([gain, maps[..., 1:3]], axis=-1)
+        folds = slope * tf.clip_by_value(detail[..., :1], -1.5, 1.5) - detail[..., 4:]
+        return tf.concat([own + core * trust(detail[..., :4], cloth) * folds, maps[..., 1:3], own], axis=-1)
 
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
-        return (*input_shape[0][:-1], 3)
+        return (*input_shape[0][:-1], 4)
 
 # %% ../../nbs/networks/heads.ipynb #3d6a651e
 def light_maps(weights: np.ndarray) -> np.ndarray:
-    """The last convolution's kernel or bias of the print head, (..., 5), as the light head's, (..., 4).
+    """The last convolution's kernel or bias of the print head, (..., 5), as the light head's, (..., 3).
 
-    Gain and cover are taken over; highlight and trust in fine folds begin with zeros.
+    Gain and cover are taken over; the highlight begins with zeros.
     """
     weights = np.asarray(weights)
-    nothing = np.zeros_like(weights[..., 0])
-    return np.stack([weights[..., 0], nothing, weights[..., 1], nothing], axis=-1)
+    return np.stack([weights[..., 0], np.zeros_like(weights[..., 0]), weights[..., 1]], axis=-1)

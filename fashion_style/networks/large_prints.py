@@ -56,7 +56,7 @@ def print_maps(
         weights: share of each.
 
     Returns:
-        float32 (h, w, 5), or (h, w, 3) of a light head.
+        float32 (h, w, 5), or (h, w, 4) of a light head.
     """
     height, width = content.shape[:2]
     scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)

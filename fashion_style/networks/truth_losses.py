@@ -50,7 +50,7 @@ def truth_loss(
     """Distance of a picture from the garment truly dressed, where the garment's shading is known.
 
     Args:
-        painting: the picture and, if its head has them, gain and highlight.
+        painting: the picture and, if its head has them, highlight and gain, with the garment's fine folds and without.
         style: (B, H, W, 3) in [-1, 1], the print as it lies.
         mask: (B, H, W, 1) in [0, 1].
         light: (B, H, W, 3): shading, highlight, and 1 where they are known, else 0; see the truth chapter.
@@ -66,10 +66,12 @@ def truth_loss(
     loss = _mean_where(tf.abs(off) + _slopes(off), places, weight)
     if painting.gain is None:
         return loss
-    folds = tf.math.log((painting.gain + 0.05) / (shading + 0.05))
-    return loss + _mean_where(
-        tf.abs(folds) + _slopes(folds) + 0.5 * tf.abs(painting.highlight - highlight), places, weight
-    )
+    loss += _mean_where(0.5 * tf.abs(painting.highlight - highlight), places, weight)
+    for gain in (painting.gain, painting.own):
+        if gain is not None:
+            folds = tf.math.log((gain + 0.05) / (shading + 0.05))
+            loss += _mean_where(tf.abs(folds) + _slopes(folds), places, weight)
+    return loss
 
 # %% ../../nbs/networks/truth_losses.ipynb #68bdc162
 def cover_loss(painting: Painting, mask: tf.Tensor, whole: Whole | None = None) -> tf.Tensor:
