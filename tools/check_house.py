@@ -35,7 +35,7 @@ FLOORS = (
     ),
     (
         "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.segmenter cloth.refining"
-        " cloth.doubts cloth.masks cloth.mending cloth.parts"
+        " cloth.doubts cloth.masks cloth.mending cloth.parts cloth.period"
     ),
     "cloth.transparency cloth.forms",
     "studio.wishes",
