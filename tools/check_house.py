@@ -36,9 +36,10 @@ FLOORS = (
     (
         "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.segmenter cloth.refining"
         " cloth.doubts cloth.masks cloth.mending cloth.parts cloth.period"
+        " cloth.repeats"
     ),
     "cloth.transparency cloth.forms",
-    "studio.wishes",
+    "studio.wishes cloth.laying",
     "garments patterns",
     (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
