@@ -75,7 +75,8 @@ FLOORS = (
         " panels.dials panels.snapshots panels.training panels.__init__"
     ),
     (
-        "commands.options commands.training_options commands.lab commands.demo commands.train commands.design"
+        "commands.options commands.training_options commands.lab commands.demo commands.train commands.wish_options"
+        " commands.design"
         " commands.reproduce commands.evaluate commands.compare commands.parser"
     ),
     "cli",
