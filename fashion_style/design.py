@@ -9,7 +9,7 @@ __all__ = ['MAX_PIXELS', 'DIRECT_PIXELS', 'keep_garment_colours', 'lock_garment'
 # %% ../nbs/21_design.ipynb #943c2901
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from skimage.color import lab2rgb, rgb2lab
 
 from .cloth.forms import Form, make_form, read_cloth, read_print
 from .cloth.laying import tile_style
+from .cloth.repeats import Laying, plan_laying
 from .cloth.transparency import KEEP, read_background, show_through, stand_before
 from .decoding.layers import Layers
 from .errors import DesignError
 from .images import to_uint8
 from .networks.large_prints import WORKING_PIXELS, paint_large
 from .runs.weights import load_generator
-from .studio.wishes import check_mix, checked_number, checked_shares
+from .studio.wishes import check_mix, checked_number, checked_offset, checked_shares
 from .style_generator import StyleGenerator, mix_style_codes
 
 import keras
@@ -82,6 +83,7 @@ class Design:
         finder: what found the mask: "drawing", "network", "graph cut", "opacity" or "given".
         warnings: what speaks against a mask that was found or that the opacity is, in sentences; none for a mask
             that was given.
+        laid: how each style was laid.
     """
 
     picture: np.ndarray
@@ -90,6 +92,7 @@ class Design:
     alpha: np.ndarray | None = None
     finder: str = "given"
     warnings: tuple[str, ...] = ()
+    laid: tuple[Laying, ...] = ()
 
     @property
     def layers(self) -> Layers:
@@ -139,6 +142,9 @@ class Designer:
         size: int | None = None,
         background: str = KEEP,
         finder: str = "today",
+        repeat: str | Sequence[Laying] = "auto",
+        rotate: float = 0.0,
+        offset: Sequence[float] = (0.0, 0.0),
     ) -> Design:
         """Put one style, or a mix of several, onto a garment.
 
@@ -159,10 +165,14 @@ class Designer:
             background: "keep" leaves it as it is, also transparent; "transparent" cuts the garment out; a colour such
                 as "#ffffff" is laid behind it.
             finder: of the mask, see `find_garment`.
+            repeat: how the styles are laid, one of `REPEATS`; "auto" looks at each. Or a `Laying` for each, such as
+                those of an earlier design's `laid`.
+            rotate: degrees clockwise that the laid styles are turned by, about the middle of the picture.
+            offset: (right, down) that they are moved by, as shares of the picture's short side.
         Raises:
             PictureError: for pictures that cannot be read.
-            DesignError: for garments too large at this size, numbers out of range, another background, or weights that
-                paint no numbers.
+            DesignError: for garments too large at this size, numbers out of range, another background or repeat, or
+                weights that paint no numbers.
             GarmentError: for an unknown finder.
         """
         strength = checked_number("strength", strength, 0, 1, "0 is the garment, 1 the full style.")
@@ -172,12 +182,18 @@ class Designer:
         styles = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         check_mix(len(styles))
         weights = checked_shares("weights", [1] * len(styles) if weights is None else weights, len(styles))
+        rotate = checked_number("rotate", rotate, -360, 360, "It is in degrees, clockwise.")
+        offset = checked_offset(offset)
         read_background(background)  # refused before anything is painted
         form = self.dress_form(garment, mask, size, finder)
         prints = [read_print(style) for style in styles]
-        generated = self._generate(form.garment, prints, weights, strength, motif_scale)
+        laid = _plan_all(prints, repeat)
+        generated = self._generate(form.garment, prints, laid, weights, strength, (motif_scale, rotate, offset))
         wishes = dict(strength=strength, motif_scale=motif_scale, keep_colours=bool(keep_colours), lock=bool(lock))
-        return self.finish(form, generated, weights, background=background, **wishes)
+        design = self.finish(form, generated, weights, background=background, **wishes)
+        asked = dict(repeat=repeat if isinstance(repeat, str) else "noted", rotate=rotate, offset=list(offset))
+        noted = [plan.to_dict() for plan in laid]
+        return replace(design, laid=laid, recipe=dict(design.recipe, **asked, laid=noted))
 
     def finish(
         self, form: Form, generated: np.ndarray, weights: np.ndarray, *, background: str = KEEP, **wishes: Any
@@ -219,13 +235,15 @@ class Designer:
         limit = MAX_PIXELS if self._prints else DIRECT_PIXELS
         return make_form(colours, alpha, mask, _fitting_size(*colours.shape[:2], size, limit), finder)
 
-    def _generate(self, garment, styles, weights, strength, motif_scale):
+    def _generate(self, garment, styles, laid, weights, strength, geometry):
         """The garment painted all over; where a print has holes, the garment itself."""
+        motif_scale, rotate, offset = geometry
         height, width = garment.shape[:2]
         large = self._prints and height * width > WORKING_PIXELS
         grow = [(0, -height % 8), (0, -width % 8), (0, 0)]  # every generator halves the size at most three times
         content = garment if large else np.pad(garment, grow, mode="symmetric")
-        laid = [tile_style(style, *content.shape[:2], motif_scale=motif_scale) for style in styles]
+        how = dict(motif_scale=motif_scale, rotate=rotate, offset=offset)
+        laid = [tile_style(style, *content.shape[:2], repeat=plan, **how) for style, plan in zip(styles, laid)]
         colours = [style[..., :3] for style in laid]
         if large:
             painted = paint_large(self.generator, garment, colours, weights, strength)
@@ -244,6 +262,20 @@ class Designer:
             generated = sum(w * self.generator([content, style]) for w, style in zip(weights, laid))
             generated = content + strength * (generated - content)
         return np.clip(generated[0].numpy(), -1, 1)
+
+
+def _plan_all(styles, repeat):
+    """A `Laying` for each style: planned, or as given. Raises DesignError for another number of them."""
+    if isinstance(repeat, str):
+        return tuple(plan_laying(style, repeat) for style in styles)
+    if not isinstance(repeat, (list, tuple)) or not all(isinstance(plan, Laying) for plan in repeat):
+        raise DesignError(
+            f"repeat must be a word, or a Laying for each style. Received: {str(repeat)[:60]!r}. The word auto looks at"
+            " the styles."
+        )
+    if len(repeat) != len(styles):
+        raise DesignError(f"repeat needs one Laying for each of {len(styles)} styles. Received: {len(repeat)}.")
+    return tuple(repeat)
 
 
 def _fitting_size(height, width, size, limit):

@@ -9,7 +9,7 @@ __all__ = ['EXACT_SUFFIXES', 'add_wishes', 'given_wishes']
 import argparse
 from typing import Any
 
-from .options import background, number, path_name
+from .options import background, number, offset_pair, path_name
 
 # %% ../../nbs/commands/wish_options.ipynb #652a9e20
 EXACT_SUFFIXES = (".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -48,6 +48,33 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
         help="1: the style spans the garment's picture once, 0.5: motifs half as large (default: %(default)s)",
     )
     add(
+        "--repeat",
+        choices=("auto", "straight", "half-drop", "brick", "mirror", "none"),
+        default="auto",
+        help=(
+            "how the style is laid. auto: by the repeat that it holds, mirrored if there is none; the others take the"
+            " whole picture: side by side, every second column dropped or row moved by half, mirrored, or once"
+            " (default: %(default)s)"
+        ),
+    )
+    add(
+        "--rotate",
+        type=number(float, -360.0, 360.0, "degrees"),
+        default=0.0,
+        metavar="DEGREES",
+        help="turn the laid style clockwise (default: %(default)s)",
+    )
+    add(
+        "--offset",
+        type=offset_pair,
+        default=(0.0, 0.0),
+        metavar="X,Y",
+        help=(
+            "move the laid style right and down, in short sides of the picture; with a minus in front write"
+            " --offset=-0.1,0 (default: 0,0)"
+        ),
+    )
+    add(
         "--keep-colours",
         action="store_true",
         help="keep the garment's colours, take only light and dark from the style",
@@ -82,4 +109,7 @@ def given_wishes(options: argparse.Namespace) -> dict[str, Any]:
         keep_colours=options.keep_colours,
         lock=options.lock,
         background=options.background,
+        repeat=options.repeat,
+        rotate=options.rotate,
+        offset=list(options.offset),
     )
