@@ -12,14 +12,14 @@ from fashion_style.cloth.period import (
     NO_REPEAT,
     Repeat,
     find_repeat,
-    goes_on,
     is_whole,
     overlap_correlation,
     piece_of,
-    seam_ratio,
+    uneven_light,
     whole_repeats,
 )
 from fashion_style.cloth.repeats import IN_0_1, LAYOUTS, REPEATS, Laying, plan_laying, read_laying
+from fashion_style.cloth.seams import goes_on, seam_ratio
 from fashion_style.errors import DesignError
 from fashion_style.images import open_picture, resize_picture, to_uint8
 from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
@@ -247,6 +247,23 @@ def test_a_swatch_that_ends_inside_a_stripe_is_cut():
     assert widths.max() - widths.min() <= 1, widths
 
 
+def test_uneven_light_is_measured_and_evened_out():
+    cloth = np.tile(0.8 * motif(np.random.default_rng(4), 50, 60), (3, 3, 1))[:130, :160] + 1
+    light = np.exp(np.linspace(0, 0.3, 130)[:, None] - np.linspace(0, 0.6, 160)[None, :])[..., None]
+    swatch = (cloth * light / light.max() - 1).astype("float32")
+    assert np.allclose(uneven_light(swatch, find_repeat(swatch)), (0.3, -0.6), atol=0.05)
+    assert np.allclose(uneven_light(cloth - 1, find_repeat(cloth - 1)), (0, 0), atol=0.02)
+    plan = plan_laying(swatch)
+    assert plan.piece[2:] == (100, 120) and np.allclose(plan.light, (0.3, -0.6), atol=0.05)
+    as_large = dict(motif_scale=130 / 100)
+    jumps, goes = (
+        seam_ratio(tile_style(swatch, 100, 120, repeat=how, **as_large)) for how in (plan._replace(light=(0, 0)), plan)
+    )
+    assert goes <= 1.05 < jumps
+    assert plan_laying(cloth - 1).light == (0.0, 0.0)  # an even swatch keeps its pixels
+    assert uneven_light(swatch, NO_REPEAT) == (0.0, 0.0)
+
+
 def test_what_was_asked_is_obeyed():
     tile = draw_pattern("paisley", 64)
     for word in LAYOUTS:
@@ -266,7 +283,7 @@ def test_recipes_of_0_1_mirror_what_was_mirrored_then():
 
 def test_a_note_is_read_as_it_was_written():
     plans = [plan_laying(draw_pattern("polka dot", 96)), plan_laying(lines(np.linspace(-1, 1, 64)))]
-    for plan in (*plans, Laying("none", (1, 2, 3, 4), Repeat("brick", 3.5, 1.0, 0.5))):
+    for plan in (*plans, Laying("none", (1, 2, 3, 4), Repeat("brick", 3.5, 1.0, 0.5), (0.5, -1.0))):
         assert read_laying(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
@@ -285,6 +302,10 @@ FOUND = dict(layout="straight", rows=3.0, columns=4.0, confidence=0.5)
         dict(piece=[0, 0, 4, 4.0]),
         dict(piece=[0, 0, 4, True]),
         dict(piece=[0, 0, 4, 10**9]),
+        dict(light=None),
+        dict(light=[0.0]),
+        dict(light=[0.0, 7]),
+        dict(light=[0.0, float("nan")]),
         dict(found=3),
         dict(found=dict(FOUND, rows=float("nan"))),
         dict(found=dict(FOUND, rows="3")),

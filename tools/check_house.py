@@ -36,7 +36,7 @@ FLOORS = (
     (
         "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.segmenter cloth.refining"
         " cloth.doubts cloth.masks cloth.mending cloth.parts cloth.period"
-        " cloth.repeats"
+        " cloth.seams cloth.repeats"
     ),
     "cloth.transparency cloth.forms",
     "studio.wishes cloth.laying",

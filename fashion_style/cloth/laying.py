@@ -11,13 +11,24 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .period import piece_of
+from .period import evened, piece_of
 from .repeats import Laying, plan_laying
 from ..errors import DesignError
 from ..images import resize_picture, to_float
 from ..studio.wishes import checked_number, checked_offset
 
-# %% ../../nbs/cloth/laying.ipynb #1d4af107
+# %% ../../nbs/cloth/laying.ipynb #298f7eb7
+def _piece(style, laying):
+    """The piece of a style that is laid, its light evened out around its middle where the plan says so."""
+    piece = piece_of(style, laying.piece)
+    if not any(laying.light):
+        return piece
+    piece = to_float(piece) if piece.dtype == np.uint8 else piece
+    light = [change * part / side for change, part, side in zip(laying.light, piece.shape, style.shape)]
+    piece = np.concatenate([evened(piece[..., :3] + 1, light) - 1, piece[..., 3:]], axis=2)
+    return np.minimum(piece, 1)
+
+
 def _field(piece, layout):
     """The piece of cloth that repeats straight (or mirrored, where the layout says so)."""
     if layout == "half-drop":
@@ -138,7 +149,7 @@ def tile_style(
         )
     laying, short = _planned(style, repeat), min(height, width)
     factor = motif_scale * short / min(style.shape[:2])
-    field, once = _field(piece_of(style, laying.piece), laying.layout), laying.layout == "none"
+    field, once = _field(_piece(style, laying), laying.layout), laying.layout == "none"
     if rotate == 0 and offset == (0.0, 0.0) and not once:
         mode = "symmetric" if laying.layout == "mirror" else "wrap"
         return _lay_upright(field, height, width, factor, mode)
