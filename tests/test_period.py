@@ -219,6 +219,12 @@ def test_the_given_tiles_repeat(shared_data):
         assert seam_ratio(tile) <= 1.05 and plan_laying(tile)[:2] == ("straight", (0, 0, *tile.shape[:2]))
 
 
+def test_the_given_one_way_print_stands_upright(shared_data):
+    swatch = open_picture(shared_data.parent / "cases" / "17_one_way_print.png")
+    plan = plan_laying(swatch)  # its repeat is 0.7 of its side
+    assert plan[:2] == ("straight", (0, 0, 180, 180)) and plan.found.confidence > 0.9
+
+
 def test_few_photographed_fabrics_are_repeated_as_they_are(shared_data):
     files = sorted((shared_data / "patterns" / "fabric").glob("*"))[::4]
     assert len(files) > 40
