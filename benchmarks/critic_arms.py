@@ -277,8 +277,9 @@ def train_arm(arm, seed, chosen):
 # Judging it -----------------------------------------------------------------------------------------------------------
 def judge(trainer, chosen, folder):
     """{figure: number} of a trained arm on the held-out pairs; its designs are kept in the run's folder."""
+    from fashion_style.cloth.laying import tile_style
     from fashion_style.comparison import set_diversity
-    from fashion_style.design import Designer, tile_style
+    from fashion_style.design import Designer
     from fashion_style.features import load_extractor
     from fashion_style.scoring.inside import inside_scores
 

@@ -40,7 +40,7 @@ def _dresses(designer):
 # Parts one and two: photos --------------------------------------------------------------------------------------------
 def laid_prints(styles, size):
     """The prints as they are laid over the garments' canvas, (B, size, size, 3)."""
-    from fashion_style.design import tile_style
+    from fashion_style.cloth.laying import tile_style
 
     return np.stack([tile_style(style, size, size) for style in styles])
 

@@ -134,7 +134,7 @@ def worn_patterns(designer, each, size):
     """`each` held-out drawings of every family on drawn garments, locked: list of dicts with garment, style, design and
     pasted.
     """
-    from fashion_style.design import tile_style
+    from fashion_style.cloth.laying import tile_style
     from fashion_style.garments import paste_and_shade
 
     found = []

@@ -19,9 +19,6 @@ from PIL import Image
 
 from fashion_style import cli
 from fashion_style.commands import (
-    design as design_commands,
-)
-from fashion_style.commands import (
     lab as course,
 )
 from fashion_style.commands import (
@@ -34,10 +31,12 @@ from fashion_style.commands import (
 from fashion_style.commands import (
     training_options as run_options,
 )
+from fashion_style.commands.wish_options import EXACT_SUFFIXES
 from fashion_style.errors import PictureError, TrainingError
 from fashion_style.reading import pictures as places
 from fashion_style.reading.pairs import distinct_pairs
 from fashion_style.reading.run_sources import EMBEDDED
+from fashion_style.studio.recipes import read_recipe
 
 
 @pytest.fixture
@@ -107,6 +106,11 @@ BAD_USE = [
             ["--shares", "0"],
             ["--shares", "1,2"],
             ["--shares", "-1"],
+            ["--repeat", "twice"],
+            ["--rotate", "361"],
+            ["--offset", "1"],
+            ["--offset", "0,2.5"],
+            ["--offset", "a,b"],
             ["--lock", "yes", "--what"],
         )
     ),
@@ -842,6 +846,21 @@ def test_a_run_that_begins_with_a_generator_is_built_like_it():
         assert (settings.width, settings.paths) == (width, "spatial")
 
 
+def test_every_wish_that_is_typed_stands_in_the_recipe(tiny_run, shell, pictures, tmp_path):
+    typed = (
+        "--strength 0.5 --size 24 --motif-scale 0.4 --keep-colours --no-lock --background #ffffff --repeat brick"
+        " --rotate -30 --offset=-0.1,0.25"
+    ).split()
+    words = ["stylize", pictures / "dress.png", pictures / "dots.png", "-o", tmp_path / "out.png", "--run", tiny_run[0]]
+    assert shell(*words, *typed)[0] == 0
+    recipe = read_recipe(tmp_path / "out.png")
+    wished = dict(strength=0.5, motif_scale=0.4, keep_colours=True, lock=False, size=24, background="#ffffff")
+    wished |= dict(repeat="brick", rotate=-30.0, offset=[-0.1, 0.25], weights=None)
+    assert recipe["settings"] == wished
+    assert recipe["laid"][0]["layout"] == "brick" and recipe["laid"][0]["found"] is None
+    assert shell("reproduce", tmp_path / "out.png", "--look-in", pictures, "--run", tiny_run[0])[0] == 0
+
+
 def test_stylize_writes_picture_and_recipe(tiny_run, shell, pictures, tmp_path):
     run = tiny_run[0]
     words = [
@@ -899,7 +918,7 @@ def test_a_mask_can_be_given_and_written(tiny_run, shell, pictures, tmp_path):
     ]
     with Image.open(pictures / "dress.png") as picture:
         garment = np.asarray(picture)
-    for suffix in design_commands.EXACT_SUFFIXES:
+    for suffix in EXACT_SUFFIXES:
         out = tmp_path / f"out{suffix}"
         assert shell(*words, "-o", out, "--save-mask", tmp_path / f"used{suffix}")[::2] == (0, [])
         with Image.open(out) as picture, Image.open(tmp_path / f"used{suffix}") as used:

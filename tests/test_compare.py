@@ -221,7 +221,7 @@ def test_a_rival_is_made_with_every_setting_of_the_recipe(inputs, designer, tmp_
 
 
 def test_the_print_is_pasted_as_it_was_laid(inputs, designer, tmp_path):
-    from fashion_style.design import tile_style
+    from fashion_style.cloth.laying import tile_style
 
     style = open_picture(inputs / "prints" / "asanoha.png")
     save_dressed(

@@ -14,14 +14,12 @@ from fashion_style.design import (
     keep_garment_colours,
     load_designer,
     lock_garment,
-    seam_step_ratio,
-    tile_style,
 )
 from fashion_style.errors import DesignError, PictureError, TrainingError
 from fashion_style.garments import draw_garment
 from fashion_style.generator import build_generator
-from fashion_style.images import open_picture, to_uint8
-from fashion_style.patterns import PATTERN_FAMILIES, draw_pattern
+from fashion_style.images import to_uint8
+from fashion_style.patterns import draw_pattern
 from fashion_style.runs import networks
 from fashion_style.runs.checkpoints import save_checkpoint
 from fashion_style.runs.networks import build_networks
@@ -130,20 +128,6 @@ def test_kept_colours_are_the_garment_s(garment, style):
     assert np.median(np.abs(light)) < 2.0  # lightness is the style's, but for colours that no screen can show
 
 
-def test_tiles_repeat_seamlessly_and_photos_are_mirrored():
-    style = draw_pattern("seigaiha", 64, seed=1)
-    laid = tile_style(style, 96, 96, motif_scale=0.5)
-    np.testing.assert_array_equal(laid[:48], laid[48:])
-    ramp = np.broadcast_to(np.linspace(-1, 1, 64, dtype="float32")[:, None, None], (64, 64, 3))
-    laid = tile_style(ramp, 128, 128, motif_scale=0.5)
-    np.testing.assert_allclose(laid[:64], laid[127:63:-1])
-    assert tile_style(style, 40, 90).shape == (40, 90, 3) and tile_style(style, 32, 32, motif_scale=3.0).shape == (
-        32,
-        32,
-        3,
-    )
-
-
 def test_lock_blends_at_soft_edges():
     generated, garment, mask = np.full((1, 3, 3), 1.0), np.full((1, 3, 3), -1.0), np.array([[[0.0], [0.5], [1.0]]])
     np.testing.assert_array_equal(lock_garment(generated, garment, mask)[0, :, 0], [-1, 0, 1])
@@ -195,7 +179,7 @@ def test_the_limit_counts_after_size_and_before_any_resizing(designer, style, mo
     with pytest.warns(UserWarning, match="--size") as caught:
         shape = designer.stylize(large, style).picture.shape
     assert len(caught) == 1 and 9_000 < shape[0] * shape[1] <= 10_000
-    monkeypatch.setattr(design_room, "resize_picture", None)
+    monkeypatch.setattr("fashion_style.cloth.forms.resize_picture", None)
     with pytest.raises(DesignError, match="smaller size"):
         designer.stylize(large, style, size=90)
 
@@ -226,62 +210,10 @@ def test_a_style_is_never_too_large(designer, garment, style):
     assert designer.stylize(garment.picture, large, mask=garment.mask).picture.shape == garment.picture.shape
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (5, 400), (64, 64)])
-def test_a_large_scale_enlarges_only_what_is_seen(shape, monkeypatch):
-    made = []
-    resize = design_room.resize_picture
-    monkeypatch.setattr(
-        design_room,
-        "resize_picture",
-        lambda picture, size, **options: made.append(np.prod(size)) or resize(picture, size, **options),
-    )
-    picture = np.random.default_rng(0).uniform(-1, 1, shape + (3,)).astype("float32")
-    assert tile_style(picture, 400, 300, motif_scale=20).shape == (400, 300, 3)
-    assert max(made) <= 4 * 400 * 300
-
-
-def test_a_cut_out_corner_shows_what_the_whole_would(style):
-    whole = design_room.resize_picture(style, (240, 240), fit="stretch")
-    np.testing.assert_allclose(tile_style(style, 120, 120, motif_scale=2.0)[:112, :112], whole[:112, :112], atol=1e-5)
-
-
 @pytest.mark.parametrize("shape", [(3, 64), (1, 1)])
 def test_styles_of_a_few_pixels_are_refused(designer, garment, shape):
     with pytest.raises(DesignError, match="4 pixels"):
         designer.stylize(garment.picture, np.zeros(shape + (3,), "float32"))
-
-
-def wraps(picture):
-    return seam_step_ratio(picture) <= design_room.WRAP_UP_TO
-
-
-@pytest.mark.parametrize("size", [96, 256])
-def test_drawn_repeats_wrap_and_cut_out_pictures_do_not(size):
-    drawn = {(family, seed): draw_pattern(family, size, seed=seed) for family in PATTERN_FAMILIES for seed in (0, 1)}
-    wrapped = np.mean([wraps(picture) for picture in drawn.values()])
-    cut = np.mean([wraps(picture[: size * 61 // 96, : size * 71 // 96]) for picture in drawn.values()])
-    assert wrapped >= 0.95 and cut < 0.4, (wrapped, cut)
-    assert seam_step_ratio(np.zeros((8, 8, 3), "uint8")) == 1.0
-
-
-@pytest.mark.parametrize("family", ["greek key", "herringbone", "houndstooth", "stripe", "windowpane"])
-def test_motifs_of_few_hard_edges_are_wrapped_although_one_lies_on_the_seam(family):
-    tile = draw_pattern(family, 256)
-    laid = tile_style(tile, 512, 512, motif_scale=0.5)
-    np.testing.assert_array_equal(laid[:, :256], laid[:, 256:])
-    np.testing.assert_array_equal(laid[:256], laid[256:])
-
-
-def test_an_edge_inside_does_not_excuse_another_edge_on_the_seam():
-    ramp = np.broadcast_to(np.linspace(-0.8, 0.8, 64, dtype="float32")[:, None, None], (64, 64, 3)).copy()
-    assert not wraps(ramp)
-    ramp[30:34] = -1  # a hard dark line across the picture
-    assert not wraps(ramp)
-
-
-def test_few_photographed_fabrics_wrap(shared_data):
-    files = sorted((shared_data / "patterns" / "fabric").glob("*"))[::4]
-    assert len(files) > 40 and np.mean([wraps(open_picture(file)) for file in files]) <= 0.1
 
 
 def test_masks_may_be_flat_and_follow_the_size(designer, garment, style):
@@ -418,7 +350,8 @@ def test_the_package_ships_a_trained_generator(garment, style):
     design = load_designer().stylize(garment.picture, style, mask=garment.mask)
     inside = garment.mask[..., 0] == 1
     assert np.abs(design.picture - garment.picture)[inside].mean() > 0.1
-    assert set(design.recipe) == {"weights", "strength", "motif_scale", "keep_colours", "lock", "generator"}
+    named = "weights strength motif_scale keep_colours lock repeat rotate offset laid generator"
+    assert set(design.recipe) == set(named.split()) and design.recipe["laid"] == [design.laid[0].to_dict()]
 
 
 def stop_at_once(*arguments, **more):

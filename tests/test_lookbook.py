@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fashion_style.cli import main
+from fashion_style.cloth.repeats import IN_0_1
 from fashion_style.design import Designer, load_designer
 from fashion_style.errors import DesignError, PictureError, TrainingError
 from fashion_style.garments import draw_garment
@@ -21,7 +22,7 @@ from fashion_style.images import open_picture, save_picture
 from fashion_style.patterns import draw_pattern
 from fashion_style.studio import lookbook
 from fashion_style.studio.lookbook import DOUBT, TABLE, choose_pairs, make_lookbook
-from fashion_style.studio.recipes import RECIPE_FIELD, dress, file_sha256, read_recipe, reproduce, save_dressed
+from fashion_style.studio.recipes import RECIPE_FIELD, Dressed, dress, file_sha256, read_recipe, reproduce, save_dressed
 from fashion_style.writing import writer_lock
 
 
@@ -57,8 +58,46 @@ def test_nothing_to_pair(arguments):
         choose_pairs(*arguments)
 
 
+def test_reproduce_lays_as_it_was_laid_whatever_is_found_today(designer, files, monkeypatch):
+    swatch = np.tile(draw_pattern("paisley", 48), (3, 3, 1))[:130, :120]
+    save_picture(swatch, files / "prints" / "swatch.png")
+    made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "swatch.png"], motif_scale=0.5)
+    assert made.recipe["laid"][0]["piece"][2:] == [96, 96] and made.recipe["settings"].get("repeat") is None
+    save_dressed(made, files / "out.png")
+    monkeypatch.setattr("fashion_style.cloth.repeats.find_repeat", None)  # not asked again
+    assert reproduce(files / "out.png", [files]).differences == ()
+
+
+def test_a_recipe_of_0_1_lays_stripes_as_then(designer, files, monkeypatch):
+    stripes = np.repeat(np.float32([[-1], [1]]), 32, axis=0)[:, None] * np.ones((1, 64, 3), "float32")
+    save_picture(stripes, files / "prints" / "stripes.png")
+    names = files / "garments" / "dress.png", [files / "prints" / "stripes.png"]
+    then = dress(designer, *names, motif_scale=0.3, finder="graph cut", repeat=IN_0_1, way=1)
+    now = dress(designer, *names, motif_scale=0.3, finder="graph cut", way=1)
+    assert not np.array_equal(then.layers.colours, now.layers.colours)
+    old = {key: value for key, value in then.recipe.items() if key != "laid"} | dict(version="0.1.0")
+    old["settings"] = {key: value for key, value in old["settings"].items() if key not in ("finder", "repeat")}
+    save_dressed(Dressed(then.design, old), files / "out.png")
+    assert reproduce(files / "out.png", [files]).differences == ()
+
+
+@pytest.mark.parametrize("laid", [[], [dict(layout="straight", piece=[0, 0, 640, 64], found=None)]])
+def test_an_edited_note_is_refused(designer, files, laid):
+    made = dress(designer, files / "garments" / "dress.png", [files / "prints" / "gingham.png"])
+    save_dressed(Dressed(made.design, made.recipe | dict(laid=laid)), files / "out.png")
+    with pytest.raises(DesignError, match="somebody changed it"):
+        reproduce(files / "out.png", [files])
+
+
 @pytest.mark.parametrize(
-    "settings", [dict(), dict(strength=0.4, motif_scale=0.5, keep_colours=True), dict(lock=False, size=48)]
+    "settings",
+    [
+        dict(),
+        dict(strength=0.4, motif_scale=0.5, keep_colours=True),
+        dict(lock=False, size=48),
+        dict(repeat="half-drop", rotate=12.5, offset=[0.1, -0.2]),
+        dict(repeat="none", motif_scale=0.4),
+    ],
 )
 def test_reproduce_makes_the_same_pixels(designer, files, settings):
     styles = [files / "prints" / "gingham.png", files / "prints" / "asanoha.png"]

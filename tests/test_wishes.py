@@ -13,6 +13,7 @@ from fashion_style.studio.wishes import (
     check_recipe,
     check_wishes,
     checked_number,
+    checked_offset,
     checked_shares,
     is_recipe,
 )
@@ -21,6 +22,7 @@ PART = dict(name="dress.png", sha256="0" * 64)
 RECIPE = dict(
     garment=PART, styles=[PART, PART], mask=None, generator=PART, settings={}, pixels="f" * 64, version="0.2.0"
 )
+NOTE = dict(layout="straight", piece=[0, 0, 8, 8], found=None)
 ODD = (None, True, "1", "", [], {}, [1], float("nan"), float("inf"), -1e308, 10**400, -1, 1e9, "\x1b[2J")
 
 
@@ -32,7 +34,9 @@ def test_a_number_of_styles():
             check_mix(count)
 
 
-@pytest.mark.parametrize("name", ["weights", "strength", "motif_scale", "keep_colours", "lock", "size"])
+@pytest.mark.parametrize(
+    "name", ["weights", "strength", "motif_scale", "keep_colours", "lock", "size", "repeat", "rotate", "offset"]
+)
 def test_a_wish_is_taken_or_refused_with_one_error(name):
     refused = 0
     for value in ODD:
@@ -47,6 +51,8 @@ def test_a_wish_is_taken_or_refused_with_one_error(name):
 def test_good_wishes():
     check_wishes(1)
     check_wishes(3, weights=[1, 0, 2.5], strength=0, motif_scale=20, keep_colours=True, lock=False, size=4096)
+    check_wishes(1, repeat="half-drop", rotate=-90, offset=[0.5, -2])
+    assert checked_offset(np.array([0, 1])) == (0.0, 1.0)
     assert checked_number("size", 64.0, 16, 4096, "", whole=True) == 64
     np.testing.assert_allclose(checked_shares("weights", [1, 3], 2), [0.25, 0.75])
 
@@ -72,6 +78,9 @@ def test_a_recipe_without_a_part_or_with_another_type(key):
         (dict(generator=dict(PART, sha256="0" * 65)), "the generator needs"),
         (dict(version="0" * 41), "the version at most 40"),
         (dict(settings=dict(weights=[1])), "each of 2 styles"),
+        (dict(laid=[]), "0 notes for 2 styles"),
+        (dict(laid=[NOTE, dict(NOTE, layout="auto")]), "how a print is laid"),
+        (dict(settings=dict(repeat="twice")), "repeat must be one of"),
         (dict(settings=dict(colour=1, mask=2)), "Received: colour, mask"),
         (dict(settings=dict(size=True)), "size must be a whole number"),
     ],

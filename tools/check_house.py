@@ -35,10 +35,11 @@ FLOORS = (
     ),
     (
         "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.segmenter cloth.refining"
-        " cloth.doubts cloth.masks cloth.mending cloth.parts"
+        " cloth.doubts cloth.masks cloth.mending cloth.parts cloth.period"
+        " cloth.seams cloth.repeats"
     ),
     "cloth.transparency cloth.forms",
-    "studio.wishes",
+    "studio.wishes cloth.laying",
     "garments patterns",
     (
         "reading.files reading.sources reading.run_sources reading.picture_file reading.pictures data"
@@ -74,7 +75,8 @@ FLOORS = (
         " panels.dials panels.snapshots panels.training panels.__init__"
     ),
     (
-        "commands.options commands.training_options commands.lab commands.demo commands.train commands.design"
+        "commands.options commands.training_options commands.lab commands.demo commands.train commands.wish_options"
+        " commands.design"
         " commands.reproduce commands.evaluate commands.compare commands.parser"
     ),
     "cli",

@@ -14,8 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from ..cloth.forms import Form, read_print
+from ..cloth.laying import tile_style
+from ..cloth.repeats import plan_laying
 from ..cloth.transparency import show_through
-from ..design import Design, Designer, checked_painting, tile_style
+from ..design import Design, Designer, checked_painting
 from ..studio.wishes import checked_number, checked_shares
 from ..style_generator import StyleGenerator, mix_style_codes
 
@@ -59,17 +61,19 @@ class LiveDesigner:
     def __init__(self, designer: Designer) -> None:
         self.designer = designer
         self._prints = Memory(8)
+        self._plans = Memory(8)
         self._laid = Memory(12)
         self._codes = Memory(12)
         self._painted = Memory(6)
         self._contents = Memory(2)
 
     def _lay(self, style, height, width, motif_scale):
-        """One print laid out at one scale."""
+        """One print laid out at one scale; how, is planned once."""
+        plan = self._plans((style,), (), lambda: plan_laying(style))
         return self._laid(
             (style,),
             (height, width, motif_scale),
-            lambda: tile_style(style, height, width, motif_scale=motif_scale),
+            lambda: tile_style(style, height, width, motif_scale=motif_scale, repeat=plan),
         )
 
     def _code(self, laid):

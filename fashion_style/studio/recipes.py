@@ -19,6 +19,7 @@ import numpy as np
 
 import fashion_style
 from ..bounded_files import open_file, parse_json
+from ..cloth.repeats import read_laying
 from ..decoding.layers import Layers
 from ..design import Design, Designer, load_designer
 from ..errors import DesignError, FileError, GarmentError, PictureError
@@ -26,7 +27,7 @@ from ..images import save_picture, to_uint8
 from ..reading.files import SkippedFiles, list_pictures
 from ..reading.picture_file import PictureFile, read_picture_file
 from ..runs.weights import shipped_name
-from .ways import FINDER_OF_WAY, NOW, as_read, read_mask, way_of
+from .ways import FINDER_OF_WAY, NOW, REPEAT_OF_WAY, as_read, read_mask, way_of
 from .wishes import check_mix, check_recipe, is_recipe
 
 # %% ../../nbs/studio/recipes.ipynb #8523d68b
@@ -76,7 +77,7 @@ def plan_recipe(
         garment, mask: from `read_picture_file`.
         styles: list of such.
         size, settings: as `Designer.stylize` takes them: weights, strength, motif_scale, keep_colours, lock,
-            background, finder.
+            background, finder, repeat, rotate, offset.
     """
     return dict(
         version=fashion_style.__version__,
@@ -93,7 +94,7 @@ class Dressed(NamedTuple):
 
     Attributes:
         design: the `Design`.
-        recipe: its whole recipe, with the digest of its pixels and what found its mask.
+        recipe: its whole recipe, with the digest of its pixels, what found its mask and how its prints were laid.
     """
 
     design: Design
@@ -158,7 +159,8 @@ def dress(
         **settings,
     )
     made = Dressed(design, plan)
-    return Dressed(design, plan | dict(pixels=pixels_sha256(made.layers.whole), finder=design.finder))
+    laid = [one.to_dict() for one in design.laid]
+    return Dressed(design, plan | dict(pixels=pixels_sha256(made.layers.whole), finder=design.finder, laid=laid))
 
 
 def save_dressed(dressed: Dressed, path: Path | str, *, follow_links: bool = True) -> Path:
@@ -291,7 +293,10 @@ def _dress_again(path, recipe, found, designer):
     garment, *styles = [found[item["sha256"]] for item in [recipe["garment"], *recipe["styles"]]]
     mask = found[recipe["mask"]["sha256"]] if recipe.get("mask") else None
     way = way_of(recipe.get("version")) or NOW
-    settings = dict(finder=FINDER_OF_WAY.get(way, "today")) | recipe["settings"]
+    usual = dict(finder=FINDER_OF_WAY.get(way, "today"), repeat=REPEAT_OF_WAY.get(way, "auto"))
+    settings = usual | recipe["settings"]
+    if recipe.get("laid"):  # as it was laid, whatever is found in the print today
+        settings["repeat"] = [read_laying(note) for note in recipe["laid"]]
     try:
         return dress(designer, garment, styles, mask=mask, way=way, **settings)
     except (DesignError, GarmentError) as error:
