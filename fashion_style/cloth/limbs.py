@@ -98,10 +98,27 @@ def garments_of(mask: np.ndarray) -> list[np.ndarray]:
     garments = [pieces == number for number in kept]
     return sorted(garments, key=lambda garment: np.argwhere(garment)[:, 1].mean())
 
-# %% ../../nbs/cloth/limbs.ipynb #e1d8c7e5
+# %% ../../nbs/cloth/limbs.ipynb #2c84f93f
+def _without_slivers(region, least):
+    """A bool region (H, W) without its pieces of fewer than `least` pixels, except the largest."""
+    pieces, _ = ndimage.label(region)
+    areas = np.bincount(pieces.ravel())
+    areas[0] = 0
+    return ((areas >= min(least, areas.max())) & (areas > 0))[pieces]
+
+
+def _filled(labels, mask):
+    """Labels (H, W) whose zeros inside the mask are those of the nearest place; all zeros stay as they are."""
+    if not labels.any():
+        return labels
+    nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return np.where(mask, labels[tuple(nearest)], 0)
+
+
 def _small_limbs(mask, picture, labels):
     """[(name, region, confidence, found by)] and words for one garment's close-up; the body comes last."""
     column = mirror_column(mask)
+    labels = None if labels is None else _filled(labels, mask)
     legs = find_legs(mask, labels, column)
     found = [(f"{side} leg", region, 1.0, "outline") for side, region in legs.items()]
     rest = mask & ~np.any([region for region in legs.values()] or [~mask], axis=0)
@@ -115,6 +132,7 @@ def _small_limbs(mask, picture, labels):
     if skirt is not None:
         found.append(("skirt", skirt, 1.0, "outline"))
         rest = rest & ~skirt
+    rest = _without_slivers(rest, 0.02 * mask.sum())
     sureness = min([1.0 - 0.5 * bool(missed), *(confidence for _, _, confidence, _ in found)])
     return [*found, ("body", rest, sureness, "rest")], [f"{side} sleeve" for side in missed]
 
