@@ -38,11 +38,10 @@ def mirror_column(mask: np.ndarray) -> float:
 
 def _mirrored(region, column):
     """A bool region (H, W) on the other side of a column."""
-    places = np.argwhere(region)
-    across = np.round(2 * column - places[:, 1]).astype(int)
+    across = np.round(2 * column - np.arange(region.shape[1])).astype(int)
     inside = (across >= 0) & (across < region.shape[1])
     turned = np.zeros_like(region)
-    turned[places[inside, 0], across[inside]] = True
+    turned[:, inside] = region[:, across[inside]]
     return turned
 
 
