@@ -67,22 +67,40 @@ def find_legs(mask: np.ndarray, labels: np.ndarray | None, column: float) -> dic
     return {"left": cloth & on_left, "right": cloth & ~on_left}
 
 
-def find_skirt(body: np.ndarray) -> np.ndarray | None:
-    """The flared part of a body without its sleeves and legs, bool (H, W), or None where it does not flare enough."""
+def _below_sleeves(body, sleeves):
+    """The first row of a body (H, W) that no sleeve (H, W) lies beside any more; its own first row without sleeves."""
+    near = ndimage.binary_dilation(sleeves, np.ones((3, 3)), iterations=3) & body
+    beside = np.flatnonzero(near.any(axis=1))
+    return int(beside[-1] + 1) if len(beside) else int(np.flatnonzero(body.any(axis=1))[0])
+
+
+def find_skirt(body: np.ndarray, sleeves: np.ndarray | None = None) -> np.ndarray | None:
+    """The flared part of a body.
+
+    Args:
+        body: (H, W) bool, without its sleeves and legs.
+        sleeves: (H, W) bool; None where there are none.
+
+    Returns:
+        bool (H, W), or None where nothing flares enough.
+    """
     if not body.any():
         return None
+    sleeved = sleeves is not None and sleeves.any()
     top, first, last = _extents(body)
-    height = len(first)
-    if height < 20:
+    height, skipped = len(first), (_below_sleeves(body, sleeves) - top) if sleeved else 0
+    if height - skipped < max(20, 0.4 * height):
         return None
-    wide = ndimage.median_filter(np.float32(last - first + 1), size=max(3, height // 20), mode="nearest")
-    early, late = round(0.22 * height), round(0.7 * height)  # straps above are no waist
+    wide = ndimage.median_filter(np.float32(last - first + 1), size=max(3, height // 20), mode="nearest")[skipped:]
+    early, late = (0 if sleeved else round(0.22 * height)), round(0.7 * height) - skipped  # straps above are no waist
     narrower = wide < 0.97 * np.maximum.accumulate(wide)
-    narrower[:early] = narrower[late:] = False
+    narrower[:early] = narrower[max(0, late) :] = False
+    if sleeved and not narrower.any():
+        return None
     waist = int(np.where(narrower, wide, np.inf).argmin()) if narrower.any() else round(0.1 * height)
-    hem, half_way = wide[round(0.9 * height) : round(0.97 * height) + 1].mean(), wide[(waist + height) // 2]
+    hem, half_way = wide[-round(0.1 * height) : -round(0.03 * height) or None].mean(), wide[(waist + len(wide)) // 2]
     if hem < FLARE * wide[waist] or hem < STILL_FLARES * half_way:
         return None
     skirt = body.copy()
-    skirt[: top + (waist if narrower.any() else 0)] = False
+    skirt[: top + (skipped + waist if narrower.any() else 0)] = False
     return skirt

@@ -128,7 +128,9 @@ def _small_limbs(mask, picture, labels):
     for side, (region, confidence, whose) in sure.items():
         found.append((f"{side} sleeve", region & rest, confidence, whose))
         rest = rest & ~region
-    skirt = None if legs else find_skirt(rest)
+    skirt = (
+        None if legs else find_skirt(rest, np.any([region for region, _, _ in sure.values()] or [~mask], axis=0) & mask)
+    )
     if skirt is not None:
         found.append(("skirt", skirt, 1.0, "outline"))
         rest = rest & ~skirt
