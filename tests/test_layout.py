@@ -300,6 +300,15 @@ def test_any_mask_is_laid_out(name):
     assert isinstance(cut_limbs(np.nan_to_num(mask[..., 0]) > 0.5), dict)
 
 
+@pytest.mark.filterwarnings("error")
+def test_pictures_and_parts_that_hold_no_numbers(shirt):
+    picture, labels = shirt.picture.copy(), np.float64(shirt.parts)
+    picture[60:100, 60:100], picture[:20], labels[80:90] = np.inf, np.nan, np.nan
+    labels[90:100], labels[100:110] = -5, 1e30
+    laid = lay_out(shirt.mask, picture, labels)
+    assert np.isfinite(laid.u).all() and np.isfinite(laid.v).all() and {"body"} <= {frame.name for frame in laid.frames}
+
+
 def test_several_garments_have_their_names():
     shirt, skirt = draw_garment("t-shirt", 128, 9001), draw_garment("skirt", 128, 9003)
     mask, picture = (

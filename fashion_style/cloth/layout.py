@@ -186,7 +186,7 @@ def lay_out(
     if isinstance(folds, bool) or not isinstance(folds, (int, float, np.number)) or not 0 <= folds <= 0.1:
         raise GarmentError(f"folds={shown(folds)} cannot be used. Give a share of the garment from 0 to 0.1.")
     found = find_limbs(mask, picture, labels)
-    cloth = np.asarray(mask, np.float32)[..., 0] > 0.5
+    cloth = np.nan_to_num(np.asarray(mask, np.float32))[..., 0] > 0.5
     found = found if layout == "follow" else _one_limb(cloth)
     frames = garment_frames(found, turned=turned, axes=axes)
     if layout == "flat" and not axes:
@@ -194,7 +194,7 @@ def lay_out(
     width = garment_width(cloth)
     u, v, angle, part = _all_places(found, frames, cloth)
     if picture is not None and cloth.any() and folds:
-        across, down = _part_offsets(np.nan_to_num(np.asarray(picture, np.float32)), cloth, folds, part)
+        across, down = _part_offsets(_shown_picture(picture), cloth, folds, part)
         u = u + across * np.cos(angle) - down * np.sin(angle)
         v = v + across * np.sin(angle) + down * np.cos(angle)
     u, v = np.float32(u / width), np.float32(v / width)
@@ -208,6 +208,11 @@ def _unsure_words(frames):
         for frame in frames
         if frame.name.split()[-1] in LIMBS and frame.sureness < LEAST_SURENESS
     ]
+
+
+def _shown_picture(picture):
+    """A picture (H, W, 3) as float32 in [-1, 1], whatever it held."""
+    return np.clip(np.nan_to_num(np.asarray(picture, np.float32)), -1, 1)
 
 
 def _part_offsets(picture, mask, folds, part):

@@ -144,8 +144,8 @@ def _checked(mask, picture, labels):
     shapes = [np.shape(array) for array in (mask, picture, labels)]
     try:
         mask = np.nan_to_num(np.asarray(mask, np.float32))
-        picture = None if picture is None else np.nan_to_num(np.asarray(picture, np.float32))
-        labels = None if labels is None else np.asarray(labels).astype(np.uint8)
+        picture = None if picture is None else np.clip(np.nan_to_num(np.asarray(picture, np.float32)), -1, 1)
+        labels = None if labels is None else np.uint8(np.clip(np.nan_to_num(np.asarray(labels, float)), 0, 255))
     except (TypeError, ValueError):
         mask = np.empty(0, np.float32)
     fits = mask.ndim == 3 and mask.shape[-1] == 1 and mask.size > 0
