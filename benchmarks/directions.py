@@ -2,10 +2,11 @@
 
     python benchmarks/directions.py
 
-Drawn garments of seeds that no training used; the mask is the one that `garment_mask` finds on the drawing, the parts
-are those that `find_parts` sees there. A sleeve counts as found when its overlap with the drawn one is at least 0.6.
-Its true direction is square to the cuff's line that `sleeve_panel` drew. The stripes are those of a print laid by
-`lay_out` and `lay_print`, folds and all; their direction is a structure tensor's over the sleeve. Writes directions.md.
+Drawn garments of seeds that no training saw and no rule was tried on; the mask is the one that `garment_mask` finds on
+the drawing, the parts are those that `find_parts` sees there. A sleeve counts as found when its overlap with the drawn
+one is at least 0.6. Its true direction is square to the cuff's line that `sleeve_panel` drew. The stripes are those of
+a print laid by `lay_out` and `lay_print`, folds and all; their direction is a structure tensor's over the sleeve.
+Writes directions.md.
 """
 
 import pathlib
@@ -166,7 +167,7 @@ def options_of(arguments=None):
     options = common.parser(__doc__)
     options.add_argument("--count", type=int, default=24, help="drawings of each kind (default: %(default)s)")
     options.add_argument("--size", type=int, default=256, help="side in px (default: %(default)s)")
-    options.add_argument("--seed", type=int, default=9000, help="of the first drawing (default: %(default)s)")
+    options.add_argument("--seed", type=int, default=12_000, help="of the first drawing (default: %(default)s)")
     options.add_argument(
         "--out", type=pathlib.Path, default=common.RESULTS, help="folder to write into (default: benchmarks/results)"
     )
