@@ -140,6 +140,17 @@ def test_witnesses_that_contradict_each_other():
     assert not sure and left_out == ["left"]
 
 
+def test_shreds_that_agree_with_each_other_do_not_speak():
+    mask, sleeve = hanging(np.deg2rad(30))
+    sleeves = {"left": sleeve[:, ::-1], "right": sleeve}
+    upper = np.arange(220)[:, None] < 75
+    shreds = {side: region & upper for side, region in sleeves.items()}
+    both = mask | mask[:, ::-1]
+    sure, left_out = find_sleeves(both, shreds, sleeves, 109.5)
+    assert not left_out and all(whose == "outline" for _, _, whose in sure.values())
+    assert find_sleeves(both, shreds, {}, 109.5)[0]["left"][2] == "segmenter"  # nobody says that they are shreds
+
+
 def test_legs_and_skirts():
     trousers, skirt = (draw_garment(kind, 160, 9003).mask[..., 0] > 0.5 for kind in ("trousers", "skirt"))
     assert set(find_legs(trousers, None, 79.5)) == {"left", "right"} and find_legs(skirt, None, 79.5) == {}
