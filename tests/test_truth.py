@@ -782,7 +782,7 @@ def light_generator():
     """A light generator of random weights, strong enough that its maps vary."""
     generator = build_generator_of(replace(LIT, width=3))
     maps = generator.painter.get_layer("maps")
-    maps.set_weights([40 * maps.get_weights()[0], np.float32([0.3, -0.2, 1.0])])
+    maps.set_weights([10 * maps.get_weights()[0], np.float32([0.3, -0.2, 1.0])])
     return generator
 
 

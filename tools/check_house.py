@@ -37,6 +37,7 @@ FLOORS = (
         "cloth.overlap cloth.graph_cut cloth.strokes cloth.openings cloth.drawings cloth.segmenter cloth.refining"
         " cloth.doubts cloth.masks cloth.mending cloth.parts cloth.period"
         " cloth.seams cloth.repeats"
+        " cloth.underarms cloth.sleeves cloth.legs cloth.limbs cloth.frames cloth.fields cloth.layout"
     ),
     "cloth.transparency cloth.forms",
     "studio.wishes cloth.laying",
