@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'DIRECT_PIXELS', 'keep_garment_colours', 'lock_garment', 'checked_painting', 'Design', 'Designer',
-           'load_designer']
+           'note_laying', 'load_designer']
 
 # %% ../nbs/21_design.ipynb #943c2901
 import warnings
@@ -191,9 +191,8 @@ class Designer:
         generated = self._generate(form.garment, prints, laid, weights, strength, (motif_scale, rotate, offset))
         wishes = dict(strength=strength, motif_scale=motif_scale, keep_colours=bool(keep_colours), lock=bool(lock))
         design = self.finish(form, generated, weights, background=background, **wishes)
-        asked = dict(repeat=repeat if isinstance(repeat, str) else "noted", rotate=rotate, offset=list(offset))
-        noted = [plan.to_dict() for plan in laid]
-        return replace(design, laid=laid, recipe=dict(design.recipe, **asked, laid=noted))
+        word = repeat if isinstance(repeat, str) else "noted"
+        return note_laying(design, laid, repeat=word, rotate=rotate, offset=offset)
 
     def finish(
         self, form: Form, generated: np.ndarray, weights: np.ndarray, *, background: str = KEEP, **wishes: Any
@@ -262,6 +261,25 @@ class Designer:
             generated = sum(w * self.generator([content, style]) for w, style in zip(weights, laid))
             generated = content + strength * (generated - content)
         return np.clip(generated[0].numpy(), -1, 1)
+
+
+def note_laying(
+    design: Design,
+    laid: Sequence[Laying],
+    *,
+    repeat: str = "auto",
+    rotate: float = 0.0,
+    offset: Sequence[float] = (0.0, 0.0),
+) -> Design:
+    """A design whose recipe says how its styles were laid, and what was asked.
+
+    Args:
+        design: from `Designer.finish`.
+        laid: a `Laying` for each style.
+        repeat, rotate, offset: as of `stylize`; "noted": as an earlier design's note says.
+    """
+    asked = dict(repeat=repeat, rotate=rotate, offset=list(offset), laid=[plan.to_dict() for plan in laid])
+    return replace(design, laid=tuple(laid), recipe=dict(design.recipe, **asked))
 
 
 def _plan_all(styles, repeat):

@@ -17,7 +17,7 @@ from ..cloth.forms import Form, read_print
 from ..cloth.laying import tile_style
 from ..cloth.repeats import plan_laying
 from ..cloth.transparency import show_through
-from ..design import Design, Designer, checked_painting
+from ..design import Design, Designer, checked_painting, note_laying
 from ..studio.wishes import checked_number, checked_shares
 from ..style_generator import StyleGenerator, mix_style_codes
 
@@ -67,9 +67,13 @@ class LiveDesigner:
         self._painted = Memory(6)
         self._contents = Memory(2)
 
+    def _plan(self, style):
+        """How one print is laid out; planned once."""
+        return self._plans((style,), (), lambda: plan_laying(style))
+
     def _lay(self, style, height, width, motif_scale):
-        """One print laid out at one scale; how, is planned once."""
-        plan = self._plans((style,), (), lambda: plan_laying(style))
+        """One print laid out at one scale."""
+        plan = self._plan(style)
         return self._laid(
             (style,),
             (height, width, motif_scale),
@@ -138,4 +142,4 @@ class LiveDesigner:
         )
         generated = form.garment + np.float32(strength) * (painted - form.garment)
         wishes = dict(strength=strength, motif_scale=motif_scale, keep_colours=bool(keep_colours), lock=bool(lock))
-        return self.designer.finish(form, generated, shares, **wishes)
+        return note_laying(self.designer.finish(form, generated, shares, **wishes), [self._plan(one) for one in prints])
